@@ -1,0 +1,78 @@
+import type { Logger } from '../../src/logger.ts'
+import { startWorker, type Worker } from '../../src/worker/mod.ts'
+import type { CommandContext } from '../context.ts'
+import { readDatabase, waitFor } from '../databases.ts'
+import { createLogger, LOG_FORMATS, LOG_LEVELS } from '../log.ts'
+import type { Arguments } from '../options.ts'
+import { startFields, startScreen } from '../screen.ts'
+import { Interrupted } from '../signals.ts'
+
+/** `kretes background`: runs the worker until it is asked to stop, or with `--once` until no job is due. */
+export async function work(args: Arguments, context: CommandContext): Promise<number> {
+  const { env, output, stop, stopNow } = context
+  const format = args.choice('log-format', LOG_FORMATS) ?? 'pretty'
+  const level = args.choice('log-level', LOG_LEVELS) ?? 'info'
+  const once = args.flag('once')
+  const concurrency = args.number('concurrency', { least: 1, most: MOST_CONCURRENCY, isWhole: true })
+  const shutdownSeconds = args.number('shutdown-timeout', { least: 0, most: MOST_SECONDS })
+  const healthPort = args.number('health-port', { least: 0, most: 65_535, isWhole: true })
+  const healthHost = args.text('health-host')
+  const tasks = args.text('tasks')
+  const database = readDatabase(args, env)
+
+  const logger = createLogger({ level, format, style: output.style, write: output.line })
+  const shutdownTimeoutMs = shutdownSeconds === undefined ? undefined : Math.round(shutdownSeconds * 1_000)
+  const { connection } = database
+  const starting = startWorker({
+    connection,
+    concurrency,
+    tasks,
+    once,
+    shutdownTimeoutMs,
+    healthPort,
+    healthHost,
+    logger
+  })
+  const worker = await waitFor(starting, database, context, logger)
+  if (!stop.aborted) {
+    if (format === 'json') logger.info(once ? 'Running what is due' : 'Ready for jobs', startFields(worker))
+    else if (level === 'info' || level === 'debug') output.line(startScreen(worker, once, output))
+  }
+
+  let unfinished = 0
+  const ended = Promise.withResolvers<void>()
+  const finish = async (timeoutMs?: number): Promise<void> => {
+    unfinished = (await worker.stop({ timeoutMs })).unfinished
+  }
+  whenAborted(stop, () => {
+    announceStop(worker, stop.reason, logger)
+    finish().then(ended.resolve, ended.reject)
+  })
+  whenAborted(stopNow, () => finish(0).catch(ended.reject))
+  await Promise.race([ended.promise, worker.finished])
+  // However it began to stop, this tells how it ended.
+  await finish()
+  if (unfinished === 0) return 0
+  logger.warn(`Stopped; ${unfinished} ${unfinished === 1 ? 'job has' : 'jobs have'} been put back for another worker`)
+  return 1
+}
+
+function announceStop({ running }: Worker, reason: unknown, logger: Logger): void {
+  if (!(reason instanceof Interrupted)) logger.error('An error escaped that no task caught', { error: reason })
+  if (running === 0) logger.info('Stopping')
+  else
+    logger.info(
+      `Stopping when ${running === 1 ? 'the running job has' : `${running} running jobs have`} ended; once more to stop at once`
+    )
+}
+
+function whenAborted(signal: AbortSignal, callback: () => void): void {
+  if (signal.aborted) callback()
+  else signal.addEventListener('abort', callback, { once: true })
+}
+
+/** More than any database has connections for. */
+const MOST_CONCURRENCY = 10_000
+
+/** The longest time that a timer takes. */
+const MOST_SECONDS = Math.floor((2 ** 31 - 1) / 1_000)

@@ -1,0 +1,32 @@
+import type { styleText } from 'node:util'
+
+/** What commands are given to work with. */
+export interface CommandContext {
+  readonly env: NodeJS.ProcessEnv
+  readonly output: Output
+  /** Aborts at the first Ctrl-C or SIGTERM, and when an error escapes that nobody caught. */
+  readonly stop: AbortSignal
+  /** Aborts at the second. */
+  readonly stopNow: AbortSignal
+}
+
+/** Where commands write. */
+export interface Output {
+  /** How results are set off. */
+  readonly style: Style
+  /** How many characters fit on a line of results. */
+  readonly width: number
+  /** Results. */
+  line(text: string): void
+  /** Notices and errors. */
+  notice(text: string): void
+  /** Shows on a terminal, and only there, how far something has come, until the next status or notice. */
+  status(text: string): void
+  /** How notices are set off. */
+  readonly noticeStyle: Style
+  /** Waits until everything has been written. */
+  flush(): Promise<void>
+}
+
+/** How text is set off; plain where colours do not belong. */
+export type Style = (format: Parameters<typeof styleText>[0], text: string) => string

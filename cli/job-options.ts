@@ -1,0 +1,75 @@
+import { checkKey } from '../src/check.ts'
+import { toMilliseconds } from '../src/duration.ts'
+import { toTimes } from '../src/enqueue/request.ts'
+import type { KeyMode } from '../src/job.ts'
+import { Queue } from '../src/queue.ts'
+import type { JobOptions } from '../src/schedule.ts'
+import type { Arguments } from './options.ts'
+import { UsageError } from './usage.ts'
+
+/**
+ * The options of a job that a command line gives.
+ *
+ * @throws {UsageError} if one of them is wrong, or two do not go together
+ */
+export function readJobOptions(args: Arguments): JobOptions {
+  const runAt = readRunAt(args)
+  const delay = readDelay(args)
+  if (runAt !== undefined && delay !== undefined) {
+    throw new UsageError('Cannot read --in: --run-at is given as well, and a job has one time')
+  }
+  const key = readKey(args)
+  const keyMode = args.choice('key-mode', KEY_MODES)
+  if (keyMode && key === undefined) throw new UsageError('Cannot read --key-mode: there is no --key')
+  const flags = args.texts('flag')
+  return {
+    queue: readQueue(args),
+    runAt,
+    delay,
+    priority: args.number('priority', { least: -32_768, most: 32_767, isWhole: true }),
+    maxAttempts: args.number('max-attempts', { least: 1, most: 32_767, isWhole: true }),
+    key,
+    keyMode,
+    flags: flags.length > 0 ? flags : undefined
+  }
+}
+
+/** What `--key-mode` may say. */
+export const KEY_MODES: readonly KeyMode[] = ['replace', 'preserveRunAt', 'unsafeDedupe']
+
+function readRunAt(args: Arguments): string | undefined {
+  const runAt = args.text('run-at')
+  return reword('run-at', () => toTimes({ runAt }, '').runAt ?? undefined)
+}
+
+function readDelay(args: Arguments): number | undefined {
+  const text = args.text('in')
+  if (text === undefined) return undefined
+  try {
+    return toMilliseconds(text, 'read --in', 'it')
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw new UsageError((error as Error).message)
+    throw new UsageError(`Cannot read --in: ${JSON.stringify(text)} is not a duration such as 90s, 5m or 1h30m`)
+  }
+}
+
+function readKey(args: Arguments): string | undefined {
+  const key = args.text('key')
+  if (key !== undefined) reword('key', () => checkKey(key, ''))
+  return key
+}
+
+function readQueue(args: Arguments): Queue | undefined {
+  const name = args.text('queue')
+  return name === undefined ? undefined : reword('queue', () => Queue.for(name))
+}
+
+/** Has the library check a value, and lets its complaint speak of the option. */
+function reword<Result>(name: string, read: () => Result): Result {
+  try {
+    return read()
+  } catch (error) {
+    const reason = (error as Error).message.replace(/^.*?: (?:(?:runAt|key) (?=is|has|holds))?/, '')
+    throw new UsageError(`Cannot read --${name}: ${/^(?:is|has|holds) /.test(reason) ? 'it ' : ''}${reason}`)
+  }
+}

@@ -1,0 +1,52 @@
+import process from 'node:process'
+import { inspect } from 'node:util'
+import { BackgroundError } from '../src/errors.ts'
+import { guardProcess } from '../src/worker/uncaught.ts'
+import { createOutput } from './output.ts'
+import { runProgram } from './program.ts'
+import { Interrupted, interruptible, listenForSignals } from './signals.ts'
+import { UsageError } from './usage.ts'
+
+/** Runs a command line to its end. The only place that decides on the exit code. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const output = createOutput(process.stdout, process.stderr, process.env)
+  const { stop, stopNow, drop } = listenForSignals()
+  // An error that nobody caught and no job is to blame for: what runs beside it may finish, then the process ends.
+  const escaped = new AbortController()
+  guardProcess({
+    onException(error) {
+      if (escaped.signal.aborted) output.notice(inspect(error))
+      else escaped.abort(error)
+    },
+    onRejection: reason => output.notice(`A rejection that nobody handled: ${inspect(reason)}`)
+  })
+  let exitCode: number
+  try {
+    const context = { env: process.env, output, stop: AbortSignal.any([stop, escaped.signal]), stopNow }
+    exitCode = await interruptible(runProgram(argv, context), { stop: drop, stopNow: drop }, false)
+    if (escaped.signal.aborted) exitCode = 1
+  } catch (error) {
+    exitCode = error instanceof UsageError ? 2 : error instanceof Interrupted ? error.exitCode : 1
+    output.notice(toLine(error, argv))
+  }
+  await output.flush()
+  // Not left to the event loop: a task that would not stop, or a connection that lingers, must not keep the process.
+  process.exit(exitCode)
+}
+
+/** One line for what was foreseen; everything for what was not, or if somebody looks for a fault. */
+function toLine(error: unknown, argv: readonly string[]): string {
+  if (!(error instanceof Error)) return `kretes failed: ${String(error)}`
+  const isMisuse = error instanceof UsageError || error instanceof Interrupted
+  if (isMisuse) return error.message
+  if (isDebugging(argv)) return inspect(error)
+  return error instanceof BackgroundError
+    ? error.message
+    : `kretes failed: ${error.message}. Add --log-level debug to see more`
+}
+
+function isDebugging(argv: readonly string[]): boolean {
+  return argv.some(
+    (arg, index) => arg === '--log-level=debug' || (arg === 'debug' && argv[index - 1] === '--log-level')
+  )
+}

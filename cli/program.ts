@@ -1,0 +1,38 @@
+import { basename } from 'node:path'
+import { cac } from 'cac'
+import { runBackground } from './background.ts'
+import type { CommandContext } from './context.ts'
+import { addHelp, versionLine } from './help.ts'
+import { didYouMean, nearMatches, UsageError } from './usage.ts'
+
+/** Runs a command line and returns its exit code. */
+export async function runProgram(argv: readonly string[], context: CommandContext): Promise<number> {
+  const program = programName(argv)
+  const args = argv.slice(2)
+  // cac matches a command by its first word, so the words after `background` go to a program of their own.
+  if (args[0] === 'background' || args[0] === 'bg') return await runBackground(program, args.slice(1), context)
+
+  const cli = cac(program)
+  cli.command('background', 'Run background jobs, schedule them, look after their database (short: bg)')
+  cli.example(name => `  $ ${name} background\n  $ ${name} bg schedule SendEmail '{ "to": "admin@example.com" }'`)
+  addHelp(cli, 'Background jobs for TypeScript on PostgreSQL')
+  cli.parse(['', program, ...args], { run: false })
+  if (cli.options.help) return 0
+  if (cli.options.version) {
+    context.output.line(versionLine())
+    return 0
+  }
+  const [first] = args
+  if (first === undefined) {
+    cli.outputHelp()
+    return 2
+  }
+  const what = first.startsWith('-') ? `${program}: there is no option ${first}` : `${first}: there is no such command`
+  const near = first.startsWith('-') ? '' : didYouMean(nearMatches(first, ['background', 'bg']))
+  throw new UsageError(`Cannot run ${what}${near || `. Try ${program} --help`}`)
+}
+
+function programName(argv: readonly string[]): string {
+  const name = basename(argv[1] ?? '').replace(/\.\w+$/, '')
+  return name === 'ks' ? 'ks' : 'kretes'
+}

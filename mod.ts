@@ -1,0 +1,42 @@
+/**
+ * Background processing for TypeScript on the PostgreSQL you already have.
+ *
+ * A task is a function in a file of its own under `tasks/`; an application schedules it; `kretes background` runs it.
+ *
+ * @example Schedule a job
+ * ```ts
+ * import { Background } from 'kretes'
+ *
+ * const job = await Background.schedule({ task: 'SendEmail', payload: { to: 'admin@example.com' } })
+ * console.log(job.id)
+ * ```
+ *
+ * @module
+ */
+export {
+  Background,
+  type BackgroundClient,
+  type BackgroundOptions,
+  createBackground,
+  type DefaultBackground
+} from './src/background.ts'
+export type { Backoff, ExponentialBackoff, FixedBackoff } from './src/backoff.ts'
+export type { MigrationReport } from './src/database/migrate.ts'
+export type { Duration, DurationUnits } from './src/duration.ts'
+export type { ForeignTransaction } from './src/enqueue/adapters.ts'
+export { BackgroundError, type BackgroundErrorCode, PermanentError, Snooze } from './src/errors.ts'
+export type * from './src/job.ts'
+export type { LogFields, Logger } from './src/logger.ts'
+export { Queue } from './src/queue.ts'
+export type * from './src/schedule.ts'
+export type { SchemaIssue, SchemaResult, StandardSchema } from './src/schema.ts'
+export {
+  type AnyPayload,
+  type AnyTask,
+  defineTask,
+  type RunOptions,
+  type SchemaTaskDefinition,
+  type Task,
+  type TaskContext,
+  type TaskDefinition
+} from './src/task.ts'

@@ -1,0 +1,49 @@
+import type { JobDefaults } from './job.ts'
+
+/** Checks what jobs are given besides their times: of a task's definition and of a Background's defaults too. */
+export function checkDefaults({ queue, priority, maxAttempts, flags }: JobDefaults, doing: string): void {
+  if (queue !== undefined && queue !== null && (typeof queue !== 'object' || typeof queue.name !== 'string')) {
+    throw new TypeError(`Cannot ${doing}: queue is ${describe(queue)}, not made by Queue.for() or Queue.random()`)
+  }
+  if (priority !== undefined) checkWholeNumber(priority, [-32_768, 32_767], doing, 'priority')
+  if (maxAttempts !== undefined) checkWholeNumber(maxAttempts, [1, 32_767], doing, 'maxAttempts')
+  if (flags === undefined) return
+  if (!Array.isArray(flags)) throw new TypeError(`Cannot ${doing}: flags is ${describe(flags)}, not an array`)
+  for (const [index, flag] of flags.entries()) checkText(flag, doing, `flags[${index}]`)
+}
+
+/** Checks a job's key. */
+export function checkKey(key: unknown, doing: string): asserts key is string {
+  checkText(key, doing, 'key')
+  if (key === '') throw new RangeError(`Cannot ${doing}: key is empty`)
+  // The database counts characters, of which some take two places here.
+  const length = key.length > MAX_KEY_LENGTH ? [...key].length : key.length
+  if (length > MAX_KEY_LENGTH) {
+    throw new RangeError(`Cannot ${doing}: key has ${length} characters, more than ${MAX_KEY_LENGTH}`)
+  }
+}
+
+function checkText(value: unknown, doing: string, name: string): asserts value is string {
+  if (typeof value !== 'string') throw new TypeError(`Cannot ${doing}: ${name} is ${describe(value)}, not a string`)
+  if (value.includes('\u0000') || /\p{Surrogate}/u.test(value)) {
+    throw new RangeError(`Cannot ${doing}: ${name} holds a character that PostgreSQL cannot hold`)
+  }
+}
+
+/** Checks a whole number between two, both allowed. */
+export function checkWholeNumber(value: unknown, [low, high]: [number, number], doing: string, name: string): void {
+  if (typeof value !== 'number') throw new TypeError(`Cannot ${doing}: ${name} is ${describe(value)}, not a number`)
+  if (Number.isInteger(value) && value >= low && value <= high) return
+  const range = `${low.toLocaleString('en')} to ${high.toLocaleString('en')}`
+  throw new RangeError(`Cannot ${doing}: ${name} is ${value}, not a whole number from ${range}`)
+}
+
+/** A value of the wrong kind, in words. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (value === null || typeof value === 'number' || typeof value === 'boolean') return String(value)
+  return Array.isArray(value) ? 'an array' : `of type ${typeof value}`
+}
+
+/** The engine refuses longer ones. */
+const MAX_KEY_LENGTH = 512

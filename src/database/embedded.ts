@@ -1,0 +1,188 @@
+import { join, relative } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { BackgroundError } from '../errors.ts'
+import { findBinaries, prepareBinaries } from './embedded/binaries.ts'
+import { type Cluster, createCluster, findCluster, refuseOtherVersion } from './embedded/cluster.ts'
+import { embeddedFailure } from './embedded/failure.ts'
+import { findPostmaster, type Postmaster, stopPostmaster } from './embedded/postmaster.ts'
+import { enter, type Presence } from './embedded/presence.ts'
+import { homeOf, openHome } from './embedded/project.ts'
+import { type Start, startPostmaster } from './embedded/start.ts'
+import { sweepTrees } from './embedded/tree.ts'
+import { codeOf } from './failure.ts'
+
+export { findProject } from './embedded/project.ts'
+
+/** The project's own PostgreSQL server, running. */
+export interface EmbeddedServer {
+  /** The connection string, with the password in it. */
+  readonly url: string
+  readonly port: number
+  /** PostgreSQL's data directory. */
+  readonly dataDirectory: string
+  /** Whether it was there already, rather than started by this call. */
+  readonly wasRunning: boolean
+  /** Leaves the server, and stops it if no other process of kretes uses it. Close your own connections before. */
+  release(): Promise<void>
+  /** Stops the server, whoever uses it, and waits until it is gone. */
+  stop(): Promise<void>
+}
+
+/** What {@linkcode openEmbedded} takes. */
+export interface OpenEmbeddedOptions {
+  /** The project's root. */
+  readonly project: string
+  /** Told in words what takes a while. */
+  readonly onProgress?: (message: string) => void
+  /** Gives up waiting. */
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Finds the project's server, or creates and starts it. Any number of processes may do so at once and get the same one.
+ * The server outlives this process unless it is released.
+ *
+ * @throws {BackgroundError} `EMBEDDED_DATABASE` if there is no way to run one here
+ */
+export async function openEmbedded(options: OpenEmbeddedOptions): Promise<EmbeddedServer> {
+  const { project, signal } = options
+  try {
+    return await open(options)
+  } catch (error) {
+    if (signal?.aborted) throw signal.reason
+    throw explain(error, `Cannot open the database in ${homeOf(project)}`)
+  }
+}
+
+/** Finds the project's server if it runs and answers. Starts and creates nothing. */
+export async function findEmbedded(project: string): Promise<EmbeddedServer | null> {
+  try {
+    const cluster = await findCluster(homeOf(project))
+    if (!cluster) return null
+    const running = await findPostmaster(cluster.data)
+    if (running?.status !== 'ready') return null
+    const presence = await tryToEnter(running, cluster)
+    return 'leave' in presence ? toServer(cluster, running, presence, true) : null
+  } catch (error) {
+    throw explain(error, `Cannot look for the database in ${homeOf(project)}`)
+  }
+}
+
+/** Stops the project's server, whoever uses it. False if none was running. */
+export async function stopEmbedded(project: string): Promise<boolean> {
+  try {
+    const cluster = await findCluster(homeOf(project))
+    const running = cluster && (await findPostmaster(cluster.data))
+    if (!running) return false
+    await stopPostmaster(running.pid, cluster.data)
+    return true
+  } catch (error) {
+    throw explain(error, `Cannot stop the database in ${homeOf(project)}`)
+  }
+}
+
+/** How long nothing may move before it is an error. */
+const PATIENCE_MS = 30_000
+
+/**
+ * Looks, does the next thing that is missing, and looks again, until there is a server that lets us in. Each step may be
+ * somebody else's: what another process creates, starts or stops meanwhile is simply what the next look finds.
+ */
+async function open({ project, onProgress = () => {}, signal }: OpenEmbeddedOptions): Promise<EmbeddedServer> {
+  const home = await openHome(project)
+  let started: number | null = null
+  let obstacle: Obstacle = { said: '' }
+  let deadline = performance.now() + PATIENCE_MS
+  for (; performance.now() < deadline; await sleep(10)) {
+    signal?.throwIfAborted()
+    const cluster = await findCluster(home)
+    if (!cluster) {
+      await createCluster({ home, binaries: await findBinaries(project), onProgress, signal })
+      deadline = performance.now() + PATIENCE_MS
+      continue
+    }
+    const running = await findPostmaster(cluster.data)
+    if (running?.status === 'ready') {
+      const presence = await tryToEnter(running, cluster)
+      if ('leave' in presence) return toServer(cluster, running, presence, running.pid !== started)
+      obstacle = presence
+    } else if (running) {
+      // Recovery takes what it takes.
+      if (running.status === 'starting') deadline = performance.now() + PATIENCE_MS
+    } else {
+      const start = await startServer(cluster, { project, onProgress, signal })
+      if (start.pid === null) obstacle = start
+      else {
+        started = start.pid
+        deadline = performance.now() + PATIENCE_MS
+      }
+    }
+  }
+  const log = relative('.', join(home, 'postgres.log'))
+  throw embeddedFailure(
+    `Cannot open the database in ${home}: its server does not let us in (see ${log})${obstacle.said}`,
+    obstacle.cause
+  )
+}
+
+async function startServer(cluster: Cluster, options: OpenEmbeddedOptions): Promise<Start> {
+  const { project, onProgress = () => {}, signal } = options
+  const binaries = await findBinaries(project)
+  await refuseOtherVersion(cluster, binaries)
+  const runnable = await prepareBinaries(binaries, cluster.home, cluster.account, onProgress)
+  await sweepTrees(cluster.home)
+  onProgress('Starting PostgreSQL')
+  return await startPostmaster(cluster, runnable, signal)
+}
+
+/** Why there was no way in for now. */
+interface Obstacle {
+  said: string
+  cause?: unknown
+}
+
+async function tryToEnter({ port }: Postmaster, { password, data }: Cluster): Promise<Presence | Obstacle> {
+  try {
+    return (await enter(port, password)) ?? { said: '; somebody is stopping it' }
+  } catch (cause) {
+    if (codeOf(cause) === '28P01') {
+      throw embeddedFailure(`Cannot open the database in ${data}: the server refuses the password beside it`, cause)
+    }
+    return { said: `; ${cause instanceof Error ? cause.message : String(cause)}`, cause }
+  }
+}
+
+function toServer(cluster: Cluster, running: Postmaster, presence: Presence, wasRunning: boolean): EmbeddedServer {
+  const { data, password } = cluster
+  const { port, pid } = running
+  let leaving: Promise<void> | undefined
+  const leave = async (): Promise<void> => {
+    try {
+      // A server that does not answer has gone, or somebody is stopping it.
+      if (await presence.leave().catch(() => false)) await stopPostmaster(pid, data)
+    } finally {
+      await presence.end()
+    }
+  }
+  const stop = async (): Promise<void> => {
+    leaving ??= presence.end()
+    const current = await findPostmaster(data)
+    if (current) await stopPostmaster(current.pid, data)
+  }
+  return {
+    url: `postgres://kretes:${password}@127.0.0.1:${port}/kretes`,
+    port,
+    dataDirectory: data,
+    wasRunning,
+    release: () => {
+      leaving ??= leave()
+      return leaving
+    },
+    stop
+  }
+}
+
+function explain(error: unknown, failed: string): BackgroundError {
+  if (error instanceof BackgroundError) return error
+  return embeddedFailure(`${failed}: ${error instanceof Error ? error.message : String(error)}`, error)
+}

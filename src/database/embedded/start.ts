@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Binaries, program } from './binaries.ts'
+import type { Cluster } from './cluster.ts'
+import { embeddedFailure, nullIf } from './failure.ts'
+import { findPostmaster, lastPort, removeStalePidFile } from './postmaster.ts'
+import { cannotRun, environment, lastLines } from './process.ts'
+
+/** What became of a start: a server's process, or what it said when it gave up. */
+export type Start = { readonly pid: number } | { readonly pid: null; readonly said: string }
+
+/**
+ * Starts a server that outlives this process and waits until it accepts connections. PostgreSQL itself sees to it that
+ * there is one server for a data directory: a second one gives up, for now as it were.
+ *
+ * @throws {BackgroundError} if it gives up for a reason that will not pass
+ */
+export async function startPostmaster(cluster: Cluster, binaries: Binaries, signal?: AbortSignal): Promise<Start> {
+  await removeStalePidFile(cluster.data)
+  const log = join(cluster.home, `postgres-${randomUUID()}.log`)
+  try {
+    const child = await launch(cluster, program(binaries, 'postgres'), log)
+    if (await isReady(child, cluster, signal)) {
+      await keepLog(cluster.home, log)
+      return { pid: child.pid ?? 0 }
+    }
+    const said = (await nullIf(readFile(log, 'utf8'), 'ENOENT')) ?? ''
+    if (said && !PASSING.test(said)) throw embeddedFailure(`Cannot start PostgreSQL: it gave up${lastLines(said)}`)
+    return { pid: null, said: lastLines(said) }
+  } finally {
+    await rm(log, { force: true })
+  }
+}
+
+/** Another server holds the directory, or what is left of a killed one still does, or the port has just been taken. */
+const PASSING =
+  /lock file "[^"]+" (already exists|is empty)|shared memory block|could not bind|could not create any TCP/
+
+async function launch({ data, home, account }: Cluster, file: string, log: string): Promise<ChildProcess> {
+  const port = await choosePort(await lastPort(data))
+  const loopbackOnly = ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=']
+  const output = await open(log, 'ax', 0o600)
+  try {
+    const child = spawn(file, ['-D', data, '-p', String(port), ...loopbackOnly], {
+      ...account,
+      cwd: account ? dirname(data) : home,
+      env: environment(),
+      // A session of its own, which Ctrl-C in our terminal does not reach.
+      detached: true,
+      stdio: ['ignore', output.fd, output.fd],
+      windowsHide: true
+    })
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve)
+      child.once('error', error => reject(cannotRun(file, error)))
+    })
+    child.unref()
+    return child
+  } finally {
+    await output.close()
+  }
+}
+
+/** Waits until the server accepts connections; false if it ends before. */
+async function isReady(child: ChildProcess, { data }: Cluster, signal?: AbortSignal): Promise<boolean> {
+  for (;;) {
+    if (child.exitCode !== null || child.signalCode !== null) return false
+    const found = await findPostmaster(data)
+    if (found?.status === 'ready' && found.pid === child.pid) return true
+    if (signal?.aborted) child.kill('SIGINT')
+    await sleep(10)
+  }
+}
+
+/** One log per server: several may be starting at once, and those that give up must not write into the other's. */
+async function keepLog(home: string, log: string): Promise<void> {
+  // Windows renames no file that is open: it stays under its own name there.
+  await rename(log, join(home, 'postgres.log')).catch(() => {})
+  const abandoned = (await readdir(home)).filter(name => /^postgres-[\w-]{36}\.log$/.test(name))
+  for (const name of abandoned) await rm(join(home, name), { force: true }).catch(() => {})
+}
+
+/** The preferred port if it is free, else a random one. */
+async function choosePort(preferred: number | undefined): Promise<number> {
+  if (preferred && (await tryPort(preferred))) return preferred
+  const port = await tryPort(0)
+  if (port) return port
+  throw embeddedFailure('Cannot start PostgreSQL: there is no free port on 127.0.0.1')
+}
+
+function tryPort(wanted: number): Promise<number | null> {
+  return new Promise(resolve => {
+    const listener = createServer()
+    listener.once('error', () => resolve(null))
+    listener.listen(wanted, '127.0.0.1', () => {
+      const address = listener.address()
+      listener.close(() => resolve(typeof address === 'object' && address ? address.port : null))
+    })
+  })
+}

@@ -1,0 +1,82 @@
+import { BackgroundError, type BackgroundErrorCode } from '../errors.ts'
+
+/**
+ * Puts a driver's error into words that a person can act on. What it does not know stays as it is: a constraint that
+ * was violated is the caller's to read.
+ *
+ * @param doing what was tried, as in `schedule SendEmail`
+ * @param database how a log may name the database
+ */
+export function explainFailure(error: unknown, doing: string, database: string): unknown {
+  if (error instanceof BackgroundError) return error
+  const code = codeOf(error)
+  const reason = code && REASONS[code]
+  if (!reason) return error
+  return new BackgroundError(reason[0], `Cannot ${doing}: ${reason[1].replace('%', () => database)}`, { cause: error })
+}
+
+/** Whether an error speaks of the connection or the server's state, not of the statement. */
+export function isConnectionFailure(error: unknown): boolean {
+  const code = codeOf(error)
+  if (code === undefined) return error instanceof Error && UNCODED_FAILURE.test(error.message)
+  return CONNECTION_CODES.has(code) || code.startsWith('08')
+}
+
+/** Whether the same statement may well succeed a little later: besides the connection, for want of room or of a lock. */
+export function isTransientFailure(error: unknown): boolean {
+  const code = codeOf(error)
+  return isConnectionFailure(error) || (code !== undefined && TRANSIENT_CODES.test(code))
+}
+
+/** Why a statement failed, in the words of {@linkcode explainFailure} or else its own. */
+export function describeFailure(error: unknown, database: string): string {
+  const code = codeOf(error)
+  const reason = code && REASONS[code]
+  if (reason) return reason[1].replace('%', () => database)
+  const message = error instanceof Error ? error.message : String(error)
+  return code && !message.includes(code) ? `${message} (${code})` : message
+}
+
+/** The SQLSTATE or the system's code of an error, found through `AggregateError`s of several addresses. */
+export function codeOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null) return undefined
+  if ('code' in error && typeof error.code === 'string') return error.code
+  if (error instanceof AggregateError) return codeOf(error.errors[0])
+  return undefined
+}
+
+const UNAVAILABLE = 'DATABASE_UNAVAILABLE' as const
+
+const REASONS: Readonly<Record<string, readonly [BackgroundErrorCode, string]>> = {
+  ECONNREFUSED: [UNAVAILABLE, 'nothing listens at % (ECONNREFUSED). Is PostgreSQL running there?'],
+  ECONNRESET: [UNAVAILABLE, 'the connection to % broke (ECONNRESET)'],
+  EPIPE: [UNAVAILABLE, 'the connection to % broke (EPIPE)'],
+  ENOENT: [UNAVAILABLE, 'there is no socket of a server at % (ENOENT). Is PostgreSQL running there?'],
+  ENOTFOUND: [UNAVAILABLE, 'the host of % is unknown (ENOTFOUND)'],
+  EAI_AGAIN: [UNAVAILABLE, 'the host of % cannot be looked up now (EAI_AGAIN)'],
+  EHOSTUNREACH: [UNAVAILABLE, 'there is no way to % (EHOSTUNREACH)'],
+  ETIMEDOUT: [UNAVAILABLE, '% does not answer (ETIMEDOUT)'],
+  CONNECT_TIMEOUT: [UNAVAILABLE, '% does not answer in time'],
+  CONNECTION_CLOSED: [UNAVAILABLE, 'the connection to % was closed before the answer came'],
+  CONNECTION_DESTROYED: [UNAVAILABLE, 'the connection to % was closed before the answer came'],
+  CONNECTION_ENDED: [UNAVAILABLE, 'the connection to % was ended'],
+  '28P01': [UNAVAILABLE, '% refuses the user or the password'],
+  '28000': [UNAVAILABLE, '% does not let this user in'],
+  '3D000': [UNAVAILABLE, 'there is no database % on that server'],
+  '53300': [UNAVAILABLE, '% has no connection left'],
+  '57P01': [UNAVAILABLE, '% closed the connection'],
+  '57P02': [UNAVAILABLE, '% crashed and restarts'],
+  '57P03': [UNAVAILABLE, '% is starting up or shutting down'],
+  '42501': ['MIGRATION', 'the user of % lacks a privilege there. Let its owner run: kretes background migrate'],
+  '25006': [UNAVAILABLE, '% is read-only']
+}
+
+const CONNECTION_CODES = new Set([
+  ...Object.keys(REASONS).filter(code => !['28P01', '28000', '3D000', '42501'].includes(code))
+])
+
+/** What pg says of a connection without a code. */
+const UNCODED_FAILURE = /connection terminated|timeout expired|timeout exceeded|read timeout|not queryable/i
+
+/** Resources (53), the operator (57) and the system (58), a lost race (40), a lock (55) or a transaction cut off (25P0). */
+const TRANSIENT_CODES = /^(?:53|57|58|40|55006|55P03|25P03|25P04)/

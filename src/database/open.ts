@@ -1,0 +1,114 @@
+import type { Socket } from 'node:net'
+import process from 'node:process'
+import postgres, { type Sql } from 'postgres'
+import { chooseDatabase, type DatabaseChoice, describeUrl, urlForPostgres } from './config.ts'
+import type { EmbeddedServer } from './embedded.ts'
+import type { Sockets } from './sockets.ts'
+
+/** A database that was found, started if need be, and can be left. */
+export interface Database {
+  /** Who named it. */
+  readonly origin: DatabaseChoice['origin']
+  /** The connection string; `undefined` where `PG*` says it all or the caller gave a client. */
+  readonly url: string | undefined
+  /** How a log may name it: no password in it. */
+  readonly label: string
+  /** The embedded server, if it is that. */
+  readonly embedded: EmbeddedServer | undefined
+  /** A client of the caller's. */
+  readonly client: Sql | undefined
+  /** Leaves it; an embedded server stops with the last process that uses it. */
+  release(): Promise<void>
+}
+
+/** What {@linkcode openDatabase} takes. */
+export interface OpenOptions {
+  readonly connection?: string | URL | Sql
+  /** Told in words what takes a while. */
+  readonly onProgress?: (message: string) => void
+  readonly signal?: AbortSignal
+}
+
+/** Finds the database that an application means, starting the embedded server if it names none. */
+export async function openDatabase({ connection, onProgress, signal }: OpenOptions): Promise<Database> {
+  const { origin, url, client } = chooseDatabase(connection, process.env)
+  if (origin !== 'embedded') {
+    const label = client ? 'the database of the given client' : describeUrl(url, process.env)
+    return { origin, url, client, label, embedded: undefined, release: async () => {} }
+  }
+  // Loaded only here: an application with a database of its own never needs it.
+  const { findProject, openEmbedded } = await import('./embedded.ts')
+  const embedded = await openEmbedded({ project: findProject(process.cwd()), onProgress, signal })
+  return {
+    origin,
+    url: embedded.url,
+    client,
+    label: describeUrl(embedded.url),
+    embedded,
+    release: () => embedded.release()
+  }
+}
+
+/** What {@linkcode connect} takes. */
+export interface ConnectOptions {
+  /** How many connections at most. */
+  readonly max: number
+  /** Whether statements are prepared by name; a pooler in transaction mode may not allow it. */
+  readonly prepare?: boolean
+  /** What `pg_stat_activity` shows. */
+  readonly name: string
+  /** Whether to ask the server for its array types first. Ours are text, numbers, times and JSON: a round trip less. */
+  readonly fetchTypes?: boolean
+  /** Whether a connection stays open when it is idle. */
+  readonly isLasting?: boolean
+  /** Where its sockets come from, if somebody wants to have a hand on them. */
+  readonly sockets?: Sockets
+  /** Called when a connection has closed. */
+  readonly onClose?: () => void
+}
+
+/** A client for a database. It connects when first used. */
+export function connect(
+  database: Pick<Database, 'url'>,
+  { max, prepare = true, name, fetchTypes = false, isLasting = false, sockets, onClose }: ConnectOptions
+): Sql {
+  const options = {
+    max,
+    prepare,
+    // A script that forgets to close ends by itself after this many seconds.
+    idle_timeout: isLasting ? 0 : 10,
+    ...(isLasting && { max_lifetime: null }),
+    // The driver's own pauses grow to 20 seconds; peers would take a worker for dead that comes back so late.
+    ...(sockets && { backoff: () => 0.1 + Math.random() * 0.9 }),
+    connect_timeout: 10,
+    fetch_types: fetchTypes,
+    onnotice: () => {},
+    connection: { application_name: name },
+    onclose: onClose,
+    ...(sockets && { socket: connectSockets(sockets) })
+  }
+  return database.url === undefined ? postgres(options) : postgres(urlForPostgres(database.url), options)
+}
+
+/**
+ * As the driver would connect by itself: to one host after the other. It may write before the connection is there, and
+ * looks after the time limit.
+ */
+function connectSockets(sockets: Sockets): (options: ParsedOptions) => Socket {
+  let attempts = 0
+  return ({ host, port, path }) => {
+    const socket = sockets.create()
+    const index = attempts++ % host.length
+    if (path) return socket.connect({ path })
+    const server = { host: host[index], port: port[index] ?? 5432 }
+    // The driver takes the server's name for TLS from the socket.
+    return Object.assign(socket, server).connect(server)
+  }
+}
+
+/** What the driver makes of its options. */
+interface ParsedOptions {
+  readonly host: readonly string[]
+  readonly port: readonly number[]
+  readonly path?: string | false
+}

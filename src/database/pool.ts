@@ -1,0 +1,115 @@
+import type { Sql } from 'postgres'
+import type { Execute } from '../sql/statement.ts'
+import { isOutcomeUnknown } from './loss.ts'
+import { executeIn, inTransaction, openSession, type Session } from './session.ts'
+
+/** Connections to a database, and what to do with them. */
+export interface Pool {
+  /** Runs a statement of its own. */
+  readonly execute: Execute
+  /** Runs work in a transaction, which keeps a connection to itself. */
+  transact<Result>(work: (execute: Execute) => Promise<Result>): Promise<Result>
+  /** Closes the connections, which must be free. */
+  end(): Promise<void>
+}
+
+/**
+ * Keeps up to so many sessions, each for one statement or transaction at a time; who finds none free waits. A session
+ * that was lost concerns nobody else, and is replaced when one is needed.
+ *
+ * @param template a client that has the options; it is never used itself
+ */
+export function createPool(template: Sql, max: number): Pool {
+  const free: { session: Session; timer: ReturnType<typeof setTimeout> }[] = []
+  const waiting: ((session: Session) => void)[] = []
+  const endings = new Set<Promise<void>>()
+  let count = 0
+
+  function take(): Session | Promise<Session> {
+    for (let last = free.pop(); last; last = free.pop()) {
+      clearTimeout(last.timer)
+      if (!last.session.isLost) return last.session
+      discard(last.session)
+    }
+    if (count < max) return open()
+    return new Promise(resolve => void waiting.push(resolve))
+  }
+
+  function giveBack(session: Session, isDoubtful: boolean): void {
+    const isGood = !session.isLost && !isDoubtful
+    if (!isGood) discard(session)
+    const next = waiting.shift()
+    if (next) next(isGood ? session : open())
+    else if (isGood) free.push({ session, timer: setTimeout(() => retire(session), IDLE_MS) })
+  }
+
+  function open(): Session {
+    count++
+    return openSession(template)
+  }
+
+  function discard(session: Session): void {
+    count--
+    const ending = session.end().finally(() => endings.delete(ending))
+    endings.add(ending)
+  }
+
+  function retire(session: Session): void {
+    const index = free.findIndex(other => other.session === session)
+    if (index < 0) return
+    free.splice(index, 1)
+    discard(session)
+  }
+
+  async function use<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
+    const taken = take()
+    const session = taken instanceof Promise ? await taken : taken
+    let isDoubtful = true
+    try {
+      const result = await work(session)
+      isDoubtful = false
+      return result
+    } catch (error) {
+      isDoubtful = !isAnswer(error) || isOutcomeUnknown(error)
+      throw error
+    } finally {
+      giveBack(session, isDoubtful)
+    }
+  }
+
+  return {
+    execute: statement => use(session => session.execute(statement)),
+    transact: work => use(session => inTransaction(session, work)),
+    async end() {
+      for (const { session, timer } of free.splice(0)) {
+        clearTimeout(timer)
+        discard(session)
+      }
+      await Promise.all(endings)
+    }
+  }
+}
+
+/** Uses a client of the caller's, whose connections are the caller's to keep and to close. */
+export function poolOf(client: Sql): Pool {
+  return {
+    execute: executeIn(client),
+    async transact(work) {
+      const session = openSession(client)
+      try {
+        return await inTransaction(session, work)
+      } finally {
+        await session.end()
+      }
+    },
+    end: async () => {}
+  }
+}
+
+/** A script that forgets to close ends by itself after this time. */
+const IDLE_MS = 10_000
+
+/** Whether the server has answered, so that the connection is as good as before. */
+function isAnswer(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'severity' in error
+}

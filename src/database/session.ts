@@ -1,0 +1,122 @@
+import postgres, { type Options, type Sql } from 'postgres'
+import type { Execute, Statement } from '../sql/statement.ts'
+
+/** One connection, for one statement at a time. It connects when first used. */
+export interface Session {
+  readonly execute: Execute
+  /** Whether the connection was lost; it is never made anew. */
+  readonly isLost: boolean
+  end(): Promise<void>
+}
+
+/** Runs statements in whatever connection of the client is free. */
+export function executeIn(client: Pick<Sql, 'unsafe'>): Execute {
+  return async <Row>({ text, values }: Statement) =>
+    (await client.unsafe(text, values as (string | null)[], { prepare: true })) as unknown as readonly Row[]
+}
+
+/**
+ * Opens a session with the options of a client.
+ *
+ * A connection of the driver's own pool is not to be trusted once it may be lost (postgres 3.4.9). A statement sent
+ * between the error of a socket and its end never settles; half a message that was not written yet is put in front of
+ * the first of the next connection; in a transaction what follows goes through a new connection, outside of it, or to
+ * the closed socket, which ends the process. So a session settles by itself when it is lost, sends nothing afterwards,
+ * and is thrown away.
+ */
+export function openSession(client: Sql): Session {
+  let isLost = false
+  let isEstablished = false
+  let deadline: ReturnType<typeof setInterval> | undefined
+  let abandon: ((error: Error) => void) | undefined
+  const connection = postgres({
+    ...client.options,
+    max: 1,
+    idle_timeout: null,
+    max_lifetime: null,
+    fetch_types: false,
+    onparameter: () => {
+      isEstablished = true
+      clearInterval(deadline)
+    },
+    onclose: () => lose(connectionClosed())
+  } as unknown as Options<Record<string, never>>)
+  const execute = executeIn(connection)
+
+  function lose(error: Error): void {
+    isLost = true
+    clearInterval(deadline)
+    abandon?.(error)
+  }
+
+  return {
+    get isLost() {
+      return isLost
+    },
+    execute: <Row>(statement: Statement) =>
+      new Promise<readonly Row[]>((resolve, reject) => {
+        if (isLost) return reject(connectionClosed())
+        abandon = reject
+        // The driver tries for ever where somebody takes connections and closes them, as a proxy without a server does.
+        if (!isEstablished) deadline ??= afterTicks(CONNECT_TIMEOUT_MS / 1_000, () => lose(connectTimeout()))
+        execute<Row>(statement).then(resolve, reject)
+      }),
+    end: () => connection.end({ timeout: isEstablished ? 5 : 0 })
+  }
+}
+
+/** How a transaction of ours ended that was not committed. */
+export class TransactionError extends Error {
+  override readonly name: string = 'TransactionError'
+
+  /** Whether it is certain that nothing was committed. */
+  readonly isCertain: boolean
+
+  constructor(cause: unknown, isCertain: boolean) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause })
+    this.isCertain = isCertain
+  }
+}
+
+/**
+ * Runs work in a transaction of a session, and commits it.
+ *
+ * @throws {TransactionError} with the error that ended it as its cause
+ */
+export async function inTransaction<Result>(
+  session: Session,
+  work: (execute: Execute) => Promise<Result>
+): Promise<Result> {
+  const send = (text: string): Promise<unknown> => session.execute({ text, values: [] })
+  let isCertain = true
+  try {
+    await send('begin')
+    const result = await work(session.execute)
+    isCertain = session.isLost
+    await send('commit')
+    return result
+  } catch (error) {
+    if (!session.isLost && isCertain) await send('rollback').catch(() => {})
+    throw new TransactionError(error, isCertain)
+  }
+}
+
+/** Counts seconds in which the event loop turned: one that a task blocked has not heard answers that are there. */
+function afterTicks(ticks: number, callback: () => void): ReturnType<typeof setInterval> {
+  let left = ticks
+  return setInterval(() => {
+    if (--left === 0) callback()
+  }, 1_000)
+}
+
+/** No server has answered in time. */
+export function connectTimeout(): Error {
+  return Object.assign(new Error('No server answered in time'), { code: 'CONNECT_TIMEOUT' })
+}
+
+function connectionClosed(): Error {
+  return Object.assign(new Error('The connection was closed before the answer came'), { code: 'CONNECTION_CLOSED' })
+}
+
+/** A little more than the driver's own, which does not run while it tries anew. */
+export const CONNECT_TIMEOUT_MS = 12_000

@@ -1,0 +1,77 @@
+import { checkDefaults, checkKey, describe } from '../check.ts'
+import { BackgroundError } from '../errors.ts'
+import type { Job } from '../job.ts'
+import type { JobReference, RescheduleOptions } from '../schedule.ts'
+import type { Access } from '../sql/statement.ts'
+import { type Changes, changeWaiting, isRunning, removeWaiting, type Target } from '../sql/waiting.ts'
+import { toTimes } from './request.ts'
+
+/** Removes a job that waits. */
+export function unschedule(access: Access, target: Target): Promise<Job> {
+  return insist(access, target, 'unschedule', () => removeWaiting(access, target))
+}
+
+/** Changes a job that waits. */
+export function reschedule(access: Access, target: Target, changes: Changes): Promise<Job> {
+  return insist(access, target, 'reschedule', () => changeWaiting(access, target, changes))
+}
+
+/**
+ * Which job a caller means.
+ *
+ * @throws {TypeError} if it is no reference to a job
+ */
+export function toTarget(reference: JobReference, verb: string): Target {
+  const named: unknown = typeof reference === 'string' ? { id: reference } : reference
+  const { id, key } = (typeof named === 'object' && named !== null ? named : {}) as { id?: unknown; key?: unknown }
+  // A job has both, and its id is the surer one: the key may be another job's by now.
+  if (id !== undefined) {
+    if (typeof id === 'string' && /^\d{1,19}$/.test(id) && BigInt(id) <= MAX_ID) return { id }
+    throw new TypeError(
+      `Cannot ${verb} a job: its id is ${describe(id)}, not a number as text. For a key, pass { key }`
+    )
+  }
+  if (key === undefined || key === null) {
+    throw new TypeError(
+      `Cannot ${verb} a job: what is given is ${describe(reference)}, neither a job, an id nor { key }`
+    )
+  }
+  checkKey(key, `${verb} a job`)
+  return { key }
+}
+
+/**
+ * What a caller wants changed.
+ *
+ * @throws {TypeError} if an option is of the wrong type, or none is given
+ * @throws {RangeError} if an option is out of range
+ */
+export function toChanges(options: RescheduleOptions): Changes {
+  const doing = 'reschedule a job'
+  const { runAt, delay, priority, maxAttempts } = options ?? {}
+  checkDefaults({ priority, maxAttempts }, doing)
+  const changes = { ...toTimes({ runAt, delay }, doing), priority: priority ?? null, maxAttempts: maxAttempts ?? null }
+  if (Object.values(changes).every(value => value === null))
+    throw new TypeError(`Cannot ${doing}: nothing is to change`)
+  return changes
+}
+
+const MAX_ID = 2n ** 63n - 1n
+
+/** Between a look and a change a worker may take the job, or give it back. */
+async function insist(
+  access: Access,
+  target: Target,
+  verb: string,
+  attempt: () => Promise<Job | undefined>
+): Promise<Job> {
+  const named = 'id' in target ? `job ${target.id}` : `the job of key ${JSON.stringify(target.key)}`
+  for (let tries = 0; tries < 10; tries++) {
+    const job = await attempt()
+    if (job) return job
+    const running = await isRunning(access, target)
+    if (running === undefined) throw new BackgroundError('JOB_GONE', `Cannot ${verb} ${named}: there is none`)
+    if (running) break
+  }
+  throw new BackgroundError('JOB_RUNNING', `Cannot ${verb} ${named}: a worker has it`)
+}

@@ -1,0 +1,102 @@
+import { isSchemaMissing } from '../database/migrate.ts'
+import type { Job } from '../job.ts'
+import { addInTurn, addJob, addTogether, type NewJob } from '../sql/add.ts'
+import type { Access } from '../sql/statement.ts'
+import { type Call, createLane } from './lane.ts'
+import { isFaultOfOne } from './outcome.ts'
+
+/** What {@linkcode createGroups} takes. */
+export interface GroupOptions {
+  /** Runs statements of their own, committed when they resolve. */
+  readonly access: Access
+  /** Brings the schema up to date. */
+  readonly migrate: () => Promise<unknown>
+}
+
+/** Sends one job; calls made at the same time share statements. */
+export type ScheduleOne = (job: NewJob) => Promise<Job>
+
+/**
+ * Schedules job by job while calls come one at a time, and in groups while they come faster than the database answers.
+ * Every call gets its own job or its own error, whoever shares its statement.
+ */
+export function createGroups({ access, migrate }: GroupOptions): ScheduleOne {
+  let migrating: Promise<unknown> | undefined
+
+  // Jobs that depend on nothing may overtake each other. Those of a queue keep the order of their calls: a
+  // group begins after the one before it has ended. Those with a key or a time of their own are slower, and may have to wait
+  // for somebody else's transaction with that key, so they go apart.
+  const free = createLane(2, send)
+  const queued = createLane(1, send)
+  const single = createLane(1, send)
+
+  async function send(calls: readonly Call[]): Promise<void> {
+    try {
+      settle(calls, await add(calls.map(({ job }) => job)))
+    } catch (error) {
+      if (calls.length > 1 && isFaultOfOne(error)) return await sendHalves(calls)
+      for (const { reject } of calls) reject(error)
+    }
+  }
+
+  /** Nothing of a statement that the server refused has happened. In order, and the more are good the fewer halves. */
+  async function sendHalves(calls: readonly Call[]): Promise<void> {
+    const middle = calls.length >> 1
+    await send(calls.slice(0, middle))
+    await send(calls.slice(middle))
+  }
+
+  async function add(jobs: readonly NewJob[]): Promise<(Job | undefined)[]> {
+    try {
+      return await addAll(access, jobs)
+    } catch (error) {
+      if (!isSchemaMissing(error)) throw error
+      migrating ??= migrate().finally(() => (migrating = undefined))
+      await migrating
+      return await addAll(access, jobs)
+    }
+  }
+
+  function settle(calls: readonly Call[], jobs: readonly (Job | undefined)[]): void {
+    for (const [index, call] of calls.entries()) {
+      const job = jobs[index]
+      if (job) call.resolve(job)
+      else insist(access, call.job).then(call.resolve, call.reject)
+    }
+  }
+
+  return job =>
+    new Promise((resolve, reject) => {
+      const lane = job.key !== null || job.runAt !== null ? single : job.queue !== null ? queued : free
+      lane.add({ job, resolve, reject })
+    })
+}
+
+/** Schedules jobs in one statement, the fastest that does for them. */
+export async function addAll(access: Access, jobs: readonly NewJob[]): Promise<(Job | undefined)[]> {
+  const [only] = jobs
+  if (jobs.length === 1 && only) return [await addJob(access, only)]
+  return await (canGoTogether(jobs) ? addTogether : addInTurn)(access, jobs)
+}
+
+/**
+ * Schedules a job whose key belongs to a job that a worker takes at this very moment: the engine then neither replaces
+ * nor adds. A moment later it does.
+ */
+export async function insist(access: Access, job: NewJob): Promise<Job> {
+  for (let tries = 0; tries < 100; tries++) {
+    const added = await addJob(access, job)
+    if (added) return added
+  }
+  throw new Error(`Cannot schedule ${job.task}: a worker keeps taking the job of its key`)
+}
+
+function canGoTogether(jobs: readonly NewJob[]): boolean {
+  const keys = new Set<string>()
+  return jobs.every(({ runAt, key, keyMode }) => {
+    if (key === null) return runAt === null
+    const isNew = !keys.has(key)
+    keys.add(key)
+    return runAt === null && keyMode === 'replace' && isNew
+  })
+}

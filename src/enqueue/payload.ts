@@ -1,0 +1,137 @@
+import { Buffer } from 'node:buffer'
+
+/**
+ * The payload of a job as JSON text.
+ *
+ * @throws {TypeError} if it is no object, or holds what JSON cannot hold; the message names the place
+ * @throws {RangeError} if the text is longer than it may be
+ */
+export function encodePayload(task: string, payload: unknown, maxBytes: number = DEFAULT_MAX_BYTES): string {
+  if (payload === undefined) return '{}'
+  if (!isPlainObject(payload))
+    throw new TypeError(`Cannot schedule ${task}: the payload is ${describe(payload)}, not an object`)
+  const fault = findFault(payload, [])
+  if (fault)
+    throw new TypeError(`Cannot schedule ${task}: ${fault.keys.reduceRight(pathTo, 'payload')} ${fault.reason}`)
+  const text = JSON.stringify(payload) as string | undefined
+  if (!text?.startsWith('{')) {
+    throw new TypeError(
+      `Cannot schedule ${task}: the payload becomes ${text?.slice(0, 40) ?? 'nothing'} as JSON, not an object`
+    )
+  }
+  // A character takes three bytes at most, so that most texts need no counting.
+  const bytes = text.length * 3 > maxBytes ? Buffer.byteLength(text) : 0
+  if (bytes <= maxBytes) return text
+  const [size, limit] = [bytes, maxBytes].map(count => count.toLocaleString('en'))
+  throw new RangeError(
+    `Cannot schedule ${task}: the payload has ${size} bytes, more than the ${limit} of maxPayloadBytes. ` +
+      'Store it elsewhere and pass a reference'
+  )
+}
+
+/** How many bytes of JSON a payload may have, unless a Background says otherwise. */
+export const DEFAULT_MAX_BYTES = 1_048_576
+
+function isPlainObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** What is wrong with a value, and by which keys it is reached, the innermost first. */
+interface Fault {
+  readonly keys: (string | number)[]
+  readonly reason: string
+}
+
+/**
+ * Walks a value once and returns the first fault; what JSON would drop or change in silence is one too. The path to it
+ * is put together on the way back, so that a payload without fault pays nothing for it.
+ */
+function findFault(value: unknown, above: object[], key: string | number = ''): Fault | undefined {
+  switch (typeof value) {
+    case 'string':
+      return findStringFault(value)
+    case 'number':
+      return Number.isFinite(value) ? undefined : toFault(`is ${value}, ${UNHELD}`)
+    case 'bigint':
+      return toFault(`is a BigInt, ${UNHELD}`)
+    case 'function':
+    case 'symbol':
+      return toFault(`is a ${typeof value}, ${UNHELD}`)
+    case 'object':
+      return value === null ? undefined : findObjectFault(value, above, key)
+    default:
+      return undefined
+  }
+}
+
+function findObjectFault(value: object, above: object[], key: string | number): Fault | undefined {
+  if (above.includes(value)) return toFault(`refers back to an object that contains it, ${UNHELD}`)
+  if (above.length > MAX_DEPTH) return toFault(`is nested more than ${MAX_DEPTH} levels deep`)
+  if (value instanceof Date && Number.isNaN(value.getTime())) return toFault('is an invalid Date')
+  if ('toJSON' in value && typeof value.toJSON === 'function') {
+    const json: unknown = value.toJSON(String(key))
+    return json === value ? findMemberFault(value, above) : findFault(json, above, key)
+  }
+  if (value instanceof Number || value instanceof String || value instanceof Boolean || value instanceof BigInt) {
+    return findFault(value.valueOf(), above, key)
+  }
+  if (ArrayBuffer.isView(value) || EMPTIED.some(type => value instanceof type)) {
+    return toFault(`is a ${value.constructor.name}, ${UNHELD}`)
+  }
+  return findMemberFault(value, above)
+}
+
+function findMemberFault(value: object, above: object[]): Fault | undefined {
+  above.push(value)
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) {
+      const item: unknown = value[index]
+      const fault = item === undefined ? toFault(`is undefined, ${UNHELD}`) : findFault(item, above, index)
+      if (fault) return within(fault, index)
+    }
+  } else {
+    for (const key of Object.keys(value)) {
+      const keyFault = findStringFault(key)
+      if (keyFault) return keyFault
+      const fault = findFault((value as Record<string, unknown>)[key], above, key)
+      if (fault) return within(fault, key)
+    }
+  }
+  above.pop()
+  return undefined
+}
+
+/** PostgreSQL's text holds neither: a NUL character ends up as `\u0000`, which jsonb refuses, and so do lone surrogates. */
+function findStringFault(value: string): Fault | undefined {
+  if (value.includes('\u0000')) return toFault('holds the character U+0000, which PostgreSQL cannot hold')
+  if (!value.isWellFormed()) return toFault('holds half of a surrogate pair, which PostgreSQL cannot hold')
+  return undefined
+}
+
+function toFault(reason: string): Fault {
+  return { keys: [], reason }
+}
+
+function within(fault: Fault, key: string | number): Fault {
+  fault.keys.push(key)
+  return fault
+}
+
+function pathTo(path: string, key: string | number): string {
+  if (typeof key === 'number') return `${path}[${key}]`
+  return /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(key) ? `${path}.${key}` : `${path}[${JSON.stringify(key)}]`
+}
+
+function describe(value: unknown): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'an array'
+  return typeof value === 'bigint' ? 'a BigInt' : `a ${typeof value}`
+}
+
+const UNHELD = 'which JSON cannot hold'
+
+/** What JSON turns into an empty object without a word. */
+const EMPTIED = [Map, Set, WeakMap, WeakSet, Promise, RegExp, Error, ArrayBuffer]
+
+/** Deeper ones would overflow the stack, here or in the database. */
+const MAX_DEPTH = 1_000

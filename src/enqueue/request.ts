@@ -1,0 +1,141 @@
+import { checkDefaults, checkKey, describe } from '../check.ts'
+import { toMilliseconds } from '../duration.ts'
+import type { JobDefaults, KeyMode } from '../job.ts'
+import type { JobOptions } from '../schedule.ts'
+import { validatePayload } from '../schema.ts'
+import type { EngineKeyMode, NewJob } from '../sql/add.ts'
+import { isTaskName, notATaskName, optionsOf } from '../task.ts'
+import { encodePayload } from './payload.ts'
+
+/** A call of `schedule`, of whatever task; checked here, since not every caller has a compiler. */
+export type AnyOptions = JobOptions & { task: unknown; payload?: unknown }
+
+/** All of a job but its payload. */
+export type Request = Omit<NewJob, 'payload'>
+
+/**
+ * What a call asks for, filled up from the task and then from the defaults.
+ *
+ * @throws {TypeError} if an option has a wrong type
+ * @throws {RangeError} if an option is out of range
+ */
+export function toRequest(options: AnyOptions, defaults: JobDefaults): Request {
+  const task = nameOf(options?.task)
+  const own = optionsOf(options.task)
+  const { key, keyMode = 'replace' } = options
+  const times = toTimes(options, `schedule ${task}`)
+  checkOptions(task, options)
+  const queue = options.queue === undefined ? (own.queue === undefined ? defaults.queue : own.queue) : options.queue
+  const flags = options.flags ?? own.flags ?? defaults.flags
+  return {
+    task,
+    queue: queue?.name ?? null,
+    runAt: times.runAt,
+    delayMs: times.delayMs ?? 0,
+    priority: options.priority ?? own.priority ?? defaults.priority ?? null,
+    maxAttempts: options.maxAttempts ?? own.maxAttempts ?? defaults.maxAttempts ?? null,
+    key: key ?? null,
+    keyMode: KEY_MODES[keyMode],
+    flags: flags && flags.length > 0 ? flags : null
+  }
+}
+
+/** What holds for all jobs of a Background. */
+export interface JobSettings {
+  /** The schema of the engine's tables. */
+  readonly schema: string
+  readonly defaults: JobDefaults
+  readonly maxPayloadBytes: number
+}
+
+/**
+ * The job that a call asks for, with its payload as JSON. Not a promise unless the task's schema gives one, so that
+ * calls keep their order.
+ *
+ * @throws {TypeError} if the payload is none
+ * @throws {RangeError} if it is too large
+ * @throws {BackgroundError} `INVALID_PAYLOAD` if the task's schema refuses what would be stored
+ */
+export function toNewJob(
+  { task, payload: given }: AnyOptions,
+  request: Request,
+  { maxPayloadBytes }: JobSettings
+): NewJob | Promise<NewJob> {
+  const payload = encodePayload(request.task, given, maxPayloadBytes)
+  const { schema } = optionsOf(task)
+  const checked = schema && validatePayload(schema, JSON.parse(payload), `schedule ${request.task}`)
+  return checked instanceof Promise ? checked.then(() => ({ ...request, payload })) : { ...request, payload }
+}
+
+/** When a job is to run: at most one of the two. */
+export interface Times {
+  readonly runAt: string | null
+  readonly delayMs: number | null
+}
+
+/** The time that a call names. */
+export function toTimes({ runAt, delay }: Pick<JobOptions, 'runAt' | 'delay'>, doing: string): Times {
+  if (runAt !== undefined && delay !== undefined) {
+    throw new TypeError(`Cannot ${doing}: both runAt and delay are given`)
+  }
+  return {
+    runAt: runAt === undefined ? null : toInstant(runAt, doing),
+    delayMs: delay === undefined ? null : toMilliseconds(delay, doing, 'delay')
+  }
+}
+
+const KEY_MODES: Readonly<Record<KeyMode, EngineKeyMode>> = {
+  replace: 'replace',
+  preserveRunAt: 'preserve_run_at',
+  unsafeDedupe: 'unsafe_dedupe'
+}
+
+/** A point in time: date, time and zone, so that it is the same everywhere. */
+const INSTANT = /^[+-]?\d{4,6}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d(?::?\d\d)?)$/i
+
+function nameOf(task: unknown): string {
+  if (typeof task !== 'string' && typeof task !== 'function') {
+    throw new TypeError(
+      `Cannot schedule a job: task is ${task === null ? 'null' : `of type ${typeof task}`}, neither a task nor a name`
+    )
+  }
+  const name = typeof task === 'string' ? task : task.name
+  if (isTaskName(name)) return name
+  const hint =
+    typeof task === 'function'
+      ? '. A minifier may have renamed the function: have it keep names, define it with defineTask, or pass the name as a string'
+      : ''
+  throw new TypeError(`Cannot schedule a task: ${notATaskName(name)}${hint}`)
+}
+
+function checkOptions(task: string, options: AnyOptions): void {
+  const { key, keyMode } = options
+  const doing = `schedule ${task}`
+  checkDefaults(options, doing)
+  if (key !== undefined) checkKey(key, doing)
+  if (keyMode === undefined) return
+  if (!Object.hasOwn(KEY_MODES, keyMode)) {
+    throw new TypeError(
+      `Cannot ${doing}: keyMode is ${describe(keyMode)}, none of ${Object.keys(KEY_MODES).join(', ')}`
+    )
+  }
+  if (key === undefined) throw new TypeError(`Cannot ${doing}: keyMode is given without a key`)
+}
+
+function toInstant(runAt: unknown, doing: string): string {
+  if (typeof runAt === 'string' && !INSTANT.test(runAt)) {
+    throw new RangeError(
+      `Cannot ${doing}: runAt is ${JSON.stringify(runAt)}, not a time with a zone such as 2030-01-31T08:00:00Z`
+    )
+  }
+  if (typeof runAt !== 'string' && !(runAt instanceof Date)) {
+    throw new TypeError(`Cannot ${doing}: runAt is ${describe(runAt)}, neither a Date nor a string`)
+  }
+  const time = new Date(runAt)
+  if (Number.isNaN(time.getTime())) throw new RangeError(`Cannot ${doing}: runAt is an invalid date`)
+  // The database writes years before Christ another way, and nobody means them.
+  if (time.getTime() < 0 || time.getUTCFullYear() > 9_999) {
+    throw new RangeError(`Cannot ${doing}: runAt is in the year ${time.getUTCFullYear()}, not from 1970 to 9999`)
+  }
+  return time.toISOString()
+}

@@ -1,0 +1,66 @@
+import type { Queue } from './queue.ts'
+
+/** A job as the database holds it. */
+export interface Job {
+  /** The database's identity of the job, a `bigint` as text. */
+  readonly id: string
+  /** The name of the task that runs it. */
+  readonly task: string
+  /** The queue whose jobs run one after another, or `null` for a job that runs in parallel. */
+  readonly queue: string | null
+  /** Lower runs first. */
+  readonly priority: number
+  /** Not before this time. */
+  readonly runAt: Date
+  /** How many attempts have begun. */
+  readonly attempts: number
+  /** After this many failed attempts the job stays failed. */
+  readonly maxAttempts: number
+  /** The key that identifies it among waiting jobs, or `null`. */
+  readonly key: string | null
+  /** When it was scheduled. */
+  readonly createdAt: Date
+}
+
+/**
+ * What a job gets unless its call of `schedule` says otherwise. A call wins over the task's definition, and that over
+ * the `defaults` of the Background.
+ */
+export interface JobDefaults {
+  /**
+   * The queue on which the job waits for the one before it; `null` for none.
+   *
+   * @default none: the job runs in parallel
+   */
+  queue?: Queue | null
+  /**
+   * Jobs of a lower number run first: a whole number from -32,768 to 32,767.
+   *
+   * @default 0
+   */
+  priority?: number
+  /**
+   * After how many failed attempts the job stays failed: a whole number from 1 to 32,767.
+   *
+   * @default 25
+   */
+  maxAttempts?: number
+  /**
+   * Marks that a worker can be told to pass over.
+   *
+   * @default none
+   */
+  flags?: readonly string[]
+}
+
+/**
+ * What happens if a job with the same key exists:
+ *
+ * - `replace`: one that waits becomes this one, with its payload, its time and all. This is debouncing.
+ * - `preserveRunAt`: the same, but the job keeps its time unless it has failed already. This is throttling.
+ * - `unsafeDedupe`: it stays as it is, even if it runs or has failed for good, and this call adds nothing: what it
+ *   knew that the other did not is lost.
+ *
+ * In the first two, a job that runs or has failed for good loses its key, is not tried again, and a new one is added.
+ */
+export type KeyMode = 'replace' | 'preserveRunAt' | 'unsafeDedupe'

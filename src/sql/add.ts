@@ -1,0 +1,239 @@
+import type { Job } from '../job.ts'
+import { type Access, type Fragment, identifier, type Statement, statement, textArray } from './statement.ts'
+
+/** What happens if a job with the same key waits already. */
+export type EngineKeyMode = 'replace' | 'preserve_run_at' | 'unsafe_dedupe'
+
+/** A job about to be scheduled; what is `null` is the engine's to choose. */
+export interface NewJob {
+  readonly task: string
+  /** JSON text. */
+  readonly payload: string
+  readonly queue: string | null
+  /** Not before this time, in ISO 8601; without, from now on. */
+  readonly runAt: string | null
+  /** How many whole milliseconds from now on; not together with `runAt`. */
+  readonly delayMs: number
+  readonly priority: number | null
+  readonly maxAttempts: number | null
+  readonly key: string | null
+  readonly keyMode: EngineKeyMode
+  readonly flags: readonly string[] | null
+}
+
+/**
+ * Schedules one job.
+ *
+ * @returns nothing if a worker took the job of that key at the same moment; then nothing has happened
+ */
+export async function addJob(access: Access, job: NewJob): Promise<Job | undefined> {
+  const [row] = await access.execute<AddedRow>(
+    job.keyMode === 'unsafe_dedupe' ? addJobOnce(access, job) : addJobAlone(access, job)
+  )
+  return row && toJob(job, row)
+}
+
+/**
+ * Schedules jobs in one `add_jobs`: fast, but only for jobs without a time of their own and with distinct keys. Each
+ * runs a microsecond after the one before it, which keeps a queue in order and tells which row is whose: `add_jobs`
+ * returns rows in whatever order the plan of its insert gives.
+ *
+ * @returns in the order of the jobs; a gap where a worker took the job of that key at the same moment
+ */
+export async function addTogether(access: Access, jobs: readonly NewJob[]): Promise<(Job | undefined)[]> {
+  const rows = await access.execute<AddedRow & { started: string }>(statement`
+    select ${ADDED}, (date_part('epoch', statement_timestamp()) * 1000000)::text as started
+    from ${planning(access)}, lateral ${identifier(access.schema)}.add_jobs(array(
+      select (task, payload, queue, ${IN_ORDER}, attempts, key, priority, flags)::${identifier(access.schema)}.job_spec
+      from rows from (json_to_recordset(${toJson(jobs)}::text::json) ${SPEC}
+    ), planning.mode is null) job`)
+  const byKey = new Map<string, number>()
+  for (const [index, { key }] of jobs.entries()) if (key !== null) byKey.set(key, index)
+  const added = new Array<Job | undefined>(jobs.length).fill(undefined)
+  for (const row of rows) {
+    // Delays are whole milliseconds, so that the microseconds are the ordinal.
+    const ordinal = Math.round(Number(row.due) - Number(row.started)) % GROUP_LIMIT
+    const index = row.key === null ? ordinal : byKey.get(row.key)
+    const job = index === undefined ? undefined : jobs[index]
+    if (index === undefined || !job || added[index]) {
+      throw new Error('Cannot tell whose jobs the engine returned: something in the database changes when they run')
+    }
+    added[index] = toJob(job, row)
+  }
+  return added
+}
+
+/** How many jobs {@linkcode addTogether} takes at most: a millisecond has no more microseconds to tell them by. */
+export const GROUP_LIMIT = 1_000
+
+/**
+ * When a spec's job is to run. Not counted from `now()`, which stands still in a transaction: what the next statement
+ * adds must come later. A statement takes longer than a microsecond for each of its jobs.
+ */
+const IN_ORDER: Fragment = {
+  sql: "statement_timestamp() + (coalesce(delay, 0) * 1000 + ordinal - 1) * interval '1 microsecond'"
+}
+
+/**
+ * Schedules jobs of any kind one after another, each by an `add_job` of its own, in one statement.
+ *
+ * @returns in the order of the jobs; a gap where a worker took the job of that key at the same moment
+ */
+export async function addInTurn(access: Access, jobs: readonly NewJob[]): Promise<(Job | undefined)[]> {
+  const rows = await access.execute<AddedRow & { ordinal: string }>(statement`
+    select ordinal::text as ordinal, ${ADDED}
+    from ${planning(access)}, rows from (json_to_recordset(${toJson(jobs)}::text::json) ${SPEC}, lateral ${identifier(access.schema)}.add_job(
+      identifier => task,
+      payload => payload,
+      queue_name => queue,
+      run_at => coalesce(at, ${IN_ORDER}),
+      max_attempts => spec.attempts,
+      job_key => spec.key,
+      priority => spec.priority,
+      flags => spec.flags,
+      job_key_mode => case when planning.mode is not null then spec.mode end
+    ) job`)
+  const added = new Array<Job | undefined>(jobs.length).fill(undefined)
+  for (const row of rows) {
+    const index = Number(row.ordinal) - 1
+    const job = jobs[index]
+    if (job) added[index] = toJob(job, row)
+  }
+  return added
+}
+
+/**
+ * Schedules jobs without keys in one `add_jobs` and returns nothing but that it was done: the fastest way, and the only
+ * one for which the time of a job does not matter.
+ */
+export async function addUnseen(access: Access, jobs: readonly NewJob[]): Promise<void> {
+  await access.execute(statement`
+    select count(*)
+    from ${planning(access)}, lateral ${identifier(access.schema)}.add_jobs(array(
+      select (task, payload, queue, coalesce(at, ${IN_ORDER}),
+        attempts, key, priority, flags)::${identifier(access.schema)}.job_spec
+      from rows from (json_to_recordset(${toJson(jobs)}::text::json) ${SPEC}
+    ), planning.mode is null) job`)
+}
+
+/** The columns of a job, as text, under names that no plugin of a query builder rewrites. */
+export const ADDED: Fragment = {
+  sql: `job.id::text as id, job.priority::text as priority, (date_part('epoch', job.run_at) * 1000000)::text as due,
+      job.attempts::text as attempts, job.max_attempts::text as maximum, job.key as key,
+      (date_part('epoch', job.created_at) * 1000000)::text as created`
+}
+
+/** A row of {@linkcode ADDED}; times in microseconds. */
+export interface AddedRow {
+  readonly id: string | null
+  readonly priority: string
+  readonly due: string
+  readonly attempts: string
+  readonly maximum: string
+  readonly key: string | null
+  readonly created: string
+}
+
+/** A job from its row; `undefined` if the engine has added nothing. */
+export function toJob({ task, queue }: { task: string; queue: string | null }, row: AddedRow): Job | undefined {
+  if (row.id === null) return undefined
+  return {
+    id: row.id,
+    task,
+    queue,
+    priority: Number(row.priority),
+    runAt: toDate(Number(row.due)),
+    attempts: Number(row.attempts),
+    maxAttempts: Number(row.maximum),
+    key: row.key,
+    createdAt: toDate(Number(row.created))
+  }
+}
+
+/** Calls `add_jobs` itself: `add_job` would only do so too. */
+function addJobAlone(access: Access, job: NewJob): Statement {
+  const { task, payload, queue, runAt, delayMs, maxAttempts, key, priority, flags, keyMode } = job
+  // Cast from text: as plain json the driver would encode the text once more.
+  return statement`
+    select ${ADDED}
+    from ${planning(access)}, lateral ${identifier(access.schema)}.add_jobs(
+      array[(
+        ${task}::text,
+        ${payload}::text::json,
+        ${queue}::text,
+        coalesce(${runAt}::text::timestamptz, statement_timestamp() + ${delayMs}::text::float8 * interval '1 millisecond'),
+        ${maxAttempts}::text::int2,
+        ${key}::text,
+        ${priority}::text::int2,
+        ${textArray(flags)}::text::text[]
+      )::${identifier(access.schema)}.job_spec],
+      planning.mode is not null and ${keyMode}::text = 'preserve_run_at'
+    ) job`
+}
+
+function addJobOnce(access: Access, job: NewJob): Statement {
+  const { task, payload, queue, runAt, delayMs, maxAttempts, key, priority, flags, keyMode } = job
+  return statement`
+    select ${ADDED}
+    from ${identifier(access.schema)}.add_job(
+      identifier => ${task}::text,
+      payload => ${payload}::text::json,
+      queue_name => ${queue}::text,
+      run_at => coalesce(${runAt}::text::timestamptz, statement_timestamp() + ${delayMs}::text::float8 * interval '1 millisecond'),
+      max_attempts => ${maxAttempts}::text::int,
+      job_key => ${key}::text,
+      priority => ${priority}::text::int,
+      flags => ${textArray(flags)}::text::text[],
+      job_key_mode => ${keyMode}::text
+    ) job`
+}
+
+/**
+ * Has the engine's functions keep their plans for this transaction: for a single job, planning costs them more than the
+ * rest. What refers to it runs after it.
+ *
+ * Nor may the engine's plan scan the table for a key: made while the table was empty, it would be kept while it fills.
+ */
+function planning({ isOurs }: Access): Fragment {
+  return {
+    sql: isOurs
+      ? "concat(set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)) planning (mode)"
+      : "(values ('')) planning (mode)"
+  }
+}
+
+/** A text for all of them: a statement of its own for each number of jobs would never be planned twice. */
+function toJson(jobs: readonly NewJob[]): string {
+  return `[${jobs.map(toSpec).join(',')}]`
+}
+
+/** The payload is JSON already, and goes in as it is. */
+function toSpec(job: NewJob): string {
+  const { payload, task, queue, runAt, delayMs, maxAttempts, key, priority, flags, keyMode } = job
+  const rest = {
+    task,
+    queue: queue ?? undefined,
+    at: runAt ?? undefined,
+    delay: delayMs || undefined,
+    attempts: maxAttempts ?? undefined,
+    key: key ?? undefined,
+    priority: priority ?? undefined,
+    flags: flags ?? undefined,
+    mode: keyMode
+  }
+  return `{"payload":${payload},${JSON.stringify(rest).slice(1)}`
+}
+
+/** How the objects of {@linkcode toJson} become rows, numbered from 1. */
+const SPEC: Fragment = {
+  sql: `as (task text, payload json, queue text, at timestamptz, delay float8, attempts int2, key text, priority int2,
+      flags text[], mode text)
+    ) with ordinality as spec (task, payload, queue, at, delay, attempts, key, priority, flags, mode, ordinal)`
+}
+
+/** From microseconds, which are exact up to the year 2255, and then near enough. */
+function toDate(microseconds: number): Date {
+  return new Date(
+    microseconds > Number.MAX_SAFE_INTEGER ? Math.round(microseconds / 1_000) : Math.round(microseconds) / 1_000
+  )
+}

@@ -1,0 +1,68 @@
+import type { Sql } from 'postgres'
+import type { Cancellation } from '../schedule.ts'
+import { type Access, identifier, type Statement, statement } from './statement.ts'
+import { castOf, type Target, toColumn } from './waiting.ts'
+
+/**
+ * Removes a job that no worker has, and marks one that a worker has. The mark is what counts: the notification may be
+ * lost, and a worker that dies leaves the job to another one, which then sees the mark and ends it without running it.
+ *
+ * In a marked job no attempt is left, as the engine's own `remove_job` does it, for workers that know no marks.
+ */
+export async function cancelJob({ execute, schema }: Access, target: Target): Promise<Cancellation> {
+  const { column, value } = toColumn(target)
+  const [row] = await execute<{ removed: string; marked: string }>(statement`
+    with found as (
+      select id, locked_at is not null as locked
+      from ${identifier(schema)}._private_jobs
+      where ${column} = ${value}::text${castOf(target)}
+      for update
+    ), marked as (
+      update ${identifier(schema)}._private_jobs job
+      set
+        attempts = job.max_attempts,
+        flags = coalesce(job.flags, '{}') || jsonb_build_object(${CANCELLED}::text, true),
+        updated_at = now()
+      from found
+      where job.id = found.id and found.locked
+      returning pg_notify(${CANCEL_CHANNEL}::text, json_build_object('schema', ${schema}::text, 'job', job.id::text)::text)
+    ), removed as (
+      select from found, lateral ${identifier(schema)}.complete_jobs(array[found.id]) where not found.locked
+    )
+    select (select count(*) from removed)::text as removed, (select count(*) from marked)::text as marked`)
+  if (row?.removed === '1') return 'removed'
+  return row?.marked === '1' ? 'cancelling' : 'not found'
+}
+
+/** Which of these jobs somebody has cancelled. */
+export async function findCancelled(sql: Sql, schema: string, ids: readonly string[]): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select id from ${sql(schema)}._private_jobs
+    where id = any(string_to_array(${ids.join(',')}, ',')::bigint[]) and flags ? ${CANCELLED}`
+  return rows.map(({ id }) => id)
+}
+
+/** Whether a job was cancelled before it was fetched, by the flags that the engine hands over. */
+export function isMarkedCancelled(flags: Readonly<Record<string, unknown>> | null): boolean {
+  return flags !== null && CANCELLED in flags
+}
+
+/** Asks to be told of cancelled jobs. */
+export const listenForCancels: Statement = { text: 'listen "kretes:cancel"', values: [] }
+
+/** Where {@linkcode cancelJob} tells of them. */
+export const CANCEL_CHANNEL = 'kretes:cancel'
+
+/** The job that a notification speaks of, if it is one of this schema's. */
+export function readCancelNotice(payload: string | undefined, schema: string): string | undefined {
+  try {
+    const notice = JSON.parse(payload ?? '') as { schema?: unknown; job?: unknown }
+    return notice.schema === schema && typeof notice.job === 'string' ? notice.job : undefined
+  } catch {
+    // Anybody may notify.
+    return undefined
+  }
+}
+
+/** The flag of a job that is not to run any more. */
+export const CANCELLED = 'kretes:cancelled'

@@ -1,0 +1,56 @@
+/**
+ * A statement that any driver can run: text with `$1`, `$2` …, and its values, each of them text or null, so that no
+ * driver has a say in how they are written.
+ */
+export interface Statement {
+  readonly text: string
+  readonly values: readonly (string | null)[]
+}
+
+/** Runs a statement in a pool, a session or somebody's transaction. Columns come as text wherever we ask for text. */
+export type Execute = <Row>(statement: Statement) => Promise<readonly Row[]>
+
+/** Where the engine is, and how to reach it. */
+export interface Access {
+  readonly execute: Execute
+  /** The schema of its tables. */
+  readonly schema: string
+  /** Whether transactions are ours, so that we may set how they plan. */
+  readonly isOurs: boolean
+}
+
+/** A name, or another piece of SQL, that belongs into the text. */
+export interface Fragment {
+  readonly sql: string
+}
+
+/** Writes a statement: values become parameters, fragments become text. */
+export function statement(
+  strings: TemplateStringsArray,
+  ...parts: readonly (string | number | null | Fragment)[]
+): Statement {
+  const values: (string | null)[] = []
+  let text = strings[0] ?? ''
+  for (let index = 0; index < parts.length; index++) {
+    const part = parts[index]
+    if (typeof part === 'object' && part !== null) text += part.sql
+    else text += `$${values.push(part === null || part === undefined ? null : String(part))}`
+    text += strings[index + 1]
+  }
+  return { text, values }
+}
+
+/** A name, quoted. */
+export function identifier(name: string): Fragment {
+  return { sql: `"${name.replaceAll('"', '""')}"` }
+}
+
+/** A list of texts as the literal of a `text[]`. */
+export function textArray(items: readonly string[] | null): string | null {
+  return items && `{${items.map(item => `"${item.replace(/["\\]/g, '\\$&')}"`).join(',')}}`
+}
+
+/** Begins a transaction, and commits it, where a driver is not trusted to. */
+export const beginStatement: Statement = { text: 'begin', values: [] }
+/** See {@linkcode beginStatement}. */
+export const commitStatement: Statement = { text: 'commit', values: [] }

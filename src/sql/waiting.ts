@@ -1,0 +1,86 @@
+import type { Job } from '../job.ts'
+import { ADDED, type AddedRow, toJob } from './add.ts'
+import { type Access, type Fragment, identifier, type Statement, statement } from './statement.ts'
+
+/** Which job: by its id, a bigint as text, or by its key. */
+export type Target = { readonly id: string } | { readonly key: string }
+
+/** What changes; `null` leaves a thing as it is. */
+export interface Changes {
+  readonly runAt: string | null
+  readonly delayMs: number | null
+  readonly priority: number | null
+  readonly maxAttempts: number | null
+}
+
+/** Removes a job that no worker has. The engine's `complete_jobs` does so; its `remove_job` would spoil one that runs. */
+export async function removeWaiting(access: Access, target: Target): Promise<Job | undefined> {
+  const { column, value } = toColumn(target)
+  return await change(
+    access,
+    statement`
+      select ${ADDED}, ${ORIGIN}
+      from ${identifier(access.schema)}.jobs waiting, lateral ${identifier(access.schema)}.complete_jobs(array[waiting.id]) job
+      where waiting.locked_at is null and waiting.${column} = ${value}::text${castOf(target)}`
+  )
+}
+
+/** Changes a job that no worker has, and tells workers of its new time: they would only find it when they poll. */
+export async function changeWaiting(
+  access: Access,
+  target: Target,
+  { runAt, delayMs, priority, maxAttempts }: Changes
+): Promise<Job | undefined> {
+  const { column, value } = toColumn(target)
+  return await change(
+    access,
+    statement`
+      select ${ADDED}, ${ORIGIN}, pg_notify('jobs:insert', '{"count":1}')::text
+      from ${identifier(access.schema)}.jobs waiting, lateral ${identifier(access.schema)}.reschedule_jobs(
+        array[waiting.id],
+        run_at => coalesce(${runAt}::text::timestamptz, statement_timestamp() + ${delayMs}::text::float8 * interval '1 millisecond'),
+        priority => ${priority}::text::int,
+        max_attempts => ${maxAttempts}::text::int
+      ) job
+      where waiting.locked_at is null and waiting.${column} = ${value}::text${castOf(target)}`
+  )
+}
+
+/** Whether a worker has the job; `undefined` if there is none. */
+export async function isRunning(access: Access, target: Target): Promise<boolean | undefined> {
+  const { column, value } = toColumn(target)
+  const [row] = await access.execute<{ running: string }>(statement`
+    select (locked_at is not null)::text as running
+    from ${identifier(access.schema)}.jobs
+    where ${column} = ${value}::text${castOf(target)}`)
+  return row && row.running === 'true'
+}
+
+/** Fails if the engine's schema is not there. */
+export async function findSchema(access: Access): Promise<void> {
+  await access.execute(statement`select from ${identifier(access.schema)}.jobs limit 0`)
+}
+
+const ORIGIN: Fragment = { sql: 'waiting.task_identifier as task, waiting.queue_name as queue' }
+
+interface WaitingRow extends AddedRow {
+  readonly task: string
+  readonly queue: string | null
+}
+
+async function change(access: Access, changing: Statement): Promise<Job | undefined> {
+  const [row] = await access.execute<WaitingRow>(changing)
+  return row && toJob(row, row)
+}
+
+/** The column by which a job is found, and what it must hold. */
+export function toColumn(target: Target): { column: Fragment; value: string } {
+  return 'id' in target
+    ? { column: identifier('id'), value: target.id }
+    : { column: identifier('key'), value: target.key }
+}
+
+/** How that value is cast. */
+export function castOf(target: Target): Fragment {
+  return { sql: 'id' in target ? '::bigint' : '' }
+}

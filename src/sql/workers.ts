@@ -1,0 +1,151 @@
+import type { Sql } from 'postgres'
+import { notifyWorkers } from './control.ts'
+
+/** A worker as its peers and people see it. */
+export interface Registration {
+  readonly id: string
+  readonly host: string
+  readonly pid: number
+  readonly concurrency: number
+}
+
+/** What a beat found. */
+export interface Beat {
+  /** Whether the worker is still registered. If not, a peer has taken it for dead and has given its jobs to others. */
+  readonly isRegistered: boolean
+  /** Whether the session holds the worker's lock now. It does not while a former session does, and ends. */
+  readonly isLocked: boolean
+  /** Workers whose last beat is old: dead, if nobody holds their lock. */
+  readonly stale: readonly string[]
+}
+
+/** Registers a worker, so that its peers can tell its jobs from those of a process that is no worker of ours. */
+export async function registerWorker(sql: Sql, { id, host, pid, concurrency }: Registration): Promise<void> {
+  await sql`
+    insert into kretes.workers (id, host, pid, concurrency) values (${id}, ${host}, ${pid}, ${concurrency})
+    on conflict (id) do update set beat_at = now()`
+}
+
+/** Takes a worker that has let go of everything off the register. */
+export async function unregisterWorker(sql: Sql, id: string): Promise<void> {
+  await sql`delete from kretes.workers where id = ${id}`
+}
+
+/**
+ * Shows that a worker lives: writes the time, and holds its lock in this session, taking it again if the session is new.
+ * The server is told to notice a dead peer within half a minute, for else its lock would outlive a broken network.
+ */
+export async function beat(session: Sql, id: string, staleAfterMs: number): Promise<Beat> {
+  const [row] = await session<{ lock_id: number | null; is_held: boolean; stale: string | null }[]>`
+    with beat as (
+      update kretes.workers set beat_at = now() where id = ${id} returning lock_id
+    )
+    select
+      (select lock_id from beat) as lock_id,
+      exists (
+        select from pg_locks
+        where locktype = 'advisory' and pid = pg_backend_pid() and classid = ${LOCK_CLASS} and objid = (select lock_id from beat)
+      ) as is_held,
+      (
+        select string_agg(id, ',') from kretes.workers
+        where beat_at < now() - make_interval(secs => ${staleAfterMs / 1000}) and id <> ${id}
+      ) as stale`
+  if (!row || row.lock_id === null) return { isRegistered: false, isLocked: false, stale: [] }
+  let isLocked = row.is_held
+  if (!isLocked) {
+    // After a connection has hung, its session may live on at the server and hold the lock: ours, then, is refused.
+    await session`
+      select pg_terminate_backend(pid)
+      from pg_locks join pg_stat_activity using (pid)
+      where locktype = 'advisory' and classid = ${LOCK_CLASS} and objid = ${row.lock_id} and granted
+        and database = (select oid from pg_database where datname = current_database())
+        and application_name = current_setting('application_name')`
+    const [taken] = await session<{ locked: boolean }[]>`
+      select
+        pg_try_advisory_lock(${LOCK_CLASS}, ${row.lock_id}) as locked,
+        set_config('tcp_keepalives_idle', '10', false),
+        set_config('tcp_keepalives_interval', '5', false),
+        set_config('tcp_keepalives_count', '3', false)`
+    isLocked = taken?.locked ?? false
+  }
+  return { isRegistered: true, isLocked, stale: row.stale?.split(',') ?? [] }
+}
+
+/** What became of a dead worker's jobs. */
+export interface Rescue {
+  /** How many wait again. */
+  readonly rescued: number
+  /** Those that were running each time a worker was lost, too often to be tried again. */
+  readonly failed: readonly string[]
+}
+
+/**
+ * Gives the jobs of a dead worker back, or returns `null` if it lives after all: it has shown itself, or
+ * somebody holds its lock.
+ *
+ * A lost run costs no attempt. Which of the jobs took the worker down nobody knows at first, so from then on each is
+ * marked before it runs (see {@linkcode markStarted}), and only those so marked count a further loss. The marks are in
+ * the job's `flags`, which the engine hands over with the job: other jobs pay nothing for it.
+ */
+export async function rescueJobs(
+  sql: Sql,
+  schema: string,
+  id: string,
+  { staleAfterMs, maxLosses }: { readonly staleAfterMs: number; readonly maxLosses: number }
+): Promise<Rescue | null> {
+  return await sql.begin(async transaction => {
+    // It may have come back since it was seen to be stale; with its row locked, it cannot come back from here on.
+    const [worker] = await transaction<{ is_dead: boolean }[]>`
+      with stale as materialized (
+        select lock_id from kretes.workers
+        where id = ${id} and beat_at < now() - make_interval(secs => ${staleAfterMs / 1000}) for update
+      )
+      select pg_try_advisory_xact_lock(${LOCK_CLASS}, lock_id) as is_dead from stale`
+    if (!worker?.is_dead) return null
+    const jobs = await transaction<{ id: string; losses: number }[]>`
+      update ${sql(schema)}._private_jobs
+      set
+        locked_at = null,
+        locked_by = null,
+        attempts = greatest(0, attempts - 1),
+        flags = (coalesce(flags, '{}') - ${STARTED}::text) || jsonb_build_object(${LOST}::text, case
+          when flags ->> ${STARTED} = ${id} then coalesce((flags ->> ${LOST})::int, 0) + 1
+          else greatest(1, coalesce((flags ->> ${LOST})::int, 0))
+        end)
+      where locked_by = ${id}
+      returning id, (flags ->> ${LOST})::int as losses`
+    const failed = jobs.filter(({ losses }) => losses >= maxLosses).map(job => job.id)
+    if (failed.length > 0) {
+      await transaction`
+        select from ${sql(schema)}.permanently_fail_jobs(
+          string_to_array(${failed.join(',')}, ',')::bigint[],
+          ${`Lost ${maxLosses} workers: the process that ran it ended each time`}
+        )`
+    }
+    await transaction`select ${sql(schema)}.force_unlock_workers(array[${id}]::text[])`
+    await transaction`delete from kretes.workers where id = ${id}`
+    await notifyWorkers(transaction, jobs.length)
+    return { rescued: jobs.length - failed.length, failed }
+  })
+}
+
+/** Writes that a job which was lost before is about to run, so that it is blamed if this worker is lost too. */
+export async function markStarted(sql: Sql, schema: string, job: string, worker: string): Promise<void> {
+  await sql`
+    update ${sql(schema)}._private_jobs
+    set flags = flags || jsonb_build_object(${STARTED}::text, ${worker}::text)
+    where id = ${job}::bigint and locked_by = ${worker}`
+}
+
+/** How many workers were lost with a job, by the flags that the engine hands over. */
+export function lossesOf(flags: Readonly<Record<string, unknown>> | null): number {
+  const losses = flags?.[LOST]
+  return typeof losses === 'number' ? losses : 0
+}
+
+/** The flags under which a job carries its past. */
+const LOST = 'kretes:lost'
+const STARTED = 'kretes:started'
+
+/** "kret" in ASCII: the class of advisory locks that the ids of workers share. */
+const LOCK_CLASS = 0x6b726574

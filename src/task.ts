@@ -1,0 +1,209 @@
+import { type Backoff, compileBackoff } from './backoff.ts'
+import { checkDefaults } from './check.ts'
+import { type Duration, toMilliseconds } from './duration.ts'
+import type { Job, JobDefaults } from './job.ts'
+import type { Logger } from './logger.ts'
+import { isStandardSchema, type StandardSchema, validatePayload } from './schema.ts'
+
+/** The payload of a task that does not say what it takes. */
+// biome-ignore lint/suspicious/noExplicitAny: a task that declares no input may read any property of it
+export type AnyPayload = Record<string, any>
+
+/** What a task is told about the run at hand. */
+export interface TaskContext {
+  /** The job that is running. */
+  readonly job: Job
+  /** Which attempt this is, from 1. */
+  readonly attempt: number
+  /**
+   * Aborts when the run should end early: its time is up (with a `TimeoutError`), the job was cancelled (`AbortError`),
+   * or the worker is stopping and its patience is over.
+   */
+  readonly signal: AbortSignal
+  /** Logs lines that carry the task's name and the job's id. */
+  readonly logger: Logger
+}
+
+/**
+ * A function that runs in the background, in a file of its own under `tasks/`. The file's name, the function's name and
+ * the task's name are one: `tasks/SendEmail.ts` exports the function `SendEmail` by default.
+ *
+ * @typeParam Input the payload; what it is here, `Background.schedule` asks for
+ * @typeParam Output what the task returns
+ * @example
+ * ```ts
+ * import type { Task } from 'kretes'
+ *
+ * const SendEmail: Task<{ to: string }> = async ({ to }, { logger }) => {
+ *   logger.info(`Sending to ${to}`)
+ * }
+ * export default SendEmail
+ * ```
+ */
+export type Task<Input extends object = AnyPayload, Output = unknown> = (
+  input: Input,
+  context: TaskContext
+) => Output | Promise<Output>
+
+/** A task of whatever input, as collections of tasks hold it. */
+// biome-ignore lint/suspicious/noExplicitAny: with any other type a task of a narrower input would not fit
+export type AnyTask = Task<any>
+
+/** How the worker runs the jobs of a task. */
+export interface RunOptions<Input extends object = AnyPayload> {
+  /**
+   * How long a job waits after a failed attempt. It wins over the worker's `backoff`.
+   *
+   * @default the worker's: by default `'exponential'`
+   */
+  backoff?: Backoff
+  /**
+   * How long an attempt may take: milliseconds, `'5m'`, `{ minutes: 5 }`. Then its `signal` aborts with a `TimeoutError`
+   * and the attempt has failed. A task that has not ended a second later is left to itself: it counts no longer as
+   * running, its result is ignored, and the log says so.
+   *
+   * @default none
+   */
+  timeout?: Duration
+  /**
+   * Called when a job has failed for good: after its last attempt or a {@linkcode PermanentError}. What it throws is
+   * logged and changes nothing. It may be called twice for one job if the worker dies, and is not called for a job that
+   * took its workers down.
+   *
+   * @default none
+   */
+  onFailure?: (error: unknown, context: TaskContext, input: Input) => unknown
+}
+
+/** What {@linkcode defineTask} takes; its `queue`, `priority` and so on hold for jobs whose call names none. */
+export interface TaskDefinition<Input extends object = AnyPayload, Output = unknown>
+  extends JobDefaults,
+    RunOptions<Input> {
+  /** In CamelCase with a capital first letter, as the file. */
+  name: string
+  /** The function that does the work. */
+  run: Task<Input, Output>
+}
+
+/** What {@linkcode defineTask} takes with a schema, which may make something else of the payload than it takes. */
+export interface SchemaTaskDefinition<Input extends object, Parsed extends object, Output = unknown>
+  extends JobDefaults,
+    RunOptions<Input> {
+  /** In CamelCase with a capital first letter, as the file. */
+  name: string
+  /**
+   * Checks the payload when a job is scheduled, as the JSON that will be stored, and again before it runs: a Standard
+   * Schema of zod, valibot, arktype or any other library. What it makes of the payload, `run` is called with.
+   */
+  schema: StandardSchema<Input, Parsed>
+  /** The function that does the work. */
+  run: Task<Parsed, Output>
+}
+
+/** Options of a task that `schedule` and the worker read. */
+export interface TaskOptions extends JobDefaults, RunOptions {
+  /** Checks the payload. */
+  readonly schema?: StandardSchema
+}
+
+/**
+ * Names a task by hand and attaches options to it, with a schema for its payload. The name survives a minifier, which a
+ * plain function's does not.
+ *
+ * @returns a function named `name` that checks what it is called with, and calls `run` with what the schema makes of it
+ * @throws {TypeError} if the name is not in CamelCase, `run` is not a function or `schema` is no Standard Schema
+ * @throws {RangeError} if an option is out of range
+ * @throws {BackgroundError} `INVALID_PAYLOAD` when the task is called with what the schema refuses
+ * @example
+ * ```ts
+ * import { defineTask } from 'kretes'
+ * import { z } from 'zod'
+ *
+ * export default defineTask({
+ *   name: 'SendEmail',
+ *   schema: z.object({ to: z.email(), at: z.coerce.date<string>() }),
+ *   run: async ({ to, at }) => console.log(`Hello, ${to}, at ${at.toISOString()}`)
+ * })
+ * ```
+ */
+export function defineTask<Input extends object, Parsed extends object, Output = unknown>(
+  definition: SchemaTaskDefinition<Input, Parsed, Output>
+): Task<Input, Output>
+/**
+ * Names a task by hand and attaches options to it, without a schema.
+ *
+ * @returns a function like `run`, named `name`
+ * @throws {TypeError} if the name is not in CamelCase or `run` is not a function
+ * @throws {RangeError} if an option is out of range
+ * @example
+ * ```ts
+ * import { defineTask, Queue } from 'kretes'
+ *
+ * export default defineTask({
+ *   name: 'SendEmail',
+ *   queue: Queue.for('email'),
+ *   maxAttempts: 5,
+ *   run: async (input: { to: string }) => console.log(`Hello, ${input.to}`)
+ * })
+ * ```
+ */
+export function defineTask<Input extends object = AnyPayload, Output = unknown>(
+  definition: TaskDefinition<Input, Output>
+): Task<Input, Output>
+export function defineTask(definition: TaskDefinition & TaskOptions): Task {
+  const { name, run, ...options } = definition
+  if (typeof run !== 'function') throw new TypeError(`Cannot define ${String(name)}: run is not a function`)
+  if (!isTaskName(name)) throw new TypeError(`Cannot define a task: ${notATaskName(name)}`)
+  const { schema } = options
+  if (schema !== undefined && !isStandardSchema(schema)) {
+    throw new TypeError(`Cannot define ${name}: schema does not implement Standard Schema`)
+  }
+  checkDefaults(options, `define ${name}`)
+  checkRunOptions(options, `define ${name}`)
+  const task: Task = schema
+    ? async (input, context) => run((await validatePayload(schema, input, `run ${name}`)) as AnyPayload, context)
+    : (input, context) => run(input, context)
+  Object.defineProperty(task, 'name', { value: name, configurable: true })
+  Object.defineProperty(task, OPTIONS, { value: Object.freeze(options) })
+  return task
+}
+
+function checkRunOptions({ backoff, timeout, onFailure }: RunOptions, doing: string): void {
+  if (backoff !== undefined) compileBackoff(backoff, doing)
+  if (timeout !== undefined) {
+    const ms = toMilliseconds(timeout, doing, 'timeout')
+    if (ms < 1 || ms > MAX_TIMEOUT_MS) throw new RangeError(`Cannot ${doing}: timeout is ${ms} ms, not up to 24 days`)
+  }
+  if (onFailure !== undefined && typeof onFailure !== 'function') {
+    throw new TypeError(`Cannot ${doing}: onFailure is not a function`)
+  }
+}
+
+/** The options attached by {@linkcode defineTask}, or none. */
+export function optionsOf(task: unknown): TaskOptions {
+  return (typeof task === 'function' && (task as { [OPTIONS]?: TaskOptions })[OPTIONS]) || {}
+}
+
+/** Whether a name follows the convention that guards against files and functions that are no tasks. */
+export function isTaskName(name: string): boolean {
+  return typeof name === 'string' && TASK_NAME.test(name) && name.length <= MAX_NAME_LENGTH
+}
+
+/** Why a name is none for a task; for an error's second half. */
+export function notATaskName(name: string): string {
+  if (typeof name !== 'string') return `its name is ${name === null ? 'null' : `of type ${typeof name}`}, not a string`
+  if (name === '') return 'its name is empty'
+  if (name.length > MAX_NAME_LENGTH) return `its name has ${name.length} characters, more than ${MAX_NAME_LENGTH}`
+  return `its name ${JSON.stringify(name)} is not in CamelCase with a capital first letter`
+}
+
+/** As long as a timer takes. */
+const MAX_TIMEOUT_MS = 24 * 86_400_000
+
+/** The engine refuses longer ones: `tasks.identifier` is checked to be at most this long. */
+const MAX_NAME_LENGTH = 128
+
+const TASK_NAME = /^\p{Lu}[\p{L}\p{N}]*$/u
+
+/** Registered, so that two copies of this module in one process (a bundle's and a loader's) read each other's options. */
+const OPTIONS: unique symbol = Symbol.for('kretes.task.options') as never

@@ -1,0 +1,297 @@
+import { hostname } from 'node:os'
+import process from 'node:process'
+import { setTimeout } from 'node:timers/promises'
+import type { Sql } from 'postgres'
+import { urlForPg } from '../database/config.ts'
+import { findCancelled, readCancelNotice } from '../sql/cancel.ts'
+import { hasDueJobs, notifyWorkers, releaseForgotten, releaseWorker, workingBackends } from '../sql/control.ts'
+import { nextDueTimes } from '../sql/due.ts'
+import { markStarted, registerWorker, unregisterWorker } from '../sql/workers.ts'
+import type { AnyTask } from '../task.ts'
+import { createBatchSizer } from './batch.ts'
+import { createCancelWatch } from './cancel.ts'
+import { createLookout } from './due.ts'
+import type { Executor } from './execute.ts'
+import { writeFailures } from './failures.ts'
+import { createHeldJobs, idsOf } from './held.ts'
+import { createIdleCheck } from './idle.ts'
+import type { Engine, EngineEnd } from './life.ts'
+import { watchListening } from './listen.ts'
+import { connectSession, keepAlive, type Liveness } from './liveness.ts'
+import { createLostFetches } from './lost.ts'
+import type { ResolvedOptions } from './options.ts'
+import type { Outage } from './outage.ts'
+import { createPacer } from './pace.ts'
+import { persist } from './persist.ts'
+import { EnginePool, type Settled } from './pool.ts'
+import { createQueueWaker } from './queues.ts'
+import { type Runner, startRunner } from './runner.ts'
+import { createSuspects } from './suspects.ts'
+import { createWatch } from './watch.ts'
+
+/** What {@linkcode startEngine} takes. */
+export interface EngineOptions {
+  readonly options: ResolvedOptions
+  readonly url: string | undefined
+  readonly tasks: ReadonlyMap<string, AnyTask>
+  readonly executor: Executor
+  /** For the worker's own statements, so that they never wait behind the engine's. */
+  readonly control: Sql
+  /** Has `control` connect anew. */
+  replaceControl(): void
+  readonly outage: Outage
+  /** Gives up a start that waits for the database. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Starts the engine and joins to it what it lacks: named queues at full speed, jobs on time, a life through lost
+ * connections, and peers that take over when the process dies.
+ */
+export async function startEngine(engineOptions: EngineOptions): Promise<Engine> {
+  const { options, url, tasks, executor, control, replaceControl, outage, signal } = engineOptions
+  const { schema, logger, concurrency, prepare } = options
+  const names = [...tasks.keys()]
+  const held = createHeldJobs()
+  const started = Promise.withResolvers<Runner>()
+  const declaredDead = Promise.withResolvers<EngineEnd>()
+  const session = connectSession({ url, prepare, onHung: distrust, onClose: () => liveness?.sessionEnded() })
+  let runner: Runner | undefined
+  let registering: Promise<Liveness> | undefined
+  let liveness: Liveness | undefined
+  let shutting: Promise<void> | undefined
+  let closed: Promise<void> | undefined
+  const lostFetches = createLostFetches()
+
+  const wake = (): void => runner?.wake()
+  const idle = createIdleCheck({
+    // What a fetch under way has locked would seem to another to be looked after.
+    isIdle: () => held.size === 0 && !pool.isFetching,
+    hasDueJobs: () => hasDueJobs(control, schema, names, runner?.id ?? ''),
+    wake
+  })
+  const waker = createQueueWaker({
+    isHungry: () => runner?.isHungry ?? true,
+    wake,
+    wakeOthers: count => void notifyWorkers(control, count).catch(error => logger.debug(`Cannot wake others: ${error}`))
+  })
+  const sizer = createBatchSizer({
+    concurrency,
+    least: options.localQueueSize,
+    most: options.maxLocalQueueSize,
+    resize: size => runner?.resizeBatch(size)
+  })
+  const pacer = createPacer()
+  const lookout = createLookout({
+    look: withinMs => nextDueTimes(control, schema, names, withinMs),
+    wake() {
+      pacer.hurry()
+      wake()
+    },
+    intervalMs: options.pollIntervalMs,
+    logger
+  })
+  const closing = new AbortController()
+  const suspects = createSuspects(job =>
+    persist(() => markStarted(control, schema, job, runner?.id ?? ''), { outage, signal: closing.signal })
+  )
+  const listener = {}
+  const listening = watchListening({
+    onListening() {
+      outage.recovered(listener)
+      // What was scheduled before it listened was heard by nobody.
+      wake()
+    },
+    onHung: distrust,
+    onLost: error => outage.failed(listener, error)
+  })
+  const watch = createWatch({ findWorking: backends => workingBackends(session, backends), logger })
+  const cancels = createCancelWatch({
+    held: () => held.ids(),
+    look(ids) {
+      executor.keepCancelled(held.has)
+      return findCancelled(control, schema, ids)
+    },
+    cancel: executor.cancel,
+    logger
+  })
+  const pool = new EnginePool({
+    url: url === undefined ? undefined : urlForPg(url),
+    max: concurrency + EXTRA_CONNECTIONS,
+    prepare,
+    logger,
+    outage,
+    watch,
+    onHung: distrust,
+    fail: (statement, execute) => writeFailures(execute, schema, statement, executor.outcomes),
+    onSettled,
+    beforeFetch,
+    onFetchLost: () => lostFetches.add()
+  })
+
+  // What makes one connection hang seldom spares the others.
+  function distrust(): void {
+    replaceControl()
+    pool.distrust()
+    listening.suspect()
+  }
+
+  function onSettled(statement: Settled): void {
+    if (statement.releasesQueues) pacer.hurry()
+    held.settle(statement)
+    waker.settled(statement)
+    if (statement.kind === 'return') sizer.returned()
+    if (statement.kind === 'fail') {
+      for (const id of idsOf(statement)) executor.outcomes.delete(id)
+      lookout.refresh()
+    }
+    if (held.size === 0) idle.check()
+  }
+
+  // Whoever locks jobs is registered before, for the jobs of an unknown worker are left alone when it dies; and holds its
+  // lock before, for else a task that blocks the event loop would have it taken for dead.
+  async function beforeFetch(): Promise<void> {
+    if (!liveness) {
+      registering = register()
+      liveness = await registering
+    }
+    await liveness.whenLocked()
+    await pacer.turn()
+    if (lostFetches.areDue) await putBackForgotten()
+    sizer.fetching()
+  }
+
+  async function register(): Promise<Liveness> {
+    const { id } = await started.promise
+    closing.signal.throwIfAborted()
+    await registerWorker(control, { id, host: hostname(), pid: process.pid, concurrency })
+    closing.signal.throwIfAborted()
+    return keepAlive({
+      session,
+      control,
+      schema,
+      id,
+      maxLosses: options.maxLosses,
+      logger,
+      outage,
+      onDeclaredDead: () => declaredDead.resolve({ reason: new Error('it was taken for dead'), isDeclaredDead: true })
+    })
+  }
+
+  // The database may have locked jobs for a fetch whose answer was lost. Only between two fetches is it certain that
+  // what is locked and unknown here is such a job.
+  async function putBackForgotten(): Promise<void> {
+    if (!runner) return
+    const count = await releaseForgotten(control, schema, runner.id, held.ids())
+    lostFetches.settle()
+    if (count > 0) logger.info(`Put back ${count} jobs that a lost connection had left locked`)
+  }
+
+  /** Lets go of all that it holds; with a database that does not answer, that is left to a peer. */
+  async function letGo(id: string): Promise<number> {
+    try {
+      // One that is under way would come after the removal.
+      await registering?.catch(() => {})
+      if (held.size > 0 || lostFetches.areThere) await releaseWorker(control, schema, id)
+      await unregisterWorker(control, id)
+      return 0
+    } catch (error) {
+      logger.debug(`The worker could not let go of its jobs: ${error}`, { error })
+      return held.size
+    }
+  }
+
+  async function shut(): Promise<void> {
+    lookout.stop()
+    cancels.stop()
+    listening.stop()
+    watch.stop()
+    pool.giveUp()
+    closing.abort()
+    outage.forget(listener)
+    // First the beat, for it may wait for a database that does not answer.
+    await session.end({ timeout: 1 })
+    await liveness?.stop()
+  }
+
+  async function release(id: string): Promise<number> {
+    shutting ??= shut()
+    await shutting
+    const left = await Promise.race([letGo(id), setTimeout(LET_GO_TIMEOUT_MS, held.size, { ref: false })])
+    closed ??= pool.close()
+    await closed
+    return left
+  }
+
+  async function start(): Promise<Runner> {
+    const giveUp = (): void => pool.giveUp()
+    signal.addEventListener('abort', giveUp)
+    try {
+      return await startRunner({
+        pool,
+        schema,
+        tasks,
+        run: (task, payload, helpers) => suspects.run(helpers.job, () => executor.execute(task, payload, helpers)),
+        concurrency,
+        localQueueSize: options.localQueueSize,
+        localQueueTtlMs: options.localQueueTtlMs,
+        pollIntervalMs: options.pollIntervalMs,
+        logger,
+        onFetched(jobs) {
+          for (const job of jobs) held.add(job.id)
+          pacer.fetched(jobs.length)
+          waker.fetched(jobs)
+          sizer.fetched(jobs)
+          if (jobs.length === 0) lookout.refresh()
+          if (held.size === 0) idle.check()
+        },
+        onScheduled: () => lookout.refresh(),
+        onCancelled(notice) {
+          if (notice === undefined) return cancels.refresh()
+          const cancelled = readCancelNotice(notice, schema)
+          if (cancelled !== undefined && held.has(cancelled)) executor.cancel(cancelled)
+        },
+        onListening: client => listening.listen(client),
+        onListeningLost: error => listening.lost(error)
+      })
+    } catch (error) {
+      await shut()
+      await pool.close()
+      throw error
+    } finally {
+      signal.removeEventListener('abort', giveUp)
+    }
+  }
+
+  const running = await start()
+  runner = running
+  started.resolve(running)
+  return {
+    status: {
+      id: running.id,
+      get isListening() {
+        return listening.isListening
+      },
+      get isBeating() {
+        return liveness?.isBeating ?? false
+      },
+      get lastBeatAt() {
+        return liveness?.lastBeatAt
+      }
+    },
+    ended: Promise.race([
+      running.ended.then(reason => reason && { reason, isDeclaredDead: false }),
+      declaredDead.promise
+    ]),
+    whenIdle: idle.whenIdle,
+    async stop() {
+      pool.drain()
+      await running.stop()
+    },
+    release: () => release(running.id)
+  }
+}
+
+/** For the engine's listener, and for completions while every worker's statement is under way. */
+const EXTRA_CONNECTIONS = 2
+const LET_GO_TIMEOUT_MS = 5_000

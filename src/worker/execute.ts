@@ -1,0 +1,183 @@
+import type { DelayOf } from '../backoff.ts'
+import type { Job } from '../job.ts'
+import type { Logger } from '../logger.ts'
+import { isMarkedCancelled } from '../sql/cancel.ts'
+import type { Outcome } from '../sql/outcome.ts'
+import type { AnyTask } from '../task.ts'
+import { describeError } from './describe.ts'
+import { createPlanner, type Plan } from './plan.ts'
+import { reportFailure, reportStart, reportSuccess } from './report.ts'
+import { type Decision, decide } from './retry.ts'
+import { Run } from './run.ts'
+import { isTracking, runTracked } from './uncaught.ts'
+
+/** A job as the engine hands it over. */
+export interface EngineJob {
+  readonly id: string
+  readonly job_queue_id: number | null
+  readonly task_identifier: string
+  readonly priority: number
+  readonly run_at: Date
+  readonly attempts: number
+  readonly max_attempts: number
+  readonly key: string | null
+  readonly created_at: Date
+  readonly locked_at: Date
+  readonly flags: Record<string, unknown> | null
+}
+
+/** What the engine offers a run. */
+export interface EngineHelpers {
+  readonly job: EngineJob
+  getQueueName(): string | null | PromiseLike<string | null>
+}
+
+/** Runs jobs and knows which are running. */
+export interface Executor {
+  /** How many are running. */
+  readonly running: number
+  /** How many were stopped before their end and go back for another worker. */
+  readonly released: number
+  /** What becomes of failed jobs, by id, until it has been written. */
+  readonly outcomes: Map<string, Outcome>
+  /** Runs a job to its end. Throws if it did not succeed, with all that is to be kept of the error as its message. */
+  execute(task: AnyTask, payload: unknown, helpers: EngineHelpers): Promise<void>
+  /** Aborts the signal of every running job. */
+  abort(reason: Error): void
+  /** Ends the run of a job, or sees to it that the job will not begin. */
+  cancel(id: string): void
+  /** Forgets jobs that were cancelled and are not here any more. */
+  keepCancelled(isHere: (id: string) => boolean): void
+}
+
+/** What {@linkcode createExecutor} takes. */
+export interface ExecutorOptions {
+  readonly logger: Logger
+  /** For tasks that name no backoff of their own. */
+  readonly backoff: DelayOf
+}
+
+/** The life of a job in this process, from the engine's hand to its end. */
+export function createExecutor({ logger, backoff }: ExecutorOptions): Executor {
+  const runs = new Set<Run>()
+  const outcomes = new Map<string, Outcome>()
+  const cancelled = new Set<string>()
+  const planOf = createPlanner(backoff)
+  let released = 0
+
+  async function execute(task: AnyTask, payload: unknown, helpers: EngineHelpers): Promise<void> {
+    const plan = planOf(task)
+    const queue = helpers.job.job_queue_id === null ? null : await helpers.getQueueName()
+    const run = new Run(toJob(helpers.job, queue), logger)
+    runs.add(run)
+    try {
+      if (isCancelled(helpers.job)) return reportFailure(logger, run, { kind: 'cancelled' }, undefined)
+      reportStart(logger, run)
+      if (plan.timeoutMs !== undefined) run.interruptAfter(plan.timeoutMs)
+      // Most runs end by themselves alone, and go the short way.
+      if (plan.timeoutMs === undefined && !isTracking()) await task(payload, run)
+      else await run.perform(() => runTracked(run, () => task(payload, run)))
+      // What was interrupted has failed, whatever its task made of it.
+      if (run.interruption) throw run.interruption.reason
+      run.finish()
+      reportSuccess(logger, run)
+    } catch (error) {
+      run.finish()
+      await record(run, plan, run.interruption?.reason ?? error, payload, helpers.job)
+    } finally {
+      runs.delete(run)
+    }
+  }
+
+  /** Whether the job was cancelled after it was scheduled: before it was fetched, or while it waited here. */
+  function isCancelled({ id, flags }: EngineJob): boolean {
+    return isMarkedCancelled(flags) || (cancelled.size > 0 && cancelled.delete(id))
+  }
+
+  /** To the engine a cancelled job has ended well: it is not tried again. All others have failed. */
+  async function record(run: Run, plan: Plan, error: unknown, payload: unknown, job: EngineJob): Promise<void> {
+    const decision = decide(run, plan, error, logger)
+    reportFailure(logger, run, decision, error)
+    if (decision.kind === 'cancelled') return
+    if (decision.kind === 'released') released++
+    if (decision.kind === 'failed') await mourn(run, plan, error, payload)
+    const reason = describeError(error)
+    outcomes.set(job.id, toOutcome(decision, job, reason))
+    throw new Failure(reason)
+  }
+
+  /** A run of its own, since the signal of the one that failed may have been aborted. */
+  async function mourn({ job }: Run, { onFailure }: Plan, error: unknown, payload: unknown): Promise<void> {
+    if (!onFailure) return
+    const run = new Run(job, logger)
+    runs.add(run)
+    try {
+      await run.perform(() => runTracked(run, () => onFailure(error, run, payload as never)))
+    } catch (thrown) {
+      logger.error(`${run}: its onFailure threw`, {
+        event: 'job.onFailure',
+        task: job.task,
+        job: job.id,
+        error: thrown
+      })
+    } finally {
+      run.finish()
+      runs.delete(run)
+    }
+  }
+
+  return {
+    get running() {
+      return runs.size
+    },
+    get released() {
+      return released
+    },
+    outcomes,
+    execute,
+    abort(reason) {
+      for (const run of runs) run.abort(reason)
+    },
+    cancel(id) {
+      const its = [...runs].filter(run => run.job.id === id)
+      for (const run of its) run.interrupt({ kind: 'cancel', reason: new DOMException('Cancelled', 'AbortError') })
+      if (its.length === 0) cancelled.add(id)
+    },
+    keepCancelled(isHere) {
+      for (const id of cancelled) if (!isHere(id)) cancelled.delete(id)
+    }
+  }
+}
+
+/** What the engine is told: it stores an error's message, and nothing else of it. */
+class Failure extends Error {
+  override readonly name: string = 'Failure'
+}
+
+function toOutcome(decision: Decision, { id, attempts, locked_at }: EngineJob, reason: string): Outcome {
+  return {
+    id,
+    attempt: attempts,
+    lockedAtMs: locked_at.getTime(),
+    delayMs: 'delayMs' in decision ? (decision.delayMs ?? null) : decision.kind === 'released' ? 0 : null,
+    failedMs: performance.now(),
+    runAt: 'until' in decision ? (decision.until?.toISOString() ?? null) : null,
+    isFree: decision.kind === 'snoozed' || decision.kind === 'released',
+    isFinal: decision.kind === 'failed',
+    reason
+  }
+}
+
+function toJob(job: EngineJob, queue: string | null): Job {
+  return {
+    id: job.id,
+    task: job.task_identifier,
+    queue,
+    priority: job.priority,
+    runAt: job.run_at,
+    attempts: job.attempts,
+    maxAttempts: job.max_attempts,
+    key: job.key,
+    createdAt: job.created_at
+  }
+}

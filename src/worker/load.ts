@@ -1,0 +1,99 @@
+import { resolve } from 'node:path'
+import { BackgroundError } from '../errors.ts'
+import { type AnyTask, isTaskName, notATaskName } from '../task.ts'
+import { discoverTasks, displayPath, type TaskFile } from './discover.ts'
+import { importFile } from './import.ts'
+import { type Loader, prepareLoader } from './loader.ts'
+
+/** The tasks of a directory, ready to run. */
+export interface LoadedTasks {
+  /** Each task by its name. */
+  readonly tasks: ReadonlyMap<string, AnyTask>
+  /** The files they come from, sorted by name. */
+  readonly files: TaskFile[]
+}
+
+/**
+ * Imports every task file below a directory. One bad file hides no other: all are looked at, and everything that is
+ * wrong with any of them is said at once.
+ *
+ * @throws {BackgroundError} code `TASKS`, one message that lists every problem
+ */
+export async function loadTasks(directory: string): Promise<LoadedTasks> {
+  const { files, problems } = await discoverTasks(directory)
+  const loader = files.length > 0 ? prepareLoader(resolve(directory)) : 'native'
+  const results = await Promise.all(files.map(file => loadFile(file, loader)))
+  const failures = results.filter(result => 'problem' in result)
+  const lines = [...problems, ...failures.map(failure => failure.problem)].sort()
+  const causes = failures.flatMap(failure => failure.causes)
+  if (lines.length > 0) throw refusal(`the tasks in ${displayPath(directory)}`, lines, causes)
+  const tasks = results.flatMap(result => ('task' in result ? [[result.name, result.task] as const] : []))
+  return { tasks: new Map(tasks), files }
+}
+
+/**
+ * Checks tasks that are given in code, as in `{ SendEmail, ResizeImage }`, by the rules that hold for task files.
+ *
+ * @throws {BackgroundError} code `TASKS`, one message that lists every problem
+ */
+export function checkTasks(record: Readonly<Record<string, AnyTask>>): ReadonlyMap<string, AnyTask> {
+  const entries = Object.entries(record)
+  const problems = entries.flatMap(([name, task]) => {
+    const problem = isTaskName(name) ? problemOf(task, name, 'its value') : notATaskName(name)
+    return problem ? [`${name}: ${problem}`] : []
+  })
+  if (problems.length > 0) throw refusal('the tasks', problems, [])
+  return new Map(entries)
+}
+
+type Result = { name: string; task: AnyTask } | { problem: string; causes: unknown[] }
+
+async function loadFile(file: TaskFile, loader: Loader): Promise<Result> {
+  const { name, relativePath } = file
+  const imported = await importFile(file, loader)
+  if ('failure' in imported) {
+    return { problem: `${relativePath}: cannot be loaded: ${imported.failure}`, causes: [imported.cause] }
+  }
+  const task = defaultExportOf(imported.exported)
+  const isMissing = task === undefined
+  const problem = isMissing ? noDefaultExport(imported.exported, name) : problemOf(task, name, 'its default export')
+  return problem ? { problem: `${relativePath}: ${problem}`, causes: [] } : { name, task: task as AnyTask }
+}
+
+/** A module compiled to CommonJS keeps its default export one level deeper than others. */
+function defaultExportOf(exported: Record<string, unknown>): unknown {
+  const value = exported.default
+  const isCompiled = typeof value === 'object' && value !== null && '__esModule' in value
+  return isCompiled ? (value as { default?: unknown }).default : value
+}
+
+function noDefaultExport(exported: Record<string, unknown>, name: string): string {
+  const isNamed = typeof exported[name] === 'function'
+  return `it has no default export${isNamed ? `; add: export default ${name}` : ''}`
+}
+
+/** The name matters because scheduling by reference, `schedule({ task: SendEmail })`, reads it off the function. */
+function problemOf(task: unknown, name: string, subject: string): string | undefined {
+  if (typeof task !== 'function') return `${subject} is ${kindOf(task)}, not a function`
+  if (/^class\b/.test(Function.prototype.toString.call(task))) return `${subject} is a class, not a function`
+  if (task.name === name) return
+  if (task.name === '' || task.name === 'default') {
+    return `${subject} is a function without a name; name it ${name}, or use defineTask({ name: '${name}', run })`
+  }
+  return `its function is named ${JSON.stringify(task.name)}, not ${JSON.stringify(name)}`
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (Array.isArray(value)) return 'an array'
+  if (value instanceof Promise) return 'a promise'
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}
+
+function refusal(object: string, problems: readonly string[], causes: readonly unknown[]): BackgroundError {
+  const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`
+  const message = [`Cannot load ${object}: ${count}`, ...problems.map(problem => `  ${problem}`)].join('\n')
+  if (causes.length === 0) return new BackgroundError('TASKS', message)
+  const cause = causes.length === 1 ? causes[0] : new AggregateError(causes, 'Several task files cannot be loaded')
+  return new BackgroundError('TASKS', message, { cause })
+}

@@ -1,0 +1,33 @@
+/** Fetches whose answer was lost: the database may have locked jobs that this worker does not know of. */
+export interface LostFetches {
+  /** Whether there may be such jobs. */
+  readonly areThere: boolean
+  /** Whether it is time to look for them. */
+  readonly areDue: boolean
+  add(): void
+  /** Somebody has looked, and has put back what was found. */
+  settle(): void
+}
+
+/** To be looked for at once, and again later: what a broken connection has delivered may be carried out afterwards. */
+export function createLostFetches(): LostFetches {
+  let isNew = false
+  let againAtMs = Number.POSITIVE_INFINITY
+  return {
+    get areThere() {
+      return isNew || againAtMs < Number.POSITIVE_INFINITY
+    },
+    get areDue() {
+      return isNew || performance.now() >= againAtMs
+    },
+    add() {
+      isNew = true
+    },
+    settle() {
+      againAtMs = isNew ? performance.now() + AGAIN_AFTER_MS : Number.POSITIVE_INFINITY
+      isNew = false
+    }
+  }
+}
+
+const AGAIN_AFTER_MS = 30_000

@@ -1,0 +1,17 @@
+/**
+ * The worker's side of kretes: runs the jobs that an application schedules.
+ *
+ * @example Run the tasks of a directory until the process is asked to stop
+ * ```ts
+ * import { startWorker } from 'kretes/worker'
+ *
+ * const worker = await startWorker({ tasks: 'tasks', concurrency: 20, logger: console })
+ * process.once('SIGTERM', () => worker.stop())
+ * await worker.finished
+ * ```
+ *
+ * @module
+ */
+export type { WorkerOptions } from './options.ts'
+export { type GuardOptions, guardProcess } from './uncaught.ts'
+export { startWorker, type Worker } from './worker.ts'

@@ -1,0 +1,163 @@
+import { type Backoff, compileBackoff, type DelayOf } from '../backoff.ts'
+import { type Logger, silentLogger } from '../logger.ts'
+import type { AnyTask } from '../task.ts'
+
+/** What {@linkcode startWorker} takes. */
+export interface WorkerOptions {
+  /**
+   * The directory of the task files, or the tasks themselves by name.
+   *
+   * @default 'tasks'
+   */
+  tasks?: string | URL | Readonly<Record<string, AnyTask>>
+  /**
+   * The database: a connection string. It wins over the environment.
+   *
+   * @default `DATABASE_URL`, else the `PG*` variables if `PGHOST` or `PGDATABASE` is set, else, unless `NODE_ENV` is
+   * `production`, a PostgreSQL of the project's own in `.kretes/`
+   */
+  connection?: string | URL
+  /**
+   * How many jobs run at the same time.
+   *
+   * @default 10
+   */
+  concurrency?: number
+  /**
+   * How many jobs are fetched at once and kept at hand. More is faster with short jobs; fewer leaves more to other
+   * workers. Left out, it begins at five times `concurrency` and grows up to ten times that while fetching takes longer
+   * than running what was fetched.
+   *
+   * @default five times `concurrency`, growing as needed
+   */
+  localQueueSize?: number
+  /**
+   * After how many milliseconds jobs that were fetched and not begun go back for other workers to take. Shorter is fairer
+   * to workers that idle; longer saves a statement where jobs take about this long.
+   *
+   * @default 500
+   */
+  localQueueTtlMs?: number
+  /**
+   * How many milliseconds pass at most before the database is asked for jobs. Notifications make it sooner, and so do
+   * jobs that come due: the worker knows of them as far ahead.
+   *
+   * @default 5000
+   */
+  pollIntervalMs?: number
+  /**
+   * How many workers a job may take down with it. Then it fails for good instead of running again.
+   *
+   * @default 3
+   */
+  maxLosses?: number
+  /**
+   * How long a job waits after a failed attempt, unless its task says otherwise.
+   *
+   * @default 'exponential'
+   */
+  backoff?: Backoff
+  /**
+   * How many milliseconds running jobs get to finish when the worker stops, before their signals abort.
+   *
+   * @default 25000
+   */
+  shutdownTimeoutMs?: number
+  /**
+   * The port on which the worker tells over HTTP how it is: `/live` answers 200 while the process works at all, `/ready`
+   * answers 200 while it can take jobs and 503 while it cannot. 0 takes any free port and logs which.
+   *
+   * @default none: nothing is served
+   */
+  healthPort?: number
+  /**
+   * The address at which `healthPort` is open. The answers hold no secrets, but `127.0.0.1` keeps them to this machine.
+   *
+   * @default all addresses, so that an orchestrator such as Kubernetes reaches it
+   */
+  healthHost?: string
+  /**
+   * Whether to end by itself once no job is due.
+   *
+   * @default false
+   */
+  once?: boolean
+  /**
+   * Whether statements are prepared by name. Turn it off behind a pooler that cannot keep them. The worker needs
+   * `LISTEN`, so a pooler must be in session mode in any case.
+   *
+   * @default true
+   */
+  prepare?: boolean
+  /**
+   * The schema of the engine's tables.
+   *
+   * @default 'graphile_worker'
+   */
+  schema?: string
+  /**
+   * Told of each job's start and end, and of what the worker itself goes through.
+   *
+   * @default none
+   */
+  logger?: Logger
+}
+
+/** The options of a worker with every default in place. */
+export interface ResolvedOptions {
+  readonly tasks: string | URL | Readonly<Record<string, AnyTask>>
+  readonly connection: string | URL | undefined
+  readonly concurrency: number
+  readonly localQueueSize: number
+  readonly maxLocalQueueSize: number
+  readonly localQueueTtlMs: number
+  readonly pollIntervalMs: number
+  readonly shutdownTimeoutMs: number
+  readonly maxLosses: number
+  readonly healthPort: number | undefined
+  readonly healthHost: string | undefined
+  readonly backoff: DelayOf
+  readonly once: boolean
+  readonly prepare: boolean
+  readonly schema: string
+  readonly logger: Logger
+}
+
+/** @throws {RangeError} if a number is none, or too small to work with, or a duration of the backoff is */
+export function resolveOptions(options: WorkerOptions): ResolvedOptions {
+  const concurrency = wholeNumber('concurrency', options.concurrency, 10, 1)
+  // Measured: twice the concurrency drains half as fast as ten times; a killed worker strands what it has fetched.
+  const localQueueSize = wholeNumber('localQueueSize', options.localQueueSize, concurrency * 5, concurrency)
+  return {
+    tasks: options.tasks ?? 'tasks',
+    connection: options.connection,
+    concurrency,
+    localQueueSize,
+    maxLocalQueueSize: options.localQueueSize === undefined ? localQueueSize * 10 : localQueueSize,
+    localQueueTtlMs: wholeNumber('localQueueTtlMs', options.localQueueTtlMs, 500, 1),
+    pollIntervalMs: wholeNumber('pollIntervalMs', options.pollIntervalMs, 5_000, 10),
+    shutdownTimeoutMs: wholeNumber('shutdownTimeoutMs', options.shutdownTimeoutMs, 25_000, 0),
+    maxLosses: wholeNumber('maxLosses', options.maxLosses, 3, 1),
+    healthPort: options.healthPort === undefined ? undefined : portNumber(options.healthPort),
+    healthHost: options.healthHost,
+    backoff: compileBackoff(options.backoff ?? 'exponential', 'start a worker'),
+    once: options.once ?? false,
+    prepare: options.prepare ?? true,
+    schema: options.schema ?? 'graphile_worker',
+    logger: options.logger ?? silentLogger
+  }
+}
+
+function wholeNumber(name: string, given: number | undefined, fallback: number, least: number): number {
+  if (given === undefined) return fallback
+  if (Number.isInteger(given) && given >= least && given <= MAX) return given
+  throw new RangeError(`Cannot start a worker: ${name} is ${given}, not a whole number from ${least}`)
+}
+
+function portNumber(given: number): number {
+  if (Number.isInteger(given) && given >= 0 && given <= 65_535) return given
+  throw new RangeError(`Cannot start a worker: healthPort is ${given}, not a whole number from 0 to 65535`)
+}
+
+/** The longest time that a timer takes, in milliseconds. */
+const MAX = 2 ** 31 - 1

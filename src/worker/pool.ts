@@ -1,0 +1,253 @@
+import { setTimeout } from 'node:timers/promises'
+import pg from 'pg'
+import { createSockets, type Sockets } from '../database/sockets.ts'
+import type { Logger } from '../logger.ts'
+import { beginStatement, commitStatement, type Execute } from '../sql/statement.ts'
+import type { FailStatement } from './failures.ts'
+import type { Outage } from './outage.ts'
+import { persist } from './persist.ts'
+import type { Watch } from './watch.ts'
+
+/** What the engine's named statements do, as far as the worker must know. */
+export type StatementKind = 'fetch' | 'complete' | 'fail' | 'return' | 'other'
+
+/** A statement of the engine's that the database has carried out. */
+export interface Settled {
+  readonly kind: StatementKind
+  /** Whether it unlocked named queues. */
+  readonly releasesQueues: boolean
+  readonly values: readonly unknown[]
+}
+
+/** What {@linkcode EnginePool} takes. */
+export interface EnginePoolOptions {
+  /** The connection string; `undefined` leaves it to `PG*`. */
+  readonly url: string | undefined
+  readonly max: number
+  readonly prepare: boolean
+  readonly logger: Logger
+  readonly outage: Outage
+  readonly watch: Watch
+  /** Called when a connection was found to hang. */
+  onHung(): void
+  /** Carries out a statement that fails jobs, and what goes with it, in a transaction. */
+  fail(statement: FailStatement, execute: Execute): Promise<void>
+  /** Called after each statement that the database has carried out. */
+  onSettled(statement: Settled): void
+  /** Awaited before each fetch. */
+  beforeFetch(): Promise<void>
+  /** Called when a fetch failed and nobody knows whether the database has locked jobs for it. */
+  onFetchLost(): void
+}
+
+/**
+ * The connections of the engine. It gives up for good when it cannot write that a job is done; so its statements, all
+ * of which may be repeated, are repeated here until the database is back, and the engine never notices.
+ */
+export class EnginePool extends pg.Pool {
+  readonly #options: EnginePoolOptions
+  readonly #sockets: Sockets
+  readonly #backends: WeakMap<pg.ClientBase, number> = new WeakMap()
+  readonly #idle: Set<pg.PoolClient> = new Set()
+  readonly #returning: Set<Promise<unknown>> = new Set()
+  #isFetching = false
+  readonly #draining: AbortController = new AbortController()
+  readonly #closing: AbortController = new AbortController()
+
+  constructor(options: EnginePoolOptions) {
+    const sockets = createSockets()
+    super({
+      connectionString: options.url,
+      max: options.max,
+      application_name: 'kretes worker',
+      stream: () => sockets.create(),
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      idleTimeoutMillis: 30_000,
+      onConnect: client => this.#introduce(client)
+    })
+    this.#options = options
+    this.#sockets = sockets
+    // Without a listener a connection that breaks while idle would end the process. Whoever uses it next sees it too.
+    this.on('error', error => options.logger.debug(`A connection broke: ${error.message}`))
+    this.on('connect', client => client.on('error', () => {}))
+    this.on('acquire', client => this.#idle.delete(client))
+    this.on('release', (error, client) => {
+      if (!error) this.#idle.add(client as pg.PoolClient)
+    })
+    this.on('remove', client => this.#idle.delete(client as pg.PoolClient))
+  }
+
+  /** Closes the connections that nobody uses now: another was found to hang, and these may, too. */
+  distrust(): void {
+    // Not by a goodbye, which would never be answered.
+    for (const client of this.#idle) (client as unknown as { connection: pg.Connection }).connection.stream.destroy()
+  }
+
+  /** With a callback, the engine asks for the connection on which it listens; its own pauses grow to a minute. */
+  override connect(): Promise<pg.PoolClient>
+  override connect(callback: ConnectCallback): void
+  override connect(callback?: ConnectCallback): unknown {
+    if (!callback) return Promise.resolve(this.#facade() as unknown as pg.PoolClient)
+    this.#persist(() => this.#acquire()).then(
+      client => callback(undefined, client, error => client.release(error as Error | undefined)),
+      error => callback(error, undefined, () => {})
+    )
+  }
+
+  /** Whether a fetch is under way. */
+  get isFetching(): boolean {
+    return this.#isFetching
+  }
+
+  /** Fetches no more, and stops repeating a fetch: what it would bring is not wanted any more. */
+  drain(): void {
+    this.#draining.abort()
+  }
+
+  /** Stops repeating anything, so that whoever waits for the database learns that it is over. */
+  giveUp(): void {
+    this.#draining.abort()
+    this.#closing.abort()
+  }
+
+  /** Closes all connections; those that are busy, or whose peer does not answer, after a moment. */
+  async close(): Promise<void> {
+    const closed = this.end().catch(() => {})
+    await Promise.race([closed, setTimeout(CLOSE_TIMEOUT_MS, undefined, { ref: false })])
+    this.#sockets.destroy()
+  }
+
+  /** A client that takes a connection for each statement, or one for all of them once a transaction has begun. */
+  #facade(): EngineClient {
+    let held: pg.PoolClient | undefined
+    return {
+      query: async (statement, values) => {
+        const config: Statement = typeof statement === 'string' ? { text: statement, values } : statement
+        if (!held && !/^\s*begin\b/i.test(config.text)) return await this.#run(config)
+        held ??= await this.#acquire()
+        return await held.query(config.text, config.values as unknown[])
+      },
+      release: () => held?.release()
+    }
+  }
+
+  async #run(config: Statement): Promise<pg.QueryResult> {
+    const { kind, releasesQueues } = classify(config.name)
+    const statement = this.#options.prepare ? config : { text: config.text, values: config.values }
+    const carryOut = async (): Promise<pg.QueryResult> => {
+      const result = await (kind === 'fail' ? this.#fail(statement) : this.#query(statement))
+      if (kind !== 'other') this.#options.onSettled({ kind, releasesQueues, values: config.values ?? [] })
+      return result
+    }
+    if (kind === 'fetch') return await this.#persist(() => this.#fetch(carryOut), this.#draining.signal)
+    const work = this.#persist(carryOut)
+    if (kind === 'return') this.#holdFetches(work)
+    return await work
+  }
+
+  async #fetch(carryOut: () => Promise<pg.QueryResult>): Promise<pg.QueryResult> {
+    this.#isFetching = true
+    try {
+      await Promise.allSettled(this.#returning)
+      if (!this.#draining.signal.aborted) await this.#options.beforeFetch()
+      if (this.#draining.signal.aborted) return NOTHING
+      return await carryOut().catch(error => {
+        this.#options.onFetchLost()
+        throw error
+      })
+    } finally {
+      this.#isFetching = false
+    }
+  }
+
+  /** Were jobs fetched again while their return is repeated, the repetition would give them away while they run. */
+  #holdFetches(work: Promise<unknown>): void {
+    this.#returning.add(work)
+    const forget = (): void => void this.#returning.delete(work)
+    work.then(forget, forget)
+  }
+
+  #query(statement: Statement): Promise<pg.QueryResult> {
+    return this.#use(client => client.query(statement as pg.QueryConfig))
+  }
+
+  /** Repeated as a whole if the connection breaks, like any other statement. */
+  #fail(statement: Statement): Promise<pg.QueryResult> {
+    return this.#use(async client => {
+      await client.query(beginStatement.text)
+      await this.#options.fail(statement as FailStatement, async <Row>(query: Statement) => {
+        const { rows } = await client.query(query as pg.QueryConfig)
+        return rows as readonly Row[]
+      })
+      return await client.query(commitStatement.text)
+    })
+  }
+
+  /** Whatever state a connection is in after an error, it ends with it. */
+  async #use(work: (client: pg.PoolClient) => Promise<pg.QueryResult>): Promise<pg.QueryResult> {
+    const client = await this.#acquire()
+    const answered = this.#options.watch.add(this.#backends.get(client) ?? 0, () => {
+      client.end()
+      this.#options.onHung()
+    })
+    try {
+      const result = await work(client)
+      client.release()
+      return result
+    } catch (error) {
+      client.release(error as Error)
+      throw error
+    } finally {
+      answered()
+    }
+  }
+
+  #acquire(): Promise<pg.PoolClient> {
+    return new Promise((resolve, reject) => {
+      super.connect((error, client) => (client ? resolve(client) : reject(error)))
+    })
+  }
+
+  /** Asks which backend serves a connection; behind a pooler the driver would not know. */
+  async #introduce(client: pg.ClientBase): Promise<void> {
+    const statement = { text: 'select pg_backend_pid() as pid', query_timeout: CONNECT_TIMEOUT_MS }
+    const { rows } = await client.query<{ pid: number }>(statement)
+    if (rows[0]) this.#backends.set(client, rows[0].pid)
+  }
+
+  #persist<Result>(work: () => Promise<Result>, signal: AbortSignal = this.#closing.signal): Promise<Result> {
+    return persist(work, { outage: this.#options.outage, signal })
+  }
+}
+
+/** What a statement does, by the name under which the engine prepares it: `complete_job_q/graphile_worker`. */
+export function classify(name: string | undefined): Pick<Settled, 'kind' | 'releasesQueues'> {
+  const found = name && /^(get|complete|fail|return)_jobs?(?:\d+)?(_q)?(?:[FN]+)?\//.exec(name)
+  if (!found) return { kind: 'other', releasesQueues: false }
+  const kind = found[1] === 'get' ? 'fetch' : (found[1] as StatementKind)
+  return { kind, releasesQueues: found[2] !== undefined }
+}
+
+type ConnectCallback = (
+  error: Error | undefined,
+  client: pg.PoolClient | undefined,
+  done: (release?: unknown) => void
+) => void
+
+interface Statement {
+  readonly text: string
+  readonly values?: readonly unknown[]
+  readonly name?: string
+}
+
+interface EngineClient {
+  query(statement: string | Statement, values?: readonly unknown[]): Promise<pg.QueryResult>
+  release(): void
+}
+
+const NOTHING: pg.QueryResult = { command: 'UPDATE', rowCount: 0, oid: 0, fields: [], rows: [] }
+
+const CONNECT_TIMEOUT_MS = 10_000
+const CLOSE_TIMEOUT_MS = 1_000

@@ -1,0 +1,45 @@
+import type { LogFields, Logger } from '../logger.ts'
+import type { Decision } from './retry.ts'
+import type { Run } from './run.ts'
+
+/** Logs that a run has begun. */
+export function reportStart(logger: Logger, run: Run): void {
+  logger.info(`${run} started`, fieldsOf('started', run))
+}
+
+/** Logs that a run has done its work. */
+export function reportSuccess(logger: Logger, run: Run): void {
+  logger.info(`${run} succeeded`, { ...fieldsOf('succeeded', run), durationMs: run.durationMs })
+}
+
+/** Logs what becomes of a job whose run did not succeed. */
+export function reportFailure(logger: Logger, run: Run, decision: Decision, error: unknown): void {
+  const { level, event, text, details } = describe(decision)
+  const fields = { ...fieldsOf(event, run), durationMs: run.durationMs, ...details }
+  logger[level](`${run} ${text}`, level === 'info' ? fields : { ...fields, error })
+}
+
+function describe(decision: Decision): { level: keyof Logger; event: string; text: string; details?: LogFields } {
+  switch (decision.kind) {
+    case 'cancelled':
+      return { level: 'info', event: 'cancelled', text: 'was cancelled' }
+    case 'released':
+      return { level: 'warn', event: 'released', text: 'stopped and goes back for another worker' }
+    case 'snoozed': {
+      const runAt = decision.until ?? new Date(Date.now() + (decision.delayMs ?? 0))
+      return { level: 'info', event: 'snoozed', text: `is snoozed until ${runAt.toISOString()}`, details: { runAt } }
+    }
+    case 'failed':
+      return { level: 'error', event: 'failed', text: 'failed for good', details: { isLast: true } }
+    case 'retried': {
+      const { delayMs } = decision
+      const text = `failed, next attempt in ${delayMs} ms`
+      return { level: 'error', event: 'failed', text, details: { isLast: false, delayMs } }
+    }
+  }
+}
+
+function fieldsOf(event: string, { job }: Run): LogFields {
+  const { id, task, queue, attempts: attempt, maxAttempts } = job
+  return { event: `job.${event}`, task, job: id, queue, attempt, maxAttempts }
+}

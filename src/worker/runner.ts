@@ -1,0 +1,151 @@
+import { EventEmitter } from 'node:events'
+import { Logger as EngineLogger, run, type TaskList, type WorkerEvents } from 'graphile-worker'
+import { isTransientFailure } from '../database/failure.ts'
+import type { LogFields, Logger } from '../logger.ts'
+import { CANCEL_CHANNEL, listenForCancels } from '../sql/cancel.ts'
+import type { AnyTask } from '../task.ts'
+import type { EngineHelpers } from './execute.ts'
+import type { ListeningClient } from './listen.ts'
+import type { EnginePool } from './pool.ts'
+
+/** What {@linkcode startRunner} takes. */
+export interface RunnerOptions {
+  readonly pool: EnginePool
+  readonly schema: string
+  readonly tasks: ReadonlyMap<string, AnyTask>
+  /** Runs a job to its end. */
+  run(task: AnyTask, payload: unknown, helpers: EngineHelpers): Promise<void>
+  readonly concurrency: number
+  readonly localQueueSize: number
+  readonly localQueueTtlMs: number
+  readonly pollIntervalMs: number
+  readonly logger: Logger
+  /** Called with the jobs of each fetch, before the engine decides whether to fetch once more. */
+  onFetched(jobs: readonly { id: string; job_queue_id: number | null }[]): void
+  /** Called when somebody has scheduled jobs. */
+  onScheduled(): void
+  /** Called with the connection on which the engine begins to listen, and when it has lost that. */
+  onListening(client: ListeningClient): void
+  onListeningLost(error: unknown): void
+  /** Called with a notification that a job was cancelled; without one when some may have been missed. */
+  onCancelled(notice?: string): void
+}
+
+/** The engine at work. */
+export interface Runner {
+  /** The name under which it locks jobs and queues. */
+  readonly id: string
+  /** Whether it is short of jobs, so that a wake makes it fetch. */
+  readonly isHungry: boolean
+  /** Makes it fetch now instead of at the next poll. */
+  wake(): void
+  /** Sets how many jobs the next fetch asks for. */
+  resizeBatch(size: number): void
+  /** Stops fetching, gives back what was prefetched, waits for the running jobs. */
+  stop(): Promise<void>
+  /** Settles when it has ended, for whatever reason; resolves with the reason if it was not asked to. */
+  readonly ended: Promise<Error | undefined>
+}
+
+/** Hands the work to graphile-worker's `run()`. Only this module knows its events and options. */
+export async function startRunner(options: RunnerOptions): Promise<Runner> {
+  const { pool, schema, concurrency, logger } = options
+  const events: WorkerEvents = new EventEmitter()
+  let id = ''
+  let isHungry = true
+  let nudge = (): void => {}
+  events.on('pool:create', ({ workerPool }) => {
+    id = workerPool.id
+    nudge = () => workerPool.nudge(1)
+  })
+  // The engine fixes the size at its start, but reads it at each fetch; a test shows that it still does.
+  let localQueue: { getJobBatchSize: number } | undefined
+  events.on('localQueue:init', event => {
+    localQueue = event.localQueue as unknown as { getJobBatchSize: number }
+  })
+  events.on('localQueue:setMode', ({ newMode }) => {
+    isHungry = newMode === 'POLLING'
+  })
+  events.on('pool:listen:notification', ({ message }) => {
+    if (message.channel === 'jobs:insert') options.onScheduled()
+    if (message.channel === CANCEL_CHANNEL) options.onCancelled(message.payload)
+  })
+  // What happens before the engine listens, at its start or after a lost connection, is heard by nobody. This event
+  // comes just before it asks to listen, and a client takes one statement at a time.
+  events.on('pool:listen:success', ({ client }) => {
+    client.once('drain', () => {
+      client.query(listenForCancels.text).then(
+        () => {
+          nudge()
+          options.onCancelled()
+        },
+        error => logger.debug(`Cannot listen for cancelled jobs: ${error}`, { error })
+      )
+    })
+  })
+  events.on('pool:listen:success', ({ client }) => options.onListening(client as unknown as ListeningClient))
+  events.on('pool:listen:error', ({ error }) => options.onListeningLost(error))
+  events.on('localQueue:getJobs:complete', ({ jobs }) => options.onFetched(jobs))
+
+  const runner = await run({
+    pgPool: pool,
+    schema,
+    taskList: toTaskList(options),
+    // Otherwise the engine looks for a file named crontab in the current directory.
+    parsedCronItems: [],
+    noHandleSignals: true,
+    pollInterval: options.pollIntervalMs,
+    concurrency,
+    events,
+    logger: toEngineLogger(logger),
+    preset: {
+      worker: {
+        localQueue: { size: options.localQueueSize, ttl: options.localQueueTtlMs },
+        completeJobBatchDelay: 0,
+        failJobBatchDelay: 0,
+        getQueueNameBatchDelay: 0
+      }
+    }
+  })
+  let isStopping = false
+  const ended = runner.promise.then(
+    () => (isStopping ? undefined : new Error('The engine ended unasked')),
+    (error: unknown) => (isStopping ? undefined : error instanceof Error ? error : new Error(String(error)))
+  )
+  return {
+    id,
+    ended,
+    get isHungry() {
+      return isHungry
+    },
+    wake: () => nudge(),
+    resizeBatch(size) {
+      if (localQueue) localQueue.getJobBatchSize = size
+    },
+    async stop() {
+      isStopping = true
+      await runner.stop().catch(error => logger.debug(`The engine stopped with an error: ${error}`))
+    }
+  }
+}
+
+function toTaskList({ tasks, run }: RunnerOptions): TaskList {
+  const list: TaskList = Object.create(null)
+  for (const [name, task] of tasks) {
+    list[name] = (payload, helpers) => run(task, payload, helpers as unknown as EngineHelpers)
+  }
+  return list
+}
+
+/**
+ * The engine's own words are for who looks for a fault, but for its errors. Of these, a failed job and a database that is
+ * away are in our log already.
+ */
+function toEngineLogger(logger: Logger): EngineLogger {
+  return new EngineLogger(() => (level, message, meta) => {
+    const fields = { event: 'engine', ...(meta as LogFields | undefined) }
+    const isNews = !meta?.failure && !isTransientFailure(meta?.error ?? meta?.fatalError)
+    if (level === 'error' && isNews) logger.warn(message, fields)
+    else logger.debug(message, fields)
+  })
+}

@@ -1,0 +1,148 @@
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { explainFailure } from '../database/failure.ts'
+import { connectLasting } from '../database/lasting.ts'
+import { migrate } from '../database/migrate.ts'
+import { connect, openDatabase } from '../database/open.ts'
+import { BackgroundError } from '../errors.ts'
+import type { AnyTask } from '../task.ts'
+import { type Health, type HealthServer, serveHealth } from './health.ts'
+import { checkTasks, loadTasks } from './load.ts'
+import { type ResolvedOptions, resolveOptions, type WorkerOptions } from './options.ts'
+import { createOutage } from './outage.ts'
+import { type Supervisor, supervise } from './supervise.ts'
+
+/** A worker that runs. */
+export interface Worker extends AsyncDisposable {
+  /** The names of the tasks that it runs. */
+  readonly tasks: readonly string[]
+  /** How many jobs it runs at the same time. */
+  readonly concurrency: number
+  /** How many run now. */
+  readonly running: number
+  /** The database it works on, as a log may name it, and whether that is the embedded one. */
+  readonly database: { readonly label: string; readonly isEmbedded: boolean }
+  /** Resolves when it has stopped, whoever asked for it; rejects if it could not go on. */
+  readonly finished: Promise<void>
+  /**
+   * Stops: fetches no more, gives back what it has not begun, lets running jobs finish. After `timeoutMs` it aborts
+   * their signals, and those that do not end then go back for another worker to run, at no cost of an attempt. A second
+   * call with a shorter time hurries the first.
+   *
+   * @returns how many jobs it had to leave unfinished
+   * @example
+   * ```ts
+   * import { startWorker } from 'kretes/worker'
+   *
+   * const worker = await startWorker({ tasks: 'tasks' })
+   * const { unfinished } = await worker.stop({ timeoutMs: 5_000 })
+   * ```
+   */
+  stop(options?: {
+    /**
+     * How long running jobs get, in milliseconds.
+     *
+     * @default the worker's `shutdownTimeoutMs`
+     */
+    timeoutMs?: number
+  }): Promise<{ readonly unfinished: number }>
+}
+
+/**
+ * Starts a worker: loads the tasks, brings the database's schema up to date and runs jobs until it is stopped.
+ *
+ * @throws {BackgroundError} `TASKS` with all that is wrong with the task files, or what is wrong with the database
+ * @throws {RangeError} if a number among the options is out of range
+ * @example
+ * ```ts
+ * import { startWorker } from 'kretes/worker'
+ *
+ * await using worker = await startWorker({
+ *   tasks: { SendEmail: async input => console.log(`Hello, ${input.name}`) },
+ *   concurrency: 20
+ * })
+ * ```
+ */
+export async function startWorker(options: WorkerOptions = {}): Promise<Worker> {
+  const resolved = resolveOptions(options)
+  const tasks = await gatherTasks(resolved.tasks)
+  const { logger, connection } = resolved
+  const database = await openDatabase({ connection, onProgress: message => logger.info(message) })
+  const control = connectLasting(sockets =>
+    connect(database, { max: 2, prepare: resolved.prepare, name: 'kretes worker control', sockets })
+  )
+  const outage = createOutage(logger, database.label)
+  let health: HealthServer | undefined
+  async function leave(): Promise<void> {
+    await health?.close()
+    await control.sql.end({ timeout: 1 })
+    await database.release()
+  }
+  try {
+    await migrate(database, resolved.schema)
+    const supervisor = await supervise({ options: resolved, tasks, url: database.url, control, outage })
+    const look = (): Health => examine(supervisor, resolved, outage.isAway)
+    health = await openHealth(resolved, look).catch(async error => {
+      await supervisor.stop(0)
+      throw error
+    })
+    const finished = supervisor.finished.finally(leave)
+    // Who never looks at it is not to be killed by it: `stop` tells the same.
+    finished.catch(() => {})
+    const stop: Worker['stop'] = async ({ timeoutMs = resolved.shutdownTimeoutMs } = {}) => {
+      const unfinished = await supervisor.stop(timeoutMs)
+      await finished
+      return { unfinished }
+    }
+    return {
+      tasks: [...tasks.keys()],
+      concurrency: resolved.concurrency,
+      get running() {
+        return supervisor.running
+      },
+      database: { label: database.label, isEmbedded: database.embedded !== undefined },
+      finished,
+      stop,
+      [Symbol.asyncDispose]: async () => void (await stop())
+    }
+  } catch (error) {
+    await leave()
+    throw explainFailure(error, 'start a worker', database.label)
+  }
+}
+
+async function openHealth(options: ResolvedOptions, look: () => Health): Promise<HealthServer | undefined> {
+  const { healthPort: port, healthHost: host, logger } = options
+  if (port === undefined) return undefined
+  const server = await serveHealth({ port, host, look })
+  logger.info(`Health is served on port ${server.port}: /live and /ready`, {
+    event: 'worker.health',
+    port: server.port
+  })
+  return server
+}
+
+function examine({ status, running, isStopping }: Supervisor, options: ResolvedOptions, isAway: boolean): Health {
+  const { id, isListening, isBeating, lastBeatAt } = status
+  const isReady = isListening && isBeating && !isAway
+  return {
+    status: isStopping ? 'stopping' : isReady ? 'ready' : 'waiting',
+    worker: id,
+    uptimeSeconds: Math.round(process.uptime()),
+    running,
+    concurrency: options.concurrency,
+    isDatabaseAway: isAway,
+    isListening,
+    isBeating,
+    lastBeatAt
+  }
+}
+
+async function gatherTasks(given: ResolvedOptions['tasks']): Promise<ReadonlyMap<string, AnyTask>> {
+  const isDirectory = typeof given === 'string' || given instanceof URL
+  const tasks = isDirectory
+    ? (await loadTasks(given instanceof URL ? fileURLToPath(given) : given)).tasks
+    : checkTasks(given)
+  if (tasks.size > 0) return tasks
+  throw new BackgroundError('TASKS', `Cannot start a worker: ${isDirectory ? `${given} holds` : 'there are'} no tasks`)
+}

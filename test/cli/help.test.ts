@@ -1,0 +1,106 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { nodeOf } from '../helpers/installed.ts'
+import { run as runCommand } from '../helpers/process.ts'
+import { assert, suite } from '../helpers/suite.ts'
+import { createProgram, NOBODY } from './program.ts'
+
+const test = suite('help')
+const { directory, run, shell } = await createProgram({}, { DATABASE_URL: NOBODY })
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+
+test('kretes alone shows its help and ends with exit code 2, since nothing was done', async () => {
+  const alone = await run([])
+  const asked = await run(['--help'])
+  assert.equal(alone, { ...asked, code: 2 })
+  assert.equal([asked.code, asked.stderr], [0, ''])
+})
+
+test('the help of the worker shows every command and option', async () => {
+  const { code, stdout, stderr } = await run(['bg', '-h'])
+  assert.is(stdout, WORKER_HELP)
+  assert.is(stderr, '')
+  assert.is(code, 0)
+})
+
+test('every command has a help of its own', async () => {
+  for (const [command, usage] of Object.entries(USAGES)) {
+    const { code, stdout } = await run(['background', command, '--help'])
+    assert.ok(stdout.includes(`Usage:\n  $ kretes background ${usage} [options]\n`), stdout)
+    assert.ok(stdout.includes('  -h, --help '), stdout)
+    assert.not.match(stdout, / $/m)
+    assert.is(code, 0)
+  }
+})
+
+test('--version is the same on every level', async () => {
+  for (const words of [[], ['bg'], ['background', 'schedule'], ['bg', 'tasks'], ['bg', 'migrate'], ['bg', 'db']]) {
+    for (const option of ['--version', '-v']) {
+      const { code, stdout, stderr } = await run([...words, option])
+      const line = `kretes ${version} (node ${process.versions.node}, ${process.platform} ${process.arch})\n`
+      assert.equal({ code, stdout, stderr }, { code: 0, stdout: line, stderr: '' })
+    }
+  }
+})
+
+test('a reader who goes away is no error', async () => {
+  const { code, stdout, stderr } = await shell(
+    'set -e; kretes bg --help | head -1; kretes --help >&-; kretes nonsense 2>&- || echo "then $?"'
+  )
+  assert.equal(
+    { code, stdout, stderr },
+    { code: 0, stdout: 'Run background jobs, schedule them, look after their database\nthen 2\n', stderr: '' }
+  )
+})
+
+test('a Node that is too old is told so in a sentence', async () => {
+  const node = join(await nodeOf(20), 'node')
+  const { code, stdout, stderr } = await runCommand(node, [join(directory, 'node_modules/.bin/kretes'), 'bg'])
+  assert.match(
+    stderr,
+    /^kretes needs Node\.js 22\.18 or newer: this is 20\.\d+\.\d+\. To put one into this project: npm install .*\n$/
+  )
+  assert.is(stdout, '')
+  assert.is(code, 1)
+})
+
+const USAGES = {
+  schedule: 'schedule <task> [payload]',
+  cancel: 'cancel <job>',
+  tasks: 'tasks',
+  migrate: 'migrate',
+  db: 'db <action>'
+}
+
+const WORKER_HELP = `\
+Run background jobs, schedule them, look after their database
+
+Usage:
+  $ kretes background [options]
+  $ kretes background <command> [options]
+
+Commands:
+  kretes background                            Run the worker
+  kretes background schedule <task> [payload]  Schedule a job; the payload is a JSON object, @file, or - to read it
+  kretes background cancel <job>               Remove a job that waits, or stop one that runs, by id or key
+  kretes background tasks                      List the task files
+  kretes background migrate                    Bring the database's schema up to date
+  kretes background db <action>                Print the url of the database, or stop the one in .kretes/
+
+Options:
+      --concurrency <number>        How many jobs run at the same time (default: 10)
+      --tasks <directory>           Where the task files are (default: tasks)
+      --database-url <url>          The database (default: DATABASE_URL, PG*, or one in .kretes/)
+      --once                        Run what is due, then exit
+      --shutdown-timeout <seconds>  How long running jobs get to finish when it stops (default: 25)
+      --health-port <port>          Serve /live and /ready over HTTP on this port (default: none)
+      --health-host <address>       Serve them at this address only (default: all)
+      --log-format <format>         pretty or json (default: pretty)
+      --log-level <level>           debug, info, warn, error, silent (default: info)
+  -h, --help                        Print this text
+  -v, --version                     Print the version
+
+Examples:
+  $ kretes background --concurrency 20
+  $ kretes background --once --log-format json
+`

@@ -1,0 +1,275 @@
+import { type BackgroundClient, createBackground } from '../../src/background.ts'
+import type { Job, KeyMode } from '../../src/job.ts'
+import { Queue } from '../../src/queue.ts'
+import type { JobOptions } from '../../src/schedule.ts'
+import { onceDone } from '../helpers/cleanup.ts'
+import { createDatabase, type TestDatabase } from '../helpers/database.ts'
+import { randomFrom } from '../helpers/random.ts'
+import { assert, suite } from '../helpers/suite.ts'
+
+const mapping = suite('calls at once')
+const faults = suite('a fault among calls at once')
+const keys = suite('calls of one key at once')
+const order = suite('calls of one queue at once')
+
+const database = await createDatabase()
+const { sql } = database
+const background = open(database)
+await background.migrate()
+
+for (const setting of ['none', 'enable_hashjoin', 'enable_nestloop', 'enable_mergejoin', 'enable_sort']) {
+  mapping(`each get their own job with ${setting} turned off`, async () => {
+    const other = await createDatabase()
+    if (setting !== 'none') {
+      await other.sql`alter database ${sql(other.name)} set ${sql(setting)} = off`
+    }
+    await using there = createBackground({ connection: other.url })
+    const jobs = await Promise.all(Array.from({ length: 3_000 }, (_, n) => there.schedule(toCall(n))))
+    await holdToTheirCalls(other, jobs)
+  })
+}
+
+mapping('are told apart even if their payloads say the same', async () => {
+  const payload = { a: 1, b: [1, 2], c: 'x' }
+  const turned = { c: 'x', b: [1, 2], a: 1 }
+  const calls = Array.from({ length: 2_000 }, (_, n) => ({
+    task: n % 3 ? 'Same' : 'Other',
+    payload: n % 2 ? payload : turned
+  }))
+  const jobs = await Promise.all(calls.map(call => background.schedule(call)))
+  assert.is(new Set(jobs.map(({ id }) => id)).size, calls.length)
+  const rows = await sql<{ id: string; task: string; payload: string }[]>`
+    select jobs.id, identifier as task, payload::text
+    from graphile_worker._private_jobs jobs
+    join graphile_worker._private_tasks tasks on tasks.id = task_id
+    where jobs.id = any(${jobs.map(({ id }) => id)}::bigint[])`
+  const rowOf = new Map(rows.map(row => [row.id, row]))
+  for (const [n, { id, task }] of jobs.entries()) {
+    const call = calls[n]
+    assert.equal(rowOf.get(id), { id, task, payload: JSON.stringify(call?.payload) })
+    assert.is(task, call?.task)
+  }
+})
+
+mapping('bring the schema into a new database once', async () => {
+  const other = await createDatabase()
+  await using there = createBackground({ connection: other.url })
+  const jobs = await Promise.all(Array.from({ length: 500 }, (_, n) => there.schedule(toCall(n))))
+  await holdToTheirCalls(other, jobs)
+})
+
+mapping('share statements, and one that comes alone does not wait for others', async () => {
+  const other = await createDatabase()
+  await using there = createBackground({ connection: other.url })
+  await there.schedule({ task: 'First' })
+  const count = async () => {
+    const [row] = await other.sql<{ count: number }[]>`
+      select count(distinct xmin::text)::int as count from graphile_worker._private_jobs`
+    return row?.count ?? 0
+  }
+  await Promise.all(Array.from({ length: 2_000 }, () => there.schedule({ task: 'Together' })))
+  assert.ok((await count()) < 20)
+  for (let n = 0; n < 5; n++) await there.schedule({ task: 'Alone' })
+  assert.ok((await count()) > 5)
+})
+
+faults('that only the database sees fails its own call and no other', async () => {
+  await sql`
+    create function refuse() returns trigger language plpgsql as $$
+    begin
+      if new.payload->>'bad' is not null then raise exception 'No such %', new.payload->>'bad'; end if;
+      return new;
+    end $$`
+  await sql`
+    create trigger refuse before insert on graphile_worker._private_jobs for each row execute function refuse()`
+  try {
+    const settled = await Promise.allSettled(
+      Array.from({ length: 1_000 }, (_, n) => {
+        const bad = n % 100 === 37 ? { bad: `thing ${n}` } : {}
+        return background.schedule({ ...toCall(n), task: 'Faulty', payload: { n, ...bad } })
+      })
+    )
+    for (const [n, outcome] of settled.entries()) {
+      if (n % 100 !== 37) assert.is(outcome.status, 'fulfilled', `call ${n}`)
+      else assert.is(outcome.status === 'rejected' && outcome.reason.message, `No such thing ${n}`)
+    }
+    assert.is(await countOf('Faulty'), 990)
+  } finally {
+    await sql`drop function refuse cascade`
+  }
+})
+
+faults('that can be seen before fails its own call and no other', async () => {
+  const settled = await Promise.allSettled(
+    Array.from({ length: 1_000 }, (_, n) =>
+      background.schedule({ task: 'Keyed', key: n + '🚀'.repeat((n % 100 === 5 ? 513 : 512) - `${n}`.length) })
+    )
+  )
+  const reasons = settled.flatMap(outcome => (outcome.status === 'rejected' ? [outcome.reason.message] : []))
+  assert.equal(reasons, Array(10).fill('Cannot schedule Keyed: key has 513 characters, more than 512'))
+  assert.is(await countOf('Keyed'), 990)
+})
+
+faults('of the database itself is told to all of them at once', async () => {
+  const other = await createDatabase()
+  await using there = createBackground({ connection: other.url })
+  await there.migrate()
+  await other.sql`alter database ${sql(other.name)} set default_transaction_read_only = on`
+  await using readOnly = createBackground({ connection: other.url })
+  const settled = await Promise.allSettled(Array.from({ length: 500 }, () => readOnly.schedule({ task: 'Never' })))
+  const codes = settled.map(outcome => outcome.status === 'rejected' && outcome.reason.code)
+  assert.equal(new Set(codes), new Set(['DATABASE_UNAVAILABLE']))
+})
+
+for (const seed of [1, 2, 3, 4]) {
+  keys(`leave what calls in sequence leave, in all key modes mixed (${seed})`, async () => {
+    const random = randomFrom(seed)
+    const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T
+    const calls = Array.from({ length: 200 }, (_, n) => ({
+      task: 'Keys',
+      payload: { n },
+      key: `key ${Math.floor(random() * 8)}`,
+      keyMode: pick<KeyMode>(['replace', 'preserveRunAt', 'unsafeDedupe']),
+      priority: n,
+      runAt: new Date(2e12 + Math.floor(random() * 1e9))
+    }))
+    const leave = async (schedule: (there: BackgroundClient) => Promise<Job[]>) => {
+      const other = await createDatabase()
+      await using there = createBackground({ connection: other.url })
+      await there.migrate()
+      // One that failed for good, which is not replaced but put aside.
+      const { id } = await there.schedule({ task: 'Keys', key: 'key 1', payload: { n: -1 }, runAt: new Date(2e12) })
+      await other.sql`update graphile_worker._private_jobs set attempts = max_attempts where id = ${id}`
+      const jobs = await schedule(there)
+      const rows = await other.sql`
+        select key, payload::text, run_at, priority, attempts, max_attempts, revision
+        from graphile_worker._private_jobs order by key, id`
+      return { rows: [...rows], jobs: jobs.map(({ id: _, createdAt, ...job }) => job) }
+    }
+    const lines = ({ rows, jobs }: typeof inSequence) => [...rows, ...jobs].map(item => JSON.stringify(item))
+    const inSequence = await leave(async there => {
+      const jobs: Job[] = []
+      for (const call of calls) jobs.push(await there.schedule(call))
+      return jobs
+    })
+    const atOnce = await leave(there => Promise.all(calls.map(call => there.schedule(call))))
+    assert.equal(lines(atOnce), lines(inSequence))
+  })
+}
+
+keys('debounce: there is one job, due after the last call, with its payload', async () => {
+  const call = (n: number) => background.schedule({ task: 'Debounced', payload: { n }, key: 'debounce', delay: '1h' })
+  const first = await call(0)
+  const jobs = await Promise.all([1, 2, 3].map(call))
+  assert.equal(new Set(jobs.map(({ id }) => id)), new Set([first.id]))
+  assert.ok(jobs.every(({ runAt }) => runAt > first.runAt))
+  assert.equal(await payloadsOf('Debounced'), ['{"n":3}'])
+})
+
+keys('throttle: there is one job, due after the first call, with the payload of the last', async () => {
+  const call = (n: number) =>
+    background.schedule({ task: 'Throttled', payload: { n }, key: 'throttle', keyMode: 'preserveRunAt', delay: '1h' })
+  const first = await call(0)
+  const jobs = await Promise.all([1, 2, 3].map(call))
+  assert.ok(jobs.every(({ runAt }) => runAt.getTime() === first.runAt.getTime()))
+  assert.equal(await payloadsOf('Throttled'), ['{"n":3}'])
+})
+
+order('run in the order of the calls, whatever else is scheduled', async () => {
+  const calls = Array.from({ length: 4_000 }, (_, n) =>
+    background.schedule({ task: 'Ordered', payload: { n }, ...(n % 4 ? { queue: Queue.for(`order ${n % 3}`) } : {}) })
+  )
+  // While those are under way, more come.
+  await calls[500]
+  calls.push(
+    ...Array.from({ length: 1_000 }, (_, n) =>
+      background.schedule({ task: 'Ordered', payload: { n: 4_000 + n }, queue: Queue.for('order 0') })
+    )
+  )
+  await Promise.all(calls)
+  await holdToOrder('order 0')
+})
+
+order('run in the order of the calls within a transaction', async () => {
+  await sql.begin(async transaction => {
+    const within = background.with(transaction)
+    for (let n = 0; n < 50; n++) {
+      await within.schedule({ task: 'Ordered', payload: { n }, queue: Queue.for('within') })
+    }
+    const payloads = Array.from({ length: 2_500 }, (_, n) => ({ n: 50 + n }))
+    await within.scheduleMany({ task: 'Ordered', payloads, queue: Queue.for('within') })
+    await within.schedule({ task: 'Ordered', payload: { n: 2_550 }, queue: Queue.for('within') })
+  })
+  await holdToOrder('within')
+})
+
+/** A call of one of all kinds. */
+function toCall(n: number): { task: string; payload: { n: number } } & JobOptions & { delay?: number } {
+  const kinds: (JobOptions & { delay?: number })[] = [
+    {},
+    { queue: Queue.for(`queue ${n % 7}`) },
+    { delay: n },
+    { priority: n % 11, maxAttempts: 1 + (n % 5) },
+    { flags: ['a "quoted" \\ flag', `flag ${n}`] },
+    ...(n % 50 === 0 ? [{ key: `key ${n}` }, { runAt: new Date(2e12 + n) }, { runAt: new Date(2e12) }] : [])
+  ]
+  return { task: `Task${n % 3}`, payload: { n }, ...kinds[n % kinds.length] }
+}
+
+/** Each job is there once, and is what its call asked for. */
+async function holdToTheirCalls(there: TestDatabase, jobs: readonly Job[]): Promise<void> {
+  const rows = await there.sql<(Job & { n: number; flags: object | null })[]>`
+    select jobs.id, task_identifier as task, queue_name as queue, jobs.priority, jobs.run_at as "runAt",
+      jobs.attempts, jobs.max_attempts as "maxAttempts", jobs.key, jobs.created_at as "createdAt",
+      (payload->>'n')::int as n, jobs.flags
+    from graphile_worker.jobs join graphile_worker._private_jobs payloads using (id)`
+  assert.is(rows.length, jobs.length)
+  const rowOf = new Map(rows.map(row => [row.n, row]))
+  for (const [n, job] of jobs.entries()) {
+    const { n: _, flags, ...row } = rowOf.get(n) ?? { n, flags: null }
+    assert.equal(row, job)
+    const asked = toCall(n)
+    assert.is(job.task, `Task${n % 3}`)
+    assert.is(job.queue, asked.queue?.name ?? null)
+    assert.is(job.priority, asked.priority ?? 0)
+    assert.is(job.key, asked.key ?? null)
+    assert.equal(flags, asked.flags ? Object.fromEntries(asked.flags.map(flag => [flag, true])) : null)
+    if (asked.runAt) assert.equal(job.runAt, asked.runAt)
+    else assert.ok(Math.abs(job.runAt.getTime() - job.createdAt.getTime() - (asked.delay ?? 0)) <= 5_000)
+  }
+}
+
+/** The engine runs the jobs of a queue by priority, then run time; equal times would leave the order open. */
+async function holdToOrder(queue: string): Promise<void> {
+  const rows = await sql<{ n: number; time: string }[]>`
+    select (payload->>'n')::int as n, jobs.run_at::text as time
+    from graphile_worker.jobs join graphile_worker._private_jobs payloads using (id)
+    where queue_name = ${queue}
+    order by jobs.run_at`
+  assert.is(new Set(rows.map(({ time }) => time)).size, rows.length)
+  const numbers = rows.map(({ n }) => n)
+  assert.equal(
+    numbers,
+    numbers.toSorted((a, b) => a - b)
+  )
+}
+
+async function countOf(task: string): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::int as count from graphile_worker.jobs where task_identifier = ${task}`
+  return row?.count ?? 0
+}
+
+async function payloadsOf(task: string): Promise<string[]> {
+  const rows = await sql<{ payload: string }[]>`
+    select payload::text
+    from graphile_worker.jobs join graphile_worker._private_jobs payloads using (id)
+    where task_identifier = ${task}`
+  return rows.map(({ payload }) => payload)
+}
+
+function open({ url }: TestDatabase): BackgroundClient {
+  const opened = createBackground({ connection: url })
+  onceDone(() => opened.close())
+  return opened
+}

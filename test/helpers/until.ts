@@ -1,0 +1,25 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** For how long, and how often, {@linkcode until} asks. */
+export interface UntilOptions {
+  /** @default 20,000 */
+  timeoutMs?: number
+  /** @default 10 */
+  intervalMs?: number
+  /** What is awaited, for the error's message. */
+  what?: string
+}
+
+/** Asks until the answer is truthy, and returns it. */
+export async function until<T>(condition: () => T | Promise<T>, options: UntilOptions = {}): Promise<T> {
+  const { timeoutMs = 20_000, intervalMs = 10, what = condition.toString() } = options
+  const deadline = performance.now() + timeoutMs
+  for (;;) {
+    const answer = await condition()
+    if (answer) return answer
+    if (performance.now() > deadline) {
+      throw new Error(`Cannot wait any longer: after ${timeoutMs} ms still ${JSON.stringify(answer)} for ${what}`)
+    }
+    await sleep(intervalMs)
+  }
+}

@@ -1,0 +1,177 @@
+import { createBackground } from '../../src/background.ts'
+import { Queue } from '../../src/queue.ts'
+import { onceDone } from '../helpers/cleanup.ts'
+import { createDatabase } from '../helpers/database.ts'
+import { assert, suite } from '../helpers/suite.ts'
+
+const test = suite('scheduleMany()')
+const database = await createDatabase()
+const { sql, url } = database
+const background = createBackground({ connection: url })
+onceDone(() => background.close())
+
+test('returns the jobs of a list in its order, each as its call says, in a database that is new', async () => {
+  const jobs = await background.scheduleMany([
+    { task: 'First', payload: { n: 1 }, priority: 3 },
+    { task: 'Second', payload: { n: 2 }, queue: Queue.for('many'), runAt: new Date(2e12) },
+    { task: 'Third', payload: { n: 3 }, key: 'third' },
+    { task: 'Fourth', payload: { n: 4 }, key: 'third', keyMode: 'preserveRunAt' }
+  ])
+  assert.equal(
+    jobs.map(({ task, priority, queue, key }) => ({ task, priority, queue, key })),
+    [
+      { task: 'First', priority: 3, queue: null, key: null },
+      { task: 'Second', priority: 0, queue: 'many', key: null },
+      { task: 'Third', priority: 0, queue: null, key: 'third' },
+      { task: 'Fourth', priority: 0, queue: null, key: 'third' }
+    ]
+  )
+  assert.equal(jobs[1]?.runAt, new Date(2e12))
+  assert.is(jobs[2]?.id, jobs[3]?.id)
+  assert.equal(await payloadsOf(jobs.map(({ id }) => id)), [{ n: 1 }, { n: 2 }, { n: 4 }])
+  assert.equal(await background.scheduleMany([]), [])
+})
+
+test('cuts any number of payloads into chunks, in order, and tells how far it is', async () => {
+  const progress: number[] = []
+  const payloads = Array.from({ length: 3_456 }, (_, n) => ({ n }))
+  const jobs = await background.scheduleMany(
+    { task: 'Payloads', payloads, queue: Queue.for('payloads') },
+    { onProgress: sent => progress.push(sent) }
+  )
+  assert.equal(progress, [1_000, 2_000, 3_000, 3_456])
+  assert.equal(await payloadsOf(jobs.map(({ id }) => id)), payloads)
+  const rows = await sql<{ n: number }[]>`
+    select (payload->>'n')::int as n
+    from graphile_worker.jobs join graphile_worker._private_jobs payloads using (id)
+    where queue_name = 'payloads' order by jobs.run_at`
+  assert.equal(
+    rows.map(({ n }) => n),
+    payloads.map(({ n }) => n)
+  )
+})
+
+test('cuts large payloads by their size', async () => {
+  const progress: number[] = []
+  const payloads = Array.from({ length: 10 }, () => ({ text: 'x'.repeat(900_000) }))
+  await background.scheduleMany({ task: 'Large', payloads }, { onProgress: sent => progress.push(sent) })
+  assert.equal(progress, [2, 4, 6, 8, 10])
+})
+
+test('returns only their number with returning: false, of jobs with keys too', async () => {
+  const payloads = Array.from({ length: 2_500 }, (_, n) => ({ n }))
+  assert.is(await background.scheduleMany({ task: 'Counted', payloads }, { returning: false }), 2_500)
+  assert.is(await countOf('Counted'), 2_500)
+  const keyed = payloads.map(payload => ({ task: 'Keyed', payload, key: `key ${payload.n % 1_200}` }))
+  assert.is(await background.scheduleMany(keyed, { returning: false }), 2_500)
+  assert.is(await countOf('Keyed'), 1_200)
+})
+
+test('reads an asynchronous iterable no further than it sends, and leaves it when it fails', async () => {
+  let read = 0
+  let isLeft = false
+  async function* payloads(): AsyncGenerator<object> {
+    try {
+      for (;;) yield read++ === 2_500 ? { bad: 1n } : { read }
+    } finally {
+      isLeft = true
+    }
+  }
+  const error = await background.scheduleMany({ task: 'Endless', payloads: payloads() }).catch(thrown => thrown)
+  assert.is(error.message, 'Cannot schedule Endless: payload.bad is a BigInt, which JSON cannot hold')
+  assert.ok(isLeft)
+  assert.is(read, 2_501)
+  assert.is(await countOf('Endless'), 0)
+})
+
+test('keeps the chunks before a failure if it need not be atomic', async () => {
+  const payloads = Array.from({ length: 3_000 }, (_, n) => (n === 2_999 ? { n: Number.NaN } : { n }))
+  const call = background.scheduleMany({ task: 'Partial', payloads }, { atomic: false })
+  assert.instance(await call.catch(thrown => thrown), TypeError)
+  assert.is(await countOf('Partial'), 2_000)
+})
+
+test('schedules none if the database refuses one', async () => {
+  await sql`
+    create function refuse() returns trigger language plpgsql as $$
+    begin
+      if new.payload->>'n' = '1700' then raise exception 'No such thing'; end if;
+      return new;
+    end $$`
+  await sql`create trigger refuse before insert on graphile_worker._private_jobs for each row execute function refuse()`
+  const payloads = Array.from({ length: 3_000 }, (_, n) => ({ n }))
+  const error = await background.scheduleMany({ task: 'Refused', payloads }).catch(thrown => thrown)
+  await sql`drop function refuse cascade`
+  assert.is(error.message, 'No such thing')
+  assert.is(await countOf('Refused'), 0)
+})
+
+test('schedules none if the connection is lost before the end, and says so', async () => {
+  const payloads = async function* (): AsyncGenerator<object> {
+    for (let n = 0; n < 4_000; n++) {
+      if (n === 3_500) {
+        await sql`
+          select pg_terminate_backend(pid) from pg_stat_activity
+          where datname = current_database() and application_name = 'kretes' and state <> 'idle'`
+      }
+      yield { n }
+    }
+  }
+  const error = await background.scheduleMany({ task: 'Lost', payloads: payloads() }).catch(thrown => thrown)
+  assert.is(error.code, 'DATABASE_UNAVAILABLE')
+  assert.is(await countOf('Lost'), 0)
+  await background.schedule({ task: 'Lost' })
+  assert.is(await countOf('Lost'), 1)
+})
+
+test('needs no more memory for many than for few', async () => {
+  async function* payloads(): AsyncGenerator<object> {
+    for (let n = 0; n < COUNT; n++) yield { n, to: 'admin@example.com' }
+  }
+  await background.scheduleMany({ task: 'Warm', payloads: Array(5_000).fill({}) }, { returning: false })
+  const before = process.memoryUsage().rss
+  let highest = before
+  const count = await background.scheduleMany(
+    { task: 'Million', payloads: payloads() },
+    { returning: false, onProgress: () => (highest = Math.max(highest, process.memoryUsage().rss)) }
+  )
+  assert.is(count, COUNT)
+  const megabytes = (highest - before) / 2 ** 20
+  assert.ok(megabytes < 120, `${megabytes.toFixed()} MB above the start`)
+})
+
+/** A million with KRETES_TEST_MANY=1000000; fewer show as well whether memory grows with them. */
+const COUNT = Number(process.env.KRETES_TEST_MANY) || 100_000
+
+for (const [what, given, message] of [
+  ['no iterable', { task: 'Nothing' }, 'Cannot schedule Nothing: payloads is no iterable of payloads'],
+  [
+    'a list with something else in it',
+    ['SendEmail'],
+    'Cannot schedule a job: task is of type undefined, neither a task nor a name'
+  ],
+  ['nothing', undefined, 'Cannot schedule a job: task is of type undefined, neither a task nor a name']
+] as const) {
+  test(`refuses ${what}`, async () => {
+    const error = await background.scheduleMany(given as never).then(
+      () => assert.unreachable(),
+      thrown => thrown
+    )
+    assert.instance(error, TypeError)
+    assert.is(error.message, message)
+  })
+}
+
+async function countOf(task: string): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`
+    select count(*)::int as count from graphile_worker.jobs where task_identifier = ${task}`
+  return row?.count ?? 0
+}
+
+/** The payloads of jobs, in the order of the ids given; of equal ids once. */
+async function payloadsOf(ids: readonly string[]): Promise<unknown[]> {
+  const rows = await sql<{ id: string; payload: unknown }[]>`
+    select id, payload from graphile_worker._private_jobs where id = any(${ids}::bigint[])`
+  const payloadOf = new Map(rows.map(({ id, payload }) => [id, payload]))
+  return [...new Set(ids)].map(id => payloadOf.get(id))
+}

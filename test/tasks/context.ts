@@ -1,0 +1,21 @@
+import type { TaskContext } from '../../src/task.ts'
+
+/** A context as the worker would give it, and what the task has logged. */
+export interface TestContext extends TaskContext {
+  readonly lines: string[]
+}
+
+/** Makes a context for calling a task directly, as a unit test of an application would. */
+export function contextFor(task: string, { attempt = 1, signal = new AbortController().signal } = {}): TestContext {
+  const lines: string[] = []
+  const log = (message: string): void => void lines.push(message)
+  const createdAt = new Date('2026-01-02T03:04:05.678Z')
+  const job = { id: '12', task, queue: null, priority: 0, runAt: createdAt, attempts: attempt, maxAttempts: 25 }
+  return {
+    job: { ...job, key: null, createdAt },
+    attempt,
+    signal,
+    logger: { debug: log, info: log, warn: log, error: log },
+    lines
+  }
+}

@@ -1,0 +1,53 @@
+/** Compiled by `npm run check`, never run: what a task may look like, and what it is told. */
+import { defineTask, type Job, type Logger, Queue, Snooze, type Task } from 'kretes'
+
+export const WithContext: Task<{ to: string }, number> = ({ to }, { job, attempt, signal, logger }) => {
+  job satisfies Job
+  attempt satisfies number
+  signal satisfies AbortSignal
+  logger satisfies Logger
+  return to.length
+}
+
+export const Anything: Task = ({ name, deep }) => [name, deep.er]
+
+// A task can be called directly, as a unit test does.
+declare const context: Parameters<typeof WithContext>[1]
+export const result: number | Promise<number> = WithContext({ to: 'a' }, context)
+// @ts-expect-error its input has a shape
+WithContext({ to: 1 }, context)
+
+// @ts-expect-error the result is no string
+export const WrongResult: Task<{ to: string }, number> = ({ to }) => to
+
+// @ts-expect-error an input is an object
+export type WrongInput = Task<string>
+
+// @ts-expect-error a name is missing
+defineTask({ run: () => {} })
+// @ts-expect-error a queue is made by Queue
+defineTask({ name: 'SendEmail', run: () => {}, queue: 'email' })
+// @ts-expect-error there is no such option
+defineTask({ name: 'SendEmail', run: () => {}, qeue: Queue.for('email') })
+// @ts-expect-error a queue needs a name
+Queue.for()
+
+defineTask({
+  name: 'CallPartner',
+  timeout: { minutes: 5 },
+  backoff: ['5s', 60_000, { hours: 1 }],
+  run: async (input: { url: string }) => input.url,
+  onFailure: async (error, { job }, input) => [error, job.id, input.url.length]
+})
+defineTask({ name: 'CallPartner', run: () => {}, backoff: 'exponential' })
+defineTask({ name: 'CallPartner', run: () => {}, backoff: { type: 'exponential', base: '2s', jitter: 0 } })
+defineTask({ name: 'CallPartner', run: () => {}, backoff: { type: 'fixed', delay: '1m' } })
+defineTask({ name: 'CallPartner', run: () => {}, backoff: (attempt, error) => (error ? attempt * 1_000 : '1h') })
+// @ts-expect-error a fixed backoff has a delay
+defineTask({ name: 'CallPartner', run: () => {}, backoff: { type: 'fixed' } })
+// @ts-expect-error there is no such backoff
+defineTask({ name: 'CallPartner', run: () => {}, backoff: 'linear' })
+// @ts-expect-error a timeout is a duration
+defineTask({ name: 'CallPartner', run: () => {}, timeout: true })
+// @ts-expect-error a snooze has a length
+new Snooze()

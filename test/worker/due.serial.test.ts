@@ -1,0 +1,78 @@
+import { connect, createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createBackground } from '../../src/background.ts'
+import type { TaskContext } from '../../src/task.ts'
+import { onceDone } from '../helpers/cleanup.ts'
+import { createDatabase, type TestDatabase } from '../helpers/database.ts'
+import { start } from '../helpers/process.ts'
+import { assert, suite } from '../helpers/suite.ts'
+import { until } from '../helpers/until.ts'
+import { work } from './work.ts'
+
+const test = suite('jobs that come due')
+
+test('start within 50 ms at p99, whoever scheduled them', async () => {
+  const database = await createDatabase()
+  const { sql, url } = database
+  const late: number[] = []
+  const Note = (_: object, { job }: TaskContext): void => void late.push(Date.now() - job.runAt.getTime())
+  await work(database, { tasks: { Note } })
+  await using background = createBackground({ connection: url })
+
+  const program = start(process.execPath, ['--input-type=module', '--eval', SCHEDULER], { env: { DATABASE_URL: url } })
+  const scheduling = Array.from({ length: 70 }, () =>
+    background.schedule({ task: 'Note', delay: 500 + Math.random() * 9_500 })
+  )
+  await sql`
+    select graphile_worker.add_job('Note', run_at => now() + interval '0.5 s' + random() * interval '9.5 s')
+    from generate_series(1, 60)`
+  await Promise.all(scheduling)
+  assert.is((await program.exit).code, 0)
+  await until(() => late.length === 200, { timeoutMs: 30_000 })
+  const sorted = late.toSorted((a, b) => a - b)
+  assert.ok(sorted[0]! >= -1, `one started ${-sorted[0]!} ms early`)
+  assert.ok(sorted[197]! < 50, `p99 is ${sorted[197]} ms, p50 ${sorted[99]} ms, the last ${sorted[199]} ms`)
+})
+
+test('cost an idle database no more than the polling of the engine alone, beside the beat', async () => {
+  const { url } = await createDatabase()
+  const counter = await createCounter(url)
+  await work({ url: counter.url } as TestDatabase, { tasks: { Note: () => {} } })
+  // Once every statement has been prepared, each is one packet.
+  await sleep(8_000)
+  const before = counter.packets
+  await sleep(20_000)
+  const perSecond = (counter.packets - before) / 20
+  // The engine with its defaults polls every two seconds, and a beat comes as often.
+  assert.ok(perSecond <= 1.1, `${perSecond} statements a second`)
+})
+
+/** A proxy that counts what the client sends. */
+async function createCounter(target: string): Promise<{ readonly url: string; readonly packets: number }> {
+  const { hostname, port } = new URL(target)
+  let packets = 0
+  const listener = createServer(client => {
+    const server = connect(Number(port), hostname)
+    client.on('data', () => packets++)
+    client.pipe(server).pipe(client)
+    for (const socket of [client, server]) socket.on('error', () => {})
+  })
+  await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve))
+  onceDone(() => listener.close())
+  const { port: own } = listener.address() as { port: number }
+  return {
+    url: Object.assign(new URL(target), { port: String(own) }).href,
+    get packets() {
+      return packets
+    }
+  }
+}
+
+/** An application in a process of its own. */
+const SCHEDULER = `
+  import { Background } from ${JSON.stringify(new URL('../../mod.ts', import.meta.url).href)}
+  for (let n = 0; n < 70; n++) {
+    await Background.schedule({ task: 'Note', delay: 500 + Math.random() * 9_500 })
+  }
+  await Background.close()
+`

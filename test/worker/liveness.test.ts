@@ -1,0 +1,132 @@
+import { createBackground } from '../../src/background.ts'
+import type { TaskContext } from '../../src/task.ts'
+import { createDatabase, type TestDatabase } from '../helpers/database.ts'
+import { assert, suite } from '../helpers/suite.ts'
+import { until } from '../helpers/until.ts'
+import { countJobs, createRecorder, fill, work } from './work.ts'
+
+const test = suite('a worker among others')
+
+test('registers before it fetches, holding its lock, and leaves no trace when it stops', async () => {
+  const database = await createDatabase()
+  const { sql } = database
+  const gate = Promise.withResolvers<void>()
+  const worker = await work(database, { tasks: { Wait: () => gate.promise }, concurrency: 4 })
+  await fill(database, 'Wait', 1)
+  await until(() => worker.running === 1)
+  const rows = await sql`
+    select workers.concurrency, workers.pid, jobs.locked_by = workers.id as is_holder, exists (
+      select from pg_locks join pg_stat_activity using (pid)
+      where locktype = 'advisory' and objid = workers.lock_id and application_name = 'kretes worker lock'
+        and datname = ${database.name}
+    ) as is_locked
+    from kretes.workers, graphile_worker.jobs`
+  assert.equal([...rows], [{ concurrency: 4, pid: process.pid, is_holder: true, is_locked: true }])
+  gate.resolve()
+  await worker.stop()
+  assert.is((await sql`select from kretes.workers`).length, 0)
+})
+
+test('gives the jobs and queues of a dead worker to others, at no cost of an attempt', async () => {
+  const database = await prepared()
+  await fill(database, 'Note', 2)
+  await fill(database, 'Note', 2, { queue: 'one' })
+  await pretendDead(database, 'worker-dead')
+  const logger = createRecorder()
+  const attempts: number[] = []
+  const Note = (_: object, { attempt }: TaskContext): void => void attempts.push(attempt)
+  await work(database, { tasks: { Note }, logger })
+  await until(async () => (await countJobs(database)) === 0, { timeoutMs: 30_000 })
+  assert.equal(attempts, [1, 1, 1, 1])
+  const [lost] = logger.of('worker.lost')
+  assert.equal([lost?.level, lost?.fields.worker, lost?.fields.rescued], ['warn', 'worker-dead', 3])
+  assert.is((await database.sql`select from kretes.workers where id = 'worker-dead'`).length, 0)
+})
+
+test('leaves alone what a process has locked that is no worker of ours', async () => {
+  const database = await prepared()
+  const { sql } = database
+  await fill(database, 'Note', 1)
+  await sql`
+    update graphile_worker._private_jobs
+    set locked_by = 'somebody-else', locked_at = now() - interval '1 hour', attempts = 1`
+  await pretendDead(database, 'worker-dead')
+  const logger = createRecorder()
+  await work(database, { tasks: { Note: () => {} }, logger })
+  await until(() => logger.of('worker.lost').length === 1, { timeoutMs: 30_000 })
+  const [job] = await sql`select locked_by, attempts from graphile_worker.jobs`
+  assert.equal({ ...job }, { locked_by: 'somebody-else', attempts: 1 })
+})
+
+test('does not take one for dead that is silent and holds its lock', async () => {
+  const database = await prepared()
+  const { sql } = database
+  await pretendDead(database, 'worker-dead')
+  await pretendDead(database, 'worker-silent')
+  const held = Promise.withResolvers<void>()
+  const holding = sql.begin(async transaction => {
+    await transaction`
+      select pg_advisory_xact_lock(${0x6b726574}, lock_id) from kretes.workers where id = 'worker-silent'`
+    await held.promise
+  })
+  const logger = createRecorder()
+  await work(database, { tasks: { Note: () => {} }, logger })
+  await until(() => logger.of('worker.lost').length === 1, { timeoutMs: 30_000 })
+  assert.is((await sql`select from kretes.workers where id = 'worker-silent'`).length, 1)
+  held.resolve()
+  await holding
+  await until(() => logger.of('worker.lost').length === 2, { timeoutMs: 30_000 })
+})
+
+test('notices that it was taken for dead, and goes on under a new name', async () => {
+  const database = await createDatabase()
+  const { sql } = database
+  const logger = createRecorder()
+  const aborted: unknown[] = []
+  const Wait = (_: object, { signal, attempt }: TaskContext): Promise<void> | undefined =>
+    attempt > 1 || aborted.length > 0
+      ? undefined
+      : new Promise((_resolve, reject) => {
+          signal.addEventListener('abort', () => {
+            aborted.push(signal.reason)
+            reject(signal.reason)
+          })
+        })
+  const worker = await work(database, { tasks: { Wait }, logger })
+  await fill(database, 'Wait', 1)
+  await until(() => worker.running === 1)
+  const [before] = await sql`select id from kretes.workers`
+  // As a peer would have done that saw neither a beat nor a lock.
+  await sql.begin(async transaction => {
+    await transaction`delete from kretes.workers`
+    await transaction`update graphile_worker._private_jobs set locked_by = null, locked_at = null, attempts = 0`
+  })
+  await until(() => logger.of('worker.declared-dead').length === 1)
+  await until(async () => (await countJobs(database)) === 0)
+  assert.match(String(aborted[0]), /taken for dead/)
+  const [after] = await sql`select id from kretes.workers`
+  assert.is.not(after?.id, before?.id)
+  await fill(database, 'Wait', 1)
+  await until(async () => (await countJobs(database)) === 0)
+  assert.equal(await worker.stop(), { unfinished: 0 })
+})
+
+async function prepared(): Promise<TestDatabase> {
+  const database = await createDatabase()
+  await using background = createBackground({ connection: database.url })
+  await background.migrate()
+  return database
+}
+
+/** What a killed worker leaves: an old beat, and all jobs and queues that nobody has locked yet. */
+async function pretendDead({ sql }: TestDatabase, id: string): Promise<void> {
+  await sql`
+    insert into kretes.workers (id, host, pid, concurrency, beat_at)
+    values (${id}, 'nowhere', 1, 10, now() - interval '1 minute')`
+  await sql`
+    update graphile_worker._private_job_queues set locked_by = ${id}, locked_at = now() where locked_by is null`
+  await sql`
+    update graphile_worker._private_jobs set locked_by = ${id}, locked_at = now(), attempts = 1
+    where locked_by is null
+      and (job_queue_id is null or id in (select min(id) from graphile_worker._private_jobs group by job_queue_id))`
+}

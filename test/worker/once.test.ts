@@ -1,0 +1,94 @@
+import { createBackground } from '../../src/background.ts'
+import { Queue } from '../../src/queue.ts'
+import { createDatabase, type TestDatabase } from '../helpers/database.ts'
+import { assert, suite } from '../helpers/suite.ts'
+import { until } from '../helpers/until.ts'
+import { countJobs, fill, work } from './work.ts'
+
+const test = suite('a worker that runs once')
+
+test('runs what is due, leaves what is for later, and ends', async () => {
+  const database = await prepared()
+  await fill(database, 'Count', 300)
+  await database.sql`select graphile_worker.add_job('Count', run_at => now() + interval '1 hour')`
+  await database.sql`select graphile_worker.add_job('Unknown')`
+  let done = 0
+  const worker = await work(database, { tasks: { Count: () => void done++ }, once: true })
+  await worker.finished
+  assert.is(done, 300)
+  assert.is(await countJobs(database), 2)
+  assert.equal(await worker.stop(), { unfinished: 0 })
+})
+
+test('runs all jobs of a queue, one after another', async () => {
+  const database = await prepared()
+  await fill(database, 'Count', 50, { queue: 'one' })
+  await fill(database, 'Count', 50, { queues: 5 })
+  const order: number[] = []
+  const Count = ({ n }: { n: number }): void => void order.push(n)
+  const worker = await work(database, { tasks: { Count }, once: true, pollIntervalMs: 30_000 })
+  await worker.finished
+  assert.is(order.length, 100)
+  assert.is(await countJobs(database), 0)
+})
+
+test('does not wait for the next attempt of what failed', async () => {
+  const database = await prepared()
+  await fill(database, 'Fail', 3)
+  await fill(database, 'Fail', 3, { queue: 'one' })
+  let runs = 0
+  const Fail = (): void => {
+    runs++
+    throw new Error('always')
+  }
+  const worker = await work(database, { tasks: { Fail }, once: true, pollIntervalMs: 30_000 })
+  await worker.finished
+  assert.is(runs, 6)
+  const rows = await database.sql`select from graphile_worker.jobs where attempts = 1 and locked_at is null`
+  assert.is(rows.length, 6)
+})
+
+test('runs what a job schedules for at once', async () => {
+  const database = await prepared()
+  await using background = createBackground({ connection: database.url })
+  await background.schedule({ task: 'Chain', payload: { left: 5 }, queue: Queue.for('chain') })
+  const seen: number[] = []
+  const Chain = async ({ left }: { left: number }): Promise<void> => {
+    seen.push(left)
+    if (left === 0) return
+    await background.schedule({ task: 'Chain', payload: { left: left - 1 }, queue: Queue.for('chain') })
+  }
+  const worker = await work(database, { tasks: { Chain }, once: true, pollIntervalMs: 30_000 })
+  await worker.finished
+  assert.equal(seen, [5, 4, 3, 2, 1, 0])
+})
+
+test('ends at once on an empty database, and leaves no connection', async () => {
+  const database = await createDatabase()
+  const worker = await work(database, { tasks: { Count: () => {} }, once: true, pollIntervalMs: 30_000 })
+  await worker.finished
+  await until(async () => {
+    const rows = await database.sql`
+      select from pg_stat_activity where datname = ${database.name} and application_name like 'kretes%'`
+    return rows.length === 0
+  })
+})
+
+test('shares the work with another one, and both end', async () => {
+  const database = await prepared()
+  await fill(database, 'Count', 200)
+  await fill(database, 'Count', 40, { queue: 'one' })
+  let done = 0
+  const options = { tasks: { Count: () => void done++ }, once: true, pollIntervalMs: 30_000 }
+  const workers = await Promise.all([work(database, options), work(database, options)])
+  await Promise.all(workers.map(worker => worker.finished))
+  assert.is(done, 240)
+  assert.is(await countJobs(database), 0)
+})
+
+async function prepared(): Promise<TestDatabase> {
+  const database = await createDatabase()
+  await using background = createBackground({ connection: database.url })
+  await background.migrate()
+  return database
+}

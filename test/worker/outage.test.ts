@@ -1,0 +1,131 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import postgres from 'postgres'
+import type { TaskContext } from '../../src/task.ts'
+import { onceDone } from '../helpers/cleanup.ts'
+import { createDatabase, type TestDatabase } from '../helpers/database.ts'
+import { startServer } from '../helpers/server.ts'
+import { assert, suite } from '../helpers/suite.ts'
+import { until } from '../helpers/until.ts'
+import { countJobs, createRecorder, fill, work } from './work.ts'
+
+const test = suite('a database that goes away')
+
+test('is a line when it goes and a line when it is back, and nobody is taken for dead', async () => {
+  const server = await startServer()
+  onceDone(() => server.stop())
+  const database = { url: server.url, sql: postgres(server.url, { max: 1, onnotice: () => {} }) } as TestDatabase
+  onceDone(() => database.sql.end({ timeout: 1 }))
+  const loggers = [createRecorder(), createRecorder(), createRecorder()]
+  let done = 0
+  const Count = async (): Promise<void> => {
+    await sleep(20)
+    done++
+  }
+  await Promise.all(loggers.map(logger => work(database, { tasks: { Count }, logger })))
+  await fill(database, 'Count', 300)
+  await until(() => done > 30)
+  const before = await database.sql`select id from kretes.workers order by id`
+  assert.is(before.length, 3)
+
+  for (let round = 1; round <= 2; round++) {
+    await server.restart(round === 1 ? 'INT' : 'QUIT')
+    for (const logger of loggers) await until(() => logger.of('database.back').length >= round)
+  }
+  await until(() => done === 300)
+  // Longer than it takes to be stale, and to judge others.
+  await sleep(20_000)
+  const after = await database.sql`select id from kretes.workers order by id`
+  assert.equal([...after], [...before])
+  for (const logger of loggers) {
+    assert.is(logger.of('worker.lost').length + logger.of('worker.declared-dead').length, 0)
+    const loud = logger.lines.filter(({ level }) => level === 'warn' || level === 'error')
+    assert.equal(
+      loud.map(({ fields }) => fields.event),
+      logger.of('database.away').map(() => 'database.away')
+    )
+    assert.is(logger.of('database.away').length, logger.of('database.back').length)
+    assert.ok(loud.length <= 4, loud.map(({ message }) => message).join('\n'))
+    for (const { message } of loud) assert.match(message, /^The database is away: .+; trying again until it is back$/)
+    for (const { message } of logger.of('database.back')) assert.match(message, /^The database is back after [\d.]+ s$/)
+  }
+  assert.is(done, 300)
+})
+
+test('while nothing runs does not keep a worker from stopping within its time', async () => {
+  const server = await startServer()
+  onceDone(() => server.stop())
+  const worker = await work({ url: server.url } as TestDatabase, { tasks: { Count: () => {} } })
+  await server.stop()
+  const startedMs = performance.now()
+  assert.equal(await worker.stop({ timeoutMs: 1_000 }), { unfinished: 0 })
+  assert.ok(performance.now() - startedMs < 10_000)
+})
+
+test('only for writing, as with a full disk, costs no result', async () => {
+  const database = await createDatabase()
+  const { sql } = database
+  const logger = createRecorder()
+  const gate = Promise.withResolvers<void>()
+  const ran: string[] = []
+  const Note = async (_: object, { job }: TaskContext): Promise<void> => {
+    ran.push(job.id)
+    await gate.promise
+  }
+  const worker = await work(database, { tasks: { Note }, logger })
+  await fill(database, 'Note', 10)
+  await until(() => worker.running === 10)
+  // The disk itself is not filled: the server says what it would say.
+  await sql`
+    create function refuse() returns trigger language plpgsql as $$
+      begin raise exception 'could not extend file: No space left on device' using errcode = 'disk_full'; end $$`
+  await sql`
+    create trigger refuse before insert or update or delete on graphile_worker._private_jobs
+    for each statement execute function refuse()`
+  gate.resolve()
+  await until(() => logger.of('database.away').length === 1)
+  await until(() => worker.running === 0)
+  await sleep(1_000)
+  await sql`drop trigger refuse on graphile_worker._private_jobs`
+  await until(async () => (await countJobs(database)) === 0)
+  assert.is(ran.length, 10)
+  assert.match(logger.of('database.away')[0]?.message ?? '', /No space left on device \(53100\)/)
+  assert.is(logger.of('database.back').length, 1)
+  assert.is(logger.lines.filter(({ level }) => level === 'warn' || level === 'error').length, 1)
+})
+
+test('only for whoever lingers in a transaction, does not concern the worker', async () => {
+  const database = await createDatabase()
+  const { sql } = database
+  await work(database, { tasks: { Count: () => {} }, once: true })
+  await sql`alter database ${sql(database.name)} set idle_in_transaction_session_timeout = '1ms'`
+  let done = 0
+  const worker = await work(database, { tasks: { Count: () => void done++ } })
+  await fill(database, 'Count', 200, { queues: 10 })
+  await until(() => done === 200)
+  await until(async () => (await countJobs(database)) === 0)
+  assert.equal(await worker.stop(), { unfinished: 0 })
+})
+
+test('in the midst of a migration is an error, and the next start finds its way', async () => {
+  const database = await createDatabase()
+  const { sql } = database
+  await sql.begin(async transaction => {
+    // The migration waits for its turn, and is cut off.
+    await transaction`select pg_advisory_xact_lock(${0x6b726574}, ${0x6d696772})`
+    const starting = work(database, { tasks: { Count: () => {} } })
+    starting.catch(() => {})
+    await until(async () => {
+      const cut = await sql`
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = ${database.name} and application_name = 'kretes migrate' and wait_event_type = 'Lock'`
+      return cut.length > 0
+    })
+    const error = await starting.then(
+      () => undefined,
+      reason => reason
+    )
+    assert.is(error?.code, 'DATABASE_UNAVAILABLE')
+  })
+  const worker = await work(database, { tasks: { Count: () => {} } })
+  assert.equal(await worker.stop(), { unfinished: 0 })
+})

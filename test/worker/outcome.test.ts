@@ -1,0 +1,214 @@
+import pg from 'pg'
+import { createBackground, Queue, Snooze } from '../../mod.ts'
+import type { Outcome } from '../../src/sql/outcome.ts'
+import type { Execute, Statement } from '../../src/sql/statement.ts'
+import { writeFailures } from '../../src/worker/failures.ts'
+import { onceDone } from '../helpers/cleanup.ts'
+import { createDatabase } from '../helpers/database.ts'
+import { assert, suite } from '../helpers/suite.ts'
+import { until } from '../helpers/until.ts'
+import { createRecorder, work } from './work.ts'
+
+const test = suite('a run that does not succeed')
+const writing = suite('a failure that is written twice')
+
+const database = await createDatabase()
+const { sql } = database
+const background = createBackground({ connection: database.url })
+onceDone(() => background.close())
+
+test('may snooze, even on its last attempt, and that counts as no attempt and no failure', async () => {
+  const seen: number[] = []
+  const log = createRecorder()
+  await using _worker = await work(database, {
+    logger: log,
+    tasks: {
+      Patient: async (_input, { attempt }) => {
+        seen.push(attempt)
+        if (seen.length === 1) throw new Snooze(200)
+        if (seen.length === 2) throw new Snooze({ until: new Date(Date.now() + 300) })
+        if (seen.length === 3)
+          throw Object.assign(new Error(), { [Symbol.for('kretes.error.snooze')]: true, delayMs: 0 })
+      }
+    }
+  })
+  await background.schedule({ task: 'Patient', maxAttempts: 1, queue: Queue.for('patients') })
+  await until(() => log.of('job.succeeded').length === 1)
+  assert.equal(seen, [1, 1, 1, 1])
+  assert.is(log.of('job.failed').length, 0)
+  assert.equal(
+    log.of('job.snoozed').map(({ level }) => level),
+    ['info', 'info', 'info']
+  )
+})
+
+test('and snoozes keeps the error of an earlier attempt', async () => {
+  let runs = 0
+  await using _worker = await work(database, {
+    backoff: { type: 'fixed', delay: 0 },
+    tasks: {
+      Mixed: () => {
+        if (++runs === 1) throw new Error('a real failure')
+        throw new Snooze('1h')
+      }
+    }
+  })
+  const { id } = await background.schedule({ task: 'Mixed' })
+  const row = await until(async () => {
+    const [found] = await sql`
+      select attempts, last_error, extract(epoch from run_at - now())::int as wait
+      from graphile_worker.jobs where id = ${id} and locked_at is null and run_at > now() + interval '50 minutes'`
+    return found
+  })
+  assert.match(row?.last_error, /^Error: a real failure/)
+  assert.is(row?.attempts, 1)
+  assert.ok(row?.wait > 3_500 && row?.wait <= 3_600)
+})
+
+for (const length of ['soon', -1, { until: 'never' }] as never[]) {
+  test(`cannot snooze for ${JSON.stringify(length)}`, () => {
+    assert.throws(() => new Snooze(length), /^(Type|Range)?Error: Cannot snooze|Cannot snooze/)
+  })
+}
+
+test('because the worker stops goes back at no cost of an attempt', async () => {
+  const worker = await work(database, {
+    tasks: {
+      Endless: (_input, { signal }) =>
+        new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    }
+  })
+  const { id } = await background.schedule({ task: 'Endless' })
+  await until(() => worker.running === 1)
+  const { unfinished } = await worker.stop({ timeoutMs: 0 })
+  assert.is(unfinished, 1)
+  const [row] =
+    await sql`select attempts, locked_at, last_error, run_at <= now() as due from graphile_worker.jobs where id = ${id}`
+  assert.equal({ ...row }, { attempts: 0, locked_at: null, last_error: null, due: true })
+})
+
+test('is written once though connections are lost all the time', async () => {
+  const { url, sql } = await createDatabase()
+  await using own = createBackground({ connection: url })
+  const runs = new Map<string, number>()
+  await own.scheduleMany({
+    task: 'Twice',
+    payloads: Array.from({ length: 300 }, (_, n) => ({ n })),
+    maxAttempts: 3,
+    queue: null
+  })
+  await using worker = await work({ url } as typeof database, {
+    backoff: [50, 0],
+    tasks: {
+      Twice: async (_input, { job, attempt }) => {
+        runs.set(job.id, (runs.get(job.id) ?? 0) + 1)
+        await new Promise(resolve => setTimeout(resolve, 20))
+        if (attempt < 3) throw new Error('not yet')
+      }
+    }
+  })
+  let terminated = 0
+  await until(
+    async () => {
+      const [left] = await sql<{ count: number }[]>`select count(*)::int from graphile_worker.jobs`
+      if (left?.count === 0) return true
+      const hit = await sql`
+        select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and application_name = 'kretes worker' and pid <> pg_backend_pid()`
+      terminated += hit.length
+      return false
+    },
+    { timeoutMs: 60_000, intervalMs: 150 }
+  )
+  assert.ok(terminated > 10, `${terminated} connections were lost`)
+  assert.is(worker.running, 0)
+  assert.equal([...new Set(runs.values())], [3])
+})
+
+// The statement of the engine, as it sends it; `worker.test.ts` holds it against the real one.
+const FAIL = `
+  update graphile_worker._private_jobs as jobs
+  set last_error = (el->>'message'), run_at = now() + interval '1 hour', locked_by = null, locked_at = null
+  from json_array_elements($2::json) as els(el)
+  where id = (el->>'jobId')::bigint and locked_by = $1::text`
+
+const client = new pg.Client({ connectionString: database.url })
+await client.connect()
+onceDone(() => client.end())
+const execute: Execute = async <Row>({ text, values }: Statement) =>
+  (await client.query(text, [...values])).rows as Row[]
+
+async function lock(): Promise<Outcome> {
+  const { id } = await background.schedule({ task: 'Held' })
+  return await relock(id)
+}
+
+async function relock(id: string): Promise<Outcome> {
+  const [row] = await sql<{ attempts: number; locked_at: Date }[]>`
+    update graphile_worker._private_jobs set locked_by = 'me', locked_at = clock_timestamp(), attempts = attempts + 1
+    where id = ${id} returning attempts, locked_at`
+  const { attempts = 0, locked_at = new Date() } = row ?? {}
+  return {
+    id,
+    attempt: attempts,
+    lockedAtMs: locked_at.getTime(),
+    delayMs: 5_000,
+    failedMs: performance.now(),
+    runAt: null,
+    isFree: true,
+    isFinal: false,
+    reason: 'no'
+  }
+}
+
+async function write(outcome: Outcome): Promise<void> {
+  const values = ['me', JSON.stringify([{ jobId: outcome.id, message: 'no' }])]
+  await client.query('begin')
+  await writeFailures(execute, 'graphile_worker', { text: FAIL, values }, new Map([[outcome.id, outcome]]))
+  await client.query('commit')
+}
+
+async function rowOf(id: string): Promise<Record<string, unknown>> {
+  const [row] = await sql`
+    select attempts, locked_by, round(extract(epoch from run_at - now()))::int as wait
+    from graphile_worker._private_jobs where id = ${id}`
+  return { ...row }
+}
+
+writing('changes nothing the second time, though others have set the job meanwhile', async () => {
+  const outcome = await lock()
+  await write(outcome)
+  assert.equal(await rowOf(outcome.id), { attempts: 0, locked_by: null, wait: 5 })
+  await sql`select graphile_worker.reschedule_jobs(array[${outcome.id}]::bigint[], run_at => now() + interval '1 minute')`
+  await write(outcome)
+  assert.equal(await rowOf(outcome.id), { attempts: 0, locked_by: null, wait: 60 })
+})
+
+writing('does not unlock the job when this very worker runs it again', async () => {
+  const outcome = await lock()
+  await write(outcome)
+  await relock(outcome.id)
+  await write(outcome)
+  assert.is((await rowOf(outcome.id)).locked_by, 'me')
+})
+
+writing('leaves a job alone that somebody else has', async () => {
+  const outcome = await lock()
+  await sql`update graphile_worker._private_jobs set locked_by = 'another' where id = ${outcome.id}`
+  await write(outcome)
+  assert.is((await rowOf(outcome.id)).locked_by, 'another')
+})
+
+writing('gives no attempt back to a job whose attempts were taken away meanwhile', async () => {
+  const outcome = await lock()
+  await sql`update graphile_worker._private_jobs set attempts = max_attempts where id = ${outcome.id}`
+  await write(outcome)
+  assert.is((await rowOf(outcome.id)).attempts, 25)
+})
+
+writing('is removed if it was cancelled meanwhile', async () => {
+  const outcome = await lock()
+  assert.is(await background.cancel(outcome.id), 'cancelling')
+  await write(outcome)
+  assert.equal(await rowOf(outcome.id), {})
+})

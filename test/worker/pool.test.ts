@@ -1,0 +1,189 @@
+import { createBackground } from '../../src/background.ts'
+import { compileBackoff } from '../../src/backoff.ts'
+import { silentLogger } from '../../src/logger.ts'
+import type { AnyTask } from '../../src/task.ts'
+import { createExecutor } from '../../src/worker/execute.ts'
+import { writeFailures } from '../../src/worker/failures.ts'
+import { createHeldJobs, type HeldJobs } from '../../src/worker/held.ts'
+import { createOutage } from '../../src/worker/outage.ts'
+import { classify, EnginePool, type EnginePoolOptions, type Settled } from '../../src/worker/pool.ts'
+import { type Runner, startRunner } from '../../src/worker/runner.ts'
+import { createWatch } from '../../src/worker/watch.ts'
+import { onceDone } from '../helpers/cleanup.ts'
+import { createDatabase, type TestDatabase } from '../helpers/database.ts'
+import { assert, suite } from '../helpers/suite.ts'
+import { until } from '../helpers/until.ts'
+import { fill } from './work.ts'
+
+const test = suite("the engine's statements")
+
+/** What the engine sends, each by its name, seen on the way to the database. */
+class WatchedPool extends EnginePool {
+  readonly names: Set<string> = new Set()
+
+  constructor(options: EnginePoolOptions) {
+    super(options)
+    this.on('connect', client => {
+      const query = client.query.bind(client) as (...parameters: unknown[]) => never
+      client.query = (...parameters: unknown[]) => {
+        const { name } = parameters[0] as { name?: string }
+        if (name) this.names.add(name)
+        return query(...parameters)
+      }
+    })
+  }
+}
+
+interface Engine {
+  readonly pool: WatchedPool
+  readonly runner: Runner
+  readonly held: HeldJobs
+  readonly settled: Settled[]
+  /** How many jobs each fetch brought. */
+  readonly fetched: number[]
+}
+
+test('have the names by which they are told apart, and account for every job that is held', async () => {
+  const database = await prepared()
+  await fill(database, 'Fine', 20)
+  await fill(database, 'Fine', 20, { queues: 4 })
+  await fill(database, 'Fail', 2)
+  await fill(database, 'Fail', 2, { queue: 'failing' })
+  const { pool, runner, held, settled } = await startOn(database, {
+    Fine: () => {},
+    Fail: () => {
+      throw new Error('it fails')
+    }
+  })
+  const left = async () => (await database.sql`select from graphile_worker.jobs where attempts = 0`).length
+  await until(async () => (await left()) === 0 && held.size === 0)
+
+  // One that completes alone, without others to complete it with.
+  await fill(database, 'Fine', 1)
+  await until(() => pool.names.has('complete_job/graphile_worker'))
+  await until(() => held.size === 0)
+
+  const expected: Record<string, ReturnType<typeof classify>> = {
+    'get_job20/graphile_worker': { kind: 'fetch', releasesQueues: false },
+    'get_queue_names/graphile_worker': { kind: 'other', releasesQueues: false },
+    'complete_job/graphile_worker': { kind: 'complete', releasesQueues: false },
+    'complete_jobs/graphile_worker': { kind: 'complete', releasesQueues: false },
+    'complete_job_q/graphile_worker': { kind: 'complete', releasesQueues: true },
+    'fail_job/graphile_worker': { kind: 'fail', releasesQueues: false },
+    'fail_job_q/graphile_worker': { kind: 'fail', releasesQueues: true }
+  }
+  // The engine sends this one once in its first minute, at any moment.
+  pool.names.delete('clear_stale_locks/graphile_worker')
+  assert.equal([...pool.names].sort(), Object.keys(expected).sort())
+  for (const name of pool.names) assert.equal(classify(name), expected[name], name)
+  for (const kind of ['fetch', 'complete', 'fail']) assert.ok(settled.some(statement => statement.kind === kind))
+  await runner.stop()
+})
+
+test('that give jobs back have theirs, and take the jobs off what is held', async () => {
+  const database = await prepared()
+  await fill(database, 'Wait', 5)
+  await fill(database, 'Wait', 2, { queues: 2 })
+  const gate = Promise.withResolvers<void>()
+  const { pool, runner, held } = await startOn(database, { Wait: () => gate.promise }, 1)
+  await until(() => held.size === 7)
+  const rows = await database.sql`select id from graphile_worker.jobs order by id`
+  assert.equal(
+    held.ids().toSorted(),
+    rows.map(({ id }) => id)
+  )
+  const stopping = runner.stop()
+  await until(() => held.size === 1)
+  gate.resolve()
+  await stopping
+  assert.is(held.size, 0)
+  assert.equal(classify('return_job/graphile_worker'), { kind: 'return', releasesQueues: false })
+  assert.equal(classify('return_job_q/graphile_worker'), { kind: 'return', releasesQueues: true })
+  const names = [...pool.names].filter(name => name.startsWith('return'))
+  assert.equal(names.sort(), ['return_job/graphile_worker', 'return_job_q/graphile_worker'])
+})
+
+test('fetch as many as they were last told to', async () => {
+  const database = await prepared()
+  const { pool, runner, fetched } = await startOn(database, { Fine: () => {} })
+  await until(() => fetched.length > 0)
+  runner.resizeBatch(33)
+  await fill(database, 'Fine', 100)
+  await until(() => fetched.includes(33))
+  assert.ok(pool.names.has('get_job33/graphile_worker'))
+  await runner.stop()
+})
+
+test('that fail all jobs at hand when the engine is forced to stop are accounted for too', () => {
+  const held = createHeldJobs()
+  for (const id of ['1', '2', '3']) held.add(id)
+  const { kind, releasesQueues } = classify('fail_jobs/graphile_worker')
+  held.settle({ kind, releasesQueues, values: [['1', '3'], 'Forced worker shutdown', 'pool-1'] })
+  assert.equal(held.ids(), ['2'])
+})
+
+test('of other kinds are nobody’s business', () => {
+  for (const name of [undefined, '', 'clear_stale_locks/graphile_worker', 'get_queue_names/x', 'add_job/x']) {
+    assert.equal(classify(name), { kind: 'other', releasesQueues: false })
+  }
+})
+
+async function prepared(): Promise<TestDatabase> {
+  const database = await createDatabase()
+  await using background = createBackground({ connection: database.url })
+  await background.migrate()
+  return database
+}
+
+async function startOn({ url }: TestDatabase, tasks: Record<string, AnyTask>, concurrency = 10): Promise<Engine> {
+  const held = createHeldJobs()
+  const settled: Settled[] = []
+  const fetched: number[] = []
+  const watch = createWatch({ findWorking: async () => [], logger: silentLogger })
+  const executor = createExecutor({ logger: silentLogger, backoff: compileBackoff('exponential', 'test') })
+  const pool: WatchedPool = new WatchedPool({
+    url,
+    max: concurrency + 2,
+    prepare: true,
+    outage: createOutage(silentLogger, 'the database'),
+    watch,
+    onHung() {},
+    logger: silentLogger,
+    fail(statement, execute) {
+      if (statement.name) pool.names.add(statement.name)
+      return writeFailures(execute, 'graphile_worker', statement, executor.outcomes)
+    },
+    onSettled(statement) {
+      settled.push(statement)
+      held.settle(statement)
+    },
+    beforeFetch: async () => {},
+    onFetchLost() {}
+  })
+  const runner: Runner = await startRunner({
+    pool,
+    schema: 'graphile_worker',
+    tasks: new Map(Object.entries(tasks)),
+    run: executor.execute,
+    concurrency,
+    localQueueSize: 20,
+    localQueueTtlMs: 60_000,
+    pollIntervalMs: 50,
+    logger: silentLogger,
+    onFetched(jobs) {
+      fetched.push(jobs.length)
+      for (const { id } of jobs) held.add(id)
+    },
+    onScheduled() {},
+    onListening() {},
+    onListeningLost() {},
+    onCancelled() {}
+  })
+  onceDone(async () => {
+    pool.giveUp()
+    await runner.stop()
+    watch.stop()
+    await pool.end()
+  })
+  return { pool, runner, held, settled, fetched }
+}

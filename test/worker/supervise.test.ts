@@ -1,0 +1,127 @@
+import { createBackground } from '../../src/background.ts'
+import type { TaskContext } from '../../src/task.ts'
+import { onceDone } from '../helpers/cleanup.ts'
+import { createDatabase, type TestDatabase } from '../helpers/database.ts'
+import { startServer } from '../helpers/server.ts'
+import { assert, suite } from '../helpers/suite.ts'
+import { until } from '../helpers/until.ts'
+import { countJobs, createRecorder, fill, type Recorder, work } from './work.ts'
+
+const test = suite('a worker whose engine ends unasked')
+const outage = suite('a worker whose database is away')
+
+test('starts it anew and goes on', async () => {
+  const { database, logger } = await prepared()
+  let done = 0
+  const worker = await work(database, { tasks: { Count: () => void done++ }, logger })
+  await fill(database, 'Count', 5)
+  await until(() => done === 5)
+  await endEngine(database, logger)
+  await fill(database, 'Count', 5)
+  await fill(database, 'Count', 5, { queue: 'one' })
+  await until(() => done === 15)
+  assert.equal(await worker.stop(), { unfinished: 0 })
+  assert.is(await countJobs(database), 0)
+})
+
+test('waits for running jobs, and runs none of them twice', async () => {
+  const { database, logger } = await prepared()
+  const gate = Promise.withResolvers<void>()
+  const attempts: number[] = []
+  const Wait = async (_: object, { attempt }: TaskContext): Promise<void> => {
+    attempts.push(attempt)
+    await gate.promise
+  }
+  await work(database, { tasks: { Wait }, logger, concurrency: 2 })
+  await fill(database, 'Wait', 5)
+  await until(() => attempts.length === 2)
+  await breakEngine(database, logger)
+  gate.resolve()
+  await until(async () => (await countJobs(database)) === 0)
+  assert.equal(attempts, [1, 1, 1, 1, 1])
+})
+
+test('still ends by itself if it is to run once', async () => {
+  const { database, logger } = await prepared()
+  let done = 0
+  const gate = Promise.withResolvers<void>()
+  const Count = async (): Promise<void> => {
+    await gate.promise
+    done++
+  }
+  await fill(database, 'Count', 20)
+  const worker = await work(database, { tasks: { Count }, logger, once: true, concurrency: 2, localQueueSize: 2 })
+  await until(() => worker.running === 2)
+  await breakEngine(database, logger)
+  gate.resolve()
+  await worker.finished
+  assert.is(done, 20)
+  assert.is(await countJobs(database), 0)
+})
+
+test('can be stopped at that very moment', async () => {
+  for (let round = 0; round < 5; round++) {
+    const { database, logger } = await prepared()
+    const worker = await work(database, { tasks: { Count: () => {} }, logger })
+    await endEngine(database, logger)
+    assert.equal(await worker.stop({ timeoutMs: 1_000 }), { unfinished: 0 })
+    await worker.finished
+  }
+})
+
+outage('stops within its time', async () => {
+  const server = await startServer()
+  onceDone(() => server.stop())
+  const gate = Promise.withResolvers<void>()
+  {
+    await using background = createBackground({ connection: server.url })
+    await background.schedule({ task: 'Wait' })
+    await background.schedule({ task: 'Done' })
+  }
+  const logger = createRecorder()
+  const done = Promise.withResolvers<void>()
+  const tasks = { Wait: () => gate.promise, Done: () => done.promise }
+  const database = { url: server.url } as TestDatabase
+  const worker = await work(database, { tasks, logger })
+  await until(() => worker.running === 2)
+  await server.stop()
+  // Its end cannot be written any more.
+  done.resolve()
+  await until(() => worker.running === 1)
+  const startedMs = performance.now()
+  assert.equal(await worker.stop({ timeoutMs: 500 }), { unfinished: 1 })
+  await worker.finished
+  assert.ok(performance.now() - startedMs < 10_000)
+  gate.resolve()
+})
+
+async function prepared(): Promise<{ database: TestDatabase; logger: Recorder }> {
+  const database = await createDatabase()
+  await using background = createBackground({ connection: database.url })
+  await background.migrate()
+  return { database, logger: createRecorder() }
+}
+
+/** What the engine takes for a reason to end: that a newer one, which it cannot live with, has migrated the database. */
+async function breakEngine({ sql }: TestDatabase, logger: Recorder): Promise<void> {
+  // The engine sets the exit code of whatever process it is in.
+  const { exitCode } = process
+  onceDone(() => {
+    process.exitCode = exitCode
+  })
+  const isHeard = (): boolean => logger.lines.some(({ message }) => message.includes('breaking migration'))
+  // Before the engine listens, nobody hears it.
+  await until(
+    async () => {
+      if (isHeard()) return true
+      await sql`select pg_notify('worker:migrate', '{"migrationNumber": 99, "breaking": true}')`
+      return false
+    },
+    { intervalMs: 200 }
+  )
+}
+
+async function endEngine(database: TestDatabase, logger: Recorder): Promise<void> {
+  await breakEngine(database, logger)
+  await until(() => logger.lines.some(({ message }) => message.startsWith('The engine ended')))
+}

@@ -1,0 +1,66 @@
+import type { LogFields, Logger } from '../../src/logger.ts'
+import type { WorkerOptions } from '../../src/worker/options.ts'
+import { startWorker, type Worker } from '../../src/worker/worker.ts'
+import { onceDone } from '../helpers/cleanup.ts'
+import type { TestDatabase } from '../helpers/database.ts'
+
+/** A line that was logged. */
+export interface Line {
+  readonly level: keyof Logger
+  readonly message: string
+  readonly fields: LogFields
+}
+
+/** A logger that keeps its lines. */
+export interface Recorder extends Logger {
+  readonly lines: Line[]
+  /** The lines of one event, such as `job.started`. */
+  of(event: string): Line[]
+}
+
+/** Makes a logger that keeps its lines. */
+export function createRecorder(): Recorder {
+  const lines: Line[] = []
+  const keep =
+    (level: keyof Logger) =>
+    (message: string, fields: LogFields = {}): void =>
+      void lines.push({ level, message, fields })
+  return {
+    lines,
+    of: event => lines.filter(({ fields }) => fields.event === event),
+    debug: keep('debug'),
+    info: keep('info'),
+    warn: keep('warn'),
+    error: keep('error')
+  }
+}
+
+/** Starts a worker on a test's database. It is stopped when the tests are over, whatever became of the test. */
+export async function work({ url }: TestDatabase, options: WorkerOptions): Promise<Worker> {
+  const worker = await startWorker({ connection: url, ...options })
+  onceDone(() => worker.stop({ timeoutMs: 0 }))
+  return worker
+}
+
+/** Puts many jobs on the database at once, one after another in run time; `n` of their payload counts from 1. */
+export async function fill(
+  { sql }: TestDatabase,
+  task: string,
+  count: number,
+  { queue = null, queues = null }: { queue?: string | null; queues?: number | null } = {}
+): Promise<void> {
+  await sql`
+    select graphile_worker.add_job(
+      ${task}::text,
+      json_build_object('n', n),
+      queue_name => case when ${queues}::int is null then ${queue}::text else 'queue ' || n % ${queues}::int end,
+      run_at => now() - interval '1 minute' + n * interval '1 microsecond'
+    )
+    from generate_series(1, ${count}::int) n`
+}
+
+/** How many jobs wait, run or have failed. */
+export async function countJobs({ sql }: TestDatabase): Promise<number> {
+  const [row] = await sql<{ count: number }[]>`select count(*)::int from graphile_worker.jobs`
+  return row?.count ?? 0
+}
