@@ -13,15 +13,11 @@
  *
  * @module
  */
-export {
-  Background,
-  type BackgroundClient,
-  type BackgroundOptions,
-  createBackground,
-  type DefaultBackground
-} from './src/background.ts'
+export { createBackground } from './src/background.ts'
 export type { Backoff, ExponentialBackoff, FixedBackoff } from './src/backoff.ts'
+export type { BackgroundClient, BackgroundOptions } from './src/client.ts'
 export type { MigrationReport } from './src/database/migrate.ts'
+export { Background, type DefaultBackground } from './src/default.ts'
 export type { Duration, DurationUnits } from './src/duration.ts'
 export type { ForeignTransaction } from './src/enqueue/adapters.ts'
 export { BackgroundError, type BackgroundErrorCode, PermanentError, Snooze } from './src/errors.ts'

@@ -1,4 +1,5 @@
-import { type BackgroundClient, createBackground } from '../src/background.ts'
+import { createBackground } from '../src/background.ts'
+import type { BackgroundClient } from '../src/client.ts'
 import { chooseDatabase, type DatabaseChoice, describeUrl } from '../src/database/config.ts'
 import { BackgroundError } from '../src/errors.ts'
 import type { Logger } from '../src/logger.ts'

@@ -1,4 +1,6 @@
-import { Background, type BackgroundClient, createBackground } from '../src/background.ts'
+import { createBackground } from '../src/background.ts'
+import type { BackgroundClient } from '../src/client.ts'
+import { Background } from '../src/default.ts'
 import type { Job } from '../src/job.ts'
 import { Queue } from '../src/queue.ts'
 import { defineTask, type Task } from '../src/task.ts'

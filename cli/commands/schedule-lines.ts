@@ -1,4 +1,4 @@
-import type { BackgroundClient } from '../../src/background.ts'
+import type { BackgroundClient } from '../../src/client.ts'
 import type { JobOptions } from '../../src/schedule.ts'
 import { createBar } from '../bar.ts'
 import type { CommandContext } from '../context.ts'

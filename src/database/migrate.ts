@@ -1,6 +1,7 @@
 import type { RunnerOptions } from 'graphile-worker'
 import type { Sql } from 'postgres'
 import { BackgroundError } from '../errors.ts'
+import { createViews, dropViews } from '../sql/ledger/views.ts'
 import {
   applyMigration,
   createMigrationTable,
@@ -11,6 +12,7 @@ import {
   ping,
   unlockMigrations
 } from '../sql/migrations.ts'
+import { ownSchema } from '../sql/names.ts'
 import { codeOf } from './failure.ts'
 import { connect, type Database } from './open.ts'
 import { CONNECT_TIMEOUT_MS, connectTimeout } from './session.ts'
@@ -19,7 +21,7 @@ import { CONNECT_TIMEOUT_MS, connectTimeout } from './session.ts'
 export interface MigrationReport {
   /** The newest step of the engine's schema. */
   readonly engine: number
-  /** The newest step of the schema `kretes`, 0 before the first. */
+  /** The newest step of our own schema, `kretes` by default; 0 before the first. */
   readonly kretes: number
   /** Whether anything had to be done. */
   readonly changed: boolean
@@ -71,15 +73,21 @@ async function migrateAlone(pool: Sql, schema: string): Promise<MigrationReport>
 }
 
 async function migrateLocked(session: Sql, schema: string): Promise<MigrationReport> {
-  const before = { engine: await newestMigration(session, schema), kretes: await newestMigration(session, 'kretes') }
-  refuseNewer('kretes', before.kretes, NEWEST)
-  if (before.engine === null || before.engine < NEWEST_OF_ENGINE) await migrateEngine(session, schema)
-  else refuseNewer(schema, await newestBreakingMigration(session, schema), NEWEST_OF_ENGINE)
-  if (before.kretes === null) await createMigrationTable(session)
+  const own = ownSchema(schema)
+  const before = { engine: await newestMigration(session, schema), kretes: await newestMigration(session, own) }
+  refuseNewer(own, before.kretes, NEWEST)
+  if (before.engine === null || before.engine < NEWEST_OF_ENGINE) {
+    // A view on a table would keep the engine from changing it.
+    await dropViews(session, own)
+    await migrateEngine(session, schema)
+  } else refuseNewer(schema, await newestBreakingMigration(session, schema), NEWEST_OF_ENGINE)
+  if (before.kretes === null) await createMigrationTable(session, own)
   const missing = migrations.filter(({ id }) => id > (before.kretes ?? 0))
-  for (const migration of missing) await applyMigration(session, migration, schema)
+  for (const migration of missing) await applyMigration(session, migration, own)
   const engine = (await newestMigration(session, schema)) ?? 0
-  return { engine, kretes: NEWEST, changed: engine !== before.engine || before.kretes === null || missing.length > 0 }
+  const changed = engine !== before.engine || before.kretes === null || missing.length > 0
+  if (changed) await createViews(session, own, schema)
+  return { engine, kretes: NEWEST, changed }
 }
 
 /** The driver tries for ever where somebody takes connections and closes them, as a proxy without a server does. */

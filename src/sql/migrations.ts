@@ -1,10 +1,11 @@
 import type { Sql } from 'postgres'
+import { createLedger } from './ledger/schema.ts'
 
-/** One step of the schema `kretes`. Steps are only ever added; a released one never changes. */
+/** One step of our own schema. Steps are only ever added; a released one never changes. */
 export interface Migration {
   readonly id: number
   readonly name: string
-  apply(session: Sql, engineSchema: string): Promise<unknown>
+  apply(session: Sql, own: string): Promise<unknown>
 }
 
 /** The steps, in order. */
@@ -12,8 +13,8 @@ export const migrations: readonly Migration[] = [
   {
     id: 1,
     name: 'register workers',
-    apply: session => session`
-      create table kretes.workers (
+    apply: (session, own) => session`
+      create table ${session(own)}.workers (
         id text primary key,
         lock_id integer generated always as identity unique,
         host text not null,
@@ -22,7 +23,8 @@ export const migrations: readonly Migration[] = [
         started_at timestamptz not null default now(),
         beat_at timestamptz not null default now()
       )`
-  }
+  },
+  { id: 2, name: 'keep a ledger', apply: createLedger }
 ]
 
 /** Asks for nothing, to see an answer. */
@@ -57,10 +59,10 @@ export async function newestBreakingMigration(sql: Sql, schema: string): Promise
 }
 
 /** Makes the schema and the table that remembers what was applied. */
-export async function createMigrationTable(sql: Sql): Promise<void> {
-  await sql`create schema if not exists kretes`
+export async function createMigrationTable(sql: Sql, own: string): Promise<void> {
+  await sql`create schema if not exists ${sql(own)}`
   await sql`
-    create table if not exists kretes.migrations (
+    create table if not exists ${sql(own)}.migrations (
       id integer primary key,
       name text not null,
       applied_at timestamptz not null default now()
@@ -68,11 +70,11 @@ export async function createMigrationTable(sql: Sql): Promise<void> {
 }
 
 /** Applies a step and remembers it, in one transaction. */
-export async function applyMigration(session: Sql, migration: Migration, engineSchema: string): Promise<void> {
+export async function applyMigration(session: Sql, migration: Migration, own: string): Promise<void> {
   await session`begin`
   try {
-    await migration.apply(session, engineSchema)
-    await session`insert into kretes.migrations (id, name) values (${migration.id}, ${migration.name})`
+    await migration.apply(session, own)
+    await session`insert into ${session(own)}.migrations (id, name) values (${migration.id}, ${migration.name})`
     await session`commit`
   } catch (error) {
     await session`rollback`

@@ -1,5 +1,6 @@
 import type { Sql } from 'postgres'
 import { notifyWorkers } from './control.ts'
+import { ownSchema } from './names.ts'
 
 /** A worker as its peers and people see it. */
 export interface Registration {
@@ -7,6 +8,8 @@ export interface Registration {
   readonly host: string
   readonly pid: number
   readonly concurrency: number
+  /** The names of the tasks that it runs. */
+  readonly tasks: readonly string[]
 }
 
 /** What a beat found. */
@@ -20,49 +23,51 @@ export interface Beat {
 }
 
 /** Registers a worker, so that its peers can tell its jobs from those of a process that is no worker of ours. */
-export async function registerWorker(sql: Sql, { id, host, pid, concurrency }: Registration): Promise<void> {
+export async function registerWorker(sql: Sql, schema: string, registration: Registration): Promise<void> {
+  const { id, host, pid, concurrency, tasks } = registration
   await sql`
-    insert into kretes.workers (id, host, pid, concurrency) values (${id}, ${host}, ${pid}, ${concurrency})
+    insert into ${sql(ownSchema(schema))}.workers (id, host, pid, concurrency, tasks)
+    values (${id}, ${host}, ${pid}, ${concurrency}, array(select json_array_elements_text(${JSON.stringify(tasks)}::text::json)))
     on conflict (id) do update set beat_at = now()`
 }
 
 /** Takes a worker that has let go of everything off the register. */
-export async function unregisterWorker(sql: Sql, id: string): Promise<void> {
-  await sql`delete from kretes.workers where id = ${id}`
+export async function unregisterWorker(sql: Sql, schema: string, id: string): Promise<void> {
+  await sql`delete from ${sql(ownSchema(schema))}.workers where id = ${id}`
 }
 
 /**
  * Shows that a worker lives: writes the time, and holds its lock in this session, taking it again if the session is new.
  * The server is told to notice a dead peer within half a minute, for else its lock would outlive a broken network.
  */
-export async function beat(session: Sql, id: string, staleAfterMs: number): Promise<Beat> {
-  const [row] = await session<{ lock_id: number | null; is_held: boolean; stale: string | null }[]>`
+export async function beat(sql: Sql, schema: string, id: string, staleAfterMs: number): Promise<Beat> {
+  const [row] = await sql<{ lock_id: number | null; is_held: boolean; stale: string | null }[]>`
     with beat as (
-      update kretes.workers set beat_at = now() where id = ${id} returning lock_id
+      update ${sql(ownSchema(schema))}.workers set beat_at = now() where id = ${id} returning lock_id
     )
     select
       (select lock_id from beat) as lock_id,
       exists (
         select from pg_locks
-        where locktype = 'advisory' and pid = pg_backend_pid() and classid = ${LOCK_CLASS} and objid = (select lock_id from beat)
+        where locktype = 'advisory' and pid = pg_backend_pid() and classid = ${lockClass(schema)} and objid = (select lock_id from beat)
       ) as is_held,
       (
-        select string_agg(id, ',') from kretes.workers
+        select string_agg(id, ',') from ${sql(ownSchema(schema))}.workers
         where beat_at < now() - make_interval(secs => ${staleAfterMs / 1000}) and id <> ${id}
       ) as stale`
   if (!row || row.lock_id === null) return { isRegistered: false, isLocked: false, stale: [] }
   let isLocked = row.is_held
   if (!isLocked) {
     // After a connection has hung, its session may live on at the server and hold the lock: ours, then, is refused.
-    await session`
+    await sql`
       select pg_terminate_backend(pid)
       from pg_locks join pg_stat_activity using (pid)
-      where locktype = 'advisory' and classid = ${LOCK_CLASS} and objid = ${row.lock_id} and granted
+      where locktype = 'advisory' and classid = ${lockClass(schema)} and objid = ${row.lock_id} and granted
         and database = (select oid from pg_database where datname = current_database())
         and application_name = current_setting('application_name')`
-    const [taken] = await session<{ locked: boolean }[]>`
+    const [taken] = await sql<{ locked: boolean }[]>`
       select
-        pg_try_advisory_lock(${LOCK_CLASS}, ${row.lock_id}) as locked,
+        pg_try_advisory_lock(${lockClass(schema)}, ${row.lock_id}) as locked,
         set_config('tcp_keepalives_idle', '10', false),
         set_config('tcp_keepalives_interval', '5', false),
         set_config('tcp_keepalives_count', '3', false)`
@@ -97,10 +102,10 @@ export async function rescueJobs(
     // It may have come back since it was seen to be stale; with its row locked, it cannot come back from here on.
     const [worker] = await transaction<{ is_dead: boolean }[]>`
       with stale as materialized (
-        select lock_id from kretes.workers
+        select lock_id from ${sql(ownSchema(schema))}.workers
         where id = ${id} and beat_at < now() - make_interval(secs => ${staleAfterMs / 1000}) for update
       )
-      select pg_try_advisory_xact_lock(${LOCK_CLASS}, lock_id) as is_dead from stale`
+      select pg_try_advisory_xact_lock(${lockClass(schema)}, lock_id) as is_dead from stale`
     if (!worker?.is_dead) return null
     const jobs = await transaction<{ id: string; losses: number }[]>`
       update ${sql(schema)}._private_jobs
@@ -123,7 +128,7 @@ export async function rescueJobs(
         )`
     }
     await transaction`select ${sql(schema)}.force_unlock_workers(array[${id}]::text[])`
-    await transaction`delete from kretes.workers where id = ${id}`
+    await transaction`delete from ${sql(ownSchema(schema))}.workers where id = ${id}`
     await notifyWorkers(transaction, jobs.length)
     return { rescued: jobs.length - failed.length, failed }
   })
@@ -147,5 +152,13 @@ export function lossesOf(flags: Readonly<Record<string, unknown>> | null): numbe
 const LOST = 'kretes:lost'
 const STARTED = 'kretes:started'
 
-/** "kret" in ASCII: the class of advisory locks that the ids of workers share. */
+/** The class of advisory locks that the workers of a schema share: their numbers are unique only there. */
+function lockClass(schema: string): number {
+  if (schema === 'graphile_worker') return LOCK_CLASS
+  let sum = LOCK_CLASS
+  for (const letter of schema) sum = (Math.imul(sum, 31) + letter.charCodeAt(0)) | 0
+  return sum >>> 1
+}
+
+/** "kret" in ASCII. */
 const LOCK_CLASS = 0x6b726574

@@ -164,7 +164,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
   async function register(): Promise<Liveness> {
     const { id } = await started.promise
     closing.signal.throwIfAborted()
-    await registerWorker(control, { id, host: hostname(), pid: process.pid, concurrency })
+    await registerWorker(control, schema, { id, host: hostname(), pid: process.pid, concurrency, tasks: names })
     closing.signal.throwIfAborted()
     return keepAlive({
       session,
@@ -193,7 +193,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
       // One that is under way would come after the removal.
       await registering?.catch(() => {})
       if (held.size > 0 || lostFetches.areThere) await releaseWorker(control, schema, id)
-      await unregisterWorker(control, id)
+      await unregisterWorker(control, schema, id)
       return 0
     } catch (error) {
       logger.debug(`The worker could not let go of its jobs: ${error}`, { error })

@@ -59,7 +59,7 @@ export interface Liveness {
  * the database all locks are free and all beats are old, until everybody is back.
  */
 export function keepAlive(options: LivenessOptions): Liveness {
-  const { session, id, logger, outage, onDeclaredDead } = options
+  const { session, schema, id, logger, outage, onDeclaredDead } = options
   const stopping = new AbortController()
   const who = {}
   let isBroken = false
@@ -71,7 +71,7 @@ export function keepAlive(options: LivenessOptions): Liveness {
   let judgesFromMs = lastBeatMs + STALE_AFTER_MS
 
   async function round(): Promise<void> {
-    const { isRegistered, isLocked: isLockedNow, stale } = await beat(session, id, STALE_AFTER_MS)
+    const { isRegistered, isLocked: isLockedNow, stale } = await beat(session, schema, id, STALE_AFTER_MS)
     if (stopping.signal.aborted) return
     isLocked = isLockedNow
     if (isLocked) locked.resolve()

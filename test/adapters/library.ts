@@ -1,4 +1,5 @@
-import { type BackgroundClient, createBackground } from '../../src/background.ts'
+import { createBackground } from '../../src/background.ts'
+import type { BackgroundClient } from '../../src/client.ts'
 import type { ForeignTransaction } from '../../src/enqueue/adapters.ts'
 import type { Scheduler } from '../../src/schedule.ts'
 import { onceDone } from '../helpers/cleanup.ts'

@@ -1,4 +1,5 @@
-import { type BackgroundClient, createBackground } from '../../src/background.ts'
+import { createBackground } from '../../src/background.ts'
+import type { BackgroundClient } from '../../src/client.ts'
 import type { Job, KeyMode } from '../../src/job.ts'
 import { Queue } from '../../src/queue.ts'
 import type { JobOptions } from '../../src/schedule.ts'

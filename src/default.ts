@@ -1,0 +1,59 @@
+import { createBackground } from './background.ts'
+import type { BackgroundClient, BackgroundOptions } from './client.ts'
+import { BackgroundError } from './errors.ts'
+import type { ScheduleMany } from './schedule.ts'
+
+/** {@linkcode Background}: a client with default options, until it is configured. */
+export interface DefaultBackground extends BackgroundClient {
+  /**
+   * Says where the database is. To be called before the first use, or after `close`.
+   *
+   * @throws {BackgroundError} `CONFIGURATION` if it is in use already
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * Background.configure({ connection: process.env.JOBS_DATABASE_URL, maxConnections: 8 })
+   * ```
+   */
+  configure(options: BackgroundOptions): void
+}
+
+/**
+ * Schedules jobs in the application's database. After `close`, the next use connects anew.
+ *
+ * @example
+ * ```ts
+ * import { Background } from 'kretes'
+ *
+ * await Background.schedule({ task: 'SendEmail', payload: { to: 'admin@example.com' } })
+ * ```
+ */
+export const Background: DefaultBackground = createDefault()
+
+function createDefault(): DefaultBackground {
+  let options: BackgroundOptions = {}
+  let client: BackgroundClient | undefined
+  const current = (): BackgroundClient => (client ??= createBackground(options))
+  const close = async (): Promise<void> => {
+    const closed = client
+    client = undefined
+    await closed?.close()
+  }
+  return {
+    configure(given) {
+      if (client)
+        throw new BackgroundError('CONFIGURATION', 'Cannot configure Background: it is in use. Close it first')
+      options = given
+    },
+    schedule: scheduleOptions => current().schedule(scheduleOptions),
+    scheduleMany: ((...given: Parameters<ScheduleMany>) => current().scheduleMany(...given)) as ScheduleMany,
+    unschedule: job => current().unschedule(job),
+    reschedule: (job, changes) => current().reschedule(job, changes),
+    cancel: job => current().cancel(job),
+    with: transaction => current().with(transaction),
+    migrate: () => current().migrate(),
+    close,
+    [Symbol.asyncDispose]: close
+  }
+}

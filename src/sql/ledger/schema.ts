@@ -1,0 +1,82 @@
+import type { Sql } from 'postgres'
+import { createPartitions, dayOf } from './partitions.ts'
+
+/**
+ * Makes the tables of the ledger in our own schema. What is public are the views; of these tables only the worker and
+ * the pruning know.
+ *
+ * - `ledger`: one row a run, in partitions by day, those of failures apart, since they are kept longer.
+ * - `counters`: sums of runs by minute, task, queue, state and duration. Rows are only added, in the transaction of the
+ *   runs that they count, and later folded into fewer; a sum over them is always exact.
+ * - `progress` and `waiters` hold what is of no use after a crash of the server, and are not logged.
+ */
+export async function createLedger(session: Sql, own: string): Promise<void> {
+  await session`alter table ${session(own)}.workers add column tasks text[], add column running bigint[] not null default '{}'`
+  await session`
+    create table ${session(own)}.ledger (
+      job_id bigint not null,
+      finished_at timestamptz not null,
+      started_at timestamptz,
+      ready_at timestamptz not null,
+      scheduled_at timestamptz not null,
+      attempt smallint not null,
+      max_attempts smallint not null,
+      priority smallint not null,
+      is_failure boolean not null,
+      state text not null,
+      task text not null,
+      queue text,
+      key text,
+      worker text,
+      trace_id text,
+      error json,
+      result json,
+      payload json,
+      log json
+    ) partition by range (is_failure, finished_at)`
+  await session`create index on ${session(own)}.ledger (job_id)`
+  await session`create index on ${session(own)}.ledger (task, finished_at)`
+  await session`create index on ${session(own)}.ledger (queue, finished_at) where queue is not null`
+  await session`
+    create table ${session(own)}.counters (
+      minute timestamptz not null,
+      runs integer not null,
+      duration_bucket smallint not null,
+      task text not null,
+      queue text,
+      state text not null,
+      waiting_ms double precision not null,
+      running_ms double precision not null
+    )`
+  await session`create index on ${session(own)}.counters (minute)`
+  await session`
+    create unlogged table ${session(own)}.progress (
+      job_id bigint primary key,
+      attempt smallint not null,
+      progress real,
+      message text,
+      log json,
+      updated_at timestamptz not null
+    )`
+  await session`
+    create unlogged table ${session(own)}.waiters (
+      job_id bigint not null,
+      listener text not null,
+      expires_at timestamptz not null,
+      primary key (job_id, listener)
+    )`
+  const today = dayOf(new Date())
+  await createPartitions(session, own, { from: today - 1, to: today + DAYS_AHEAD })
+}
+
+/** For how many days from today on there are partitions. */
+export const DAYS_AHEAD = 7
+
+/** What a run may have come to. */
+export const RUN_STATES = ['succeeded', 'failed', 'timed out', 'cancelled', 'snoozed', 'released', 'lost'] as const
+
+/** Those whose rows are kept as failures. */
+export const FAILURE_STATES = ['failed', 'timed out', 'lost'] as const
+
+/** How finely durations are counted: so many buckets for each doubling, so that a percentile is within a tenth. */
+export const BUCKETS_PER_DOUBLING = 8

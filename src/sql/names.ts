@@ -1,0 +1,7 @@
+/**
+ * The schema of our own tables beside an engine's. Jobs of two engine schemas share their numbers, so each has a ledger
+ * of its own.
+ */
+export function ownSchema(engineSchema: string): string {
+  return engineSchema === 'graphile_worker' ? 'kretes' : `kretes_${engineSchema}`
+}
