@@ -93,10 +93,11 @@ export async function insist(access: Access, job: NewJob): Promise<Job> {
 
 function canGoTogether(jobs: readonly NewJob[]): boolean {
   const keys = new Set<string>()
+  const isTimed = jobs.find(({ key }) => key === null)?.runAt !== null
   return jobs.every(({ runAt, key, keyMode }) => {
-    if (key === null) return runAt === null
+    if (key === null) return (runAt !== null) === isTimed
     const isNew = !keys.has(key)
     keys.add(key)
-    return runAt === null && keyMode === 'replace' && isNew
+    return keyMode === 'replace' && isNew
   })
 }
