@@ -29,7 +29,7 @@ export async function scheduleMany(
   { access, transact, migrate }: ManyAccess
 ): Promise<Job[] | number> {
   const { atomic = true, returning = true } = many
-  const chunks = open(given, settings)
+  const chunks = open(given, settings, returning)
   try {
     const ahead = [await chunks.read(), await chunks.read()]
     if (migrate) await migrateIfMissing(access, migrate)
@@ -46,7 +46,7 @@ export async function scheduleMany(
   }
 }
 
-function open(given: ManyGiven, settings: JobSettings): ChunkReader {
+function open(given: ManyGiven, settings: JobSettings, returning: boolean): ChunkReader {
   const { defaults } = settings
   if (isIterable(given)) {
     return readChunks(given, options => toNewJob(options, toRequest(options, defaults), settings), gatherJobs())
@@ -55,8 +55,11 @@ function open(given: ManyGiven, settings: JobSettings): ChunkReader {
   const { task } = rest
   const request = toRequest(rest, defaults)
   if (!isIterable(payloads)) throw new TypeError(`Cannot schedule ${request.task}: payloads is no iterable of payloads`)
-  const make = (payload: unknown): string | Promise<string> => toPayload({ task, payload }, settings, request.task)
-  if (request.key === null) return readChunks(payloads, make, gatherPayloads(request))
+  const { key, queue, runAt } = request
+  if (key === null && !(returning && queue !== null && runAt !== null)) {
+    const make = (payload: unknown): string | Promise<string> => toPayload({ task, payload }, settings, request.task)
+    return readChunks(payloads, make, gatherPayloads(request))
+  }
   return readChunks(payloads, payload => toNewJob({ task, payload }, request, settings), gatherJobs())
 }
 

@@ -10,11 +10,11 @@ export interface AlikeJobs {
   readonly count: number
 }
 
-/** Schedules jobs in one `add_jobs`; told apart as by `addTogether`. */
+/** Schedules jobs in one `add_jobs`: told apart as by `addTogether`, so those with a time of their own have no queue. */
 export async function addAlike(access: Access, jobs: AlikeJobs): Promise<Job[]> {
   const { shared, count } = jobs
   const result: Fragment = { sql: `${ADDED.sql}, ${toPlace(shared.runAt !== null).sql}` }
-  const rows = await access.execute<AddedRow & PlacedRow>(add(access, jobs, result))
+  const rows = await access.execute<AddedRow & PlacedRow>(add(access, jobs, result, IN_ORDER))
   const added = inPlace(count, rows, row => ({ index: Number(row.place), job: toJob(shared, row) }))
   if (rows.length !== count || !added.every(job => job !== undefined)) {
     throw new Error(`Cannot tell whose jobs the engine returned: ${rows.length} instead of ${count}`)
@@ -24,11 +24,15 @@ export async function addAlike(access: Access, jobs: AlikeJobs): Promise<Job[]> 
 
 /** Schedules jobs in one `add_jobs` and returns nothing but that it was done: the fastest way. */
 export async function addAlikeUnseen(access: Access, jobs: AlikeJobs): Promise<void> {
-  await access.execute(add(access, jobs, { sql: 'count(*)' }))
+  await access.execute(add(access, jobs, { sql: 'count(*)' }, jobs.shared.runAt === null ? IN_ORDER : AT_ONCE))
 }
 
+/** A microsecond after each other, or not. */
+const IN_ORDER: Fragment = { sql: "+ (ordinal - 1) * interval '1 microsecond'" }
+const AT_ONCE: Fragment = { sql: '' }
+
 /** What is the same for all is no part of the JSON: neither side has to write and read it again and again. */
-function add(access: Access, { shared, payloads }: AlikeJobs, result: Fragment): Statement {
+function add(access: Access, { shared, payloads }: AlikeJobs, result: Fragment, offset: Fragment): Statement {
   const { task, queue, runAt, delayMs, maxAttempts, priority, flags } = shared
   return statement`
     select ${result}
@@ -37,8 +41,7 @@ function add(access: Access, { shared, payloads }: AlikeJobs, result: Fragment):
         ${task}::text,
         payload,
         ${queue}::text,
-        coalesce(${runAt}::text::timestamptz, statement_timestamp() + ${delayMs}::text::float8 * interval '1 millisecond')
-          + (ordinal - 1) * interval '1 microsecond',
+        coalesce(${runAt}::text::timestamptz, statement_timestamp() + ${delayMs}::text::float8 * interval '1 millisecond') ${offset},
         ${maxAttempts}::text::int2,
         null,
         ${priority}::text::int2,

@@ -36,7 +36,8 @@ export async function addJob(access: Access, job: NewJob): Promise<Job | undefin
 /**
  * Schedules jobs in one `add_jobs`: fast, but only for jobs with distinct keys, of which those without a key all have a
  * time of their own, or none has. Each runs a microsecond after the one before it, which keeps a queue in order and tells
- * which row is whose: `add_jobs` returns rows in whatever order the plan of its insert gives.
+ * which row is whose: `add_jobs` returns rows in whatever order the plan of its insert gives. With times of their own no
+ * queue: there those of an earlier statement must not be a microsecond later.
  *
  * @returns in the order of the jobs; a gap where a worker took the job of that key at the same moment
  */
@@ -45,7 +46,8 @@ export async function addTogether(access: Access, jobs: readonly NewJob[]): Prom
   const rows = await access.execute<AddedRow & PlacedRow>(statement`
     select ${ADDED}, ${toPlace(isTimed)}
     from ${planning(access)}, lateral ${identifier(access.schema)}.add_jobs(array(
-      select (task, payload, queue, ${IN_ORDER}, attempts, key, priority, flags)::${identifier(access.schema)}.job_spec
+      select (task, payload, queue, coalesce(at + (ordinal - 1) * interval '1 microsecond', ${IN_ORDER}),
+        attempts, key, priority, flags)::${identifier(access.schema)}.job_spec
       from rows from (json_to_recordset(${toJson(jobs)}::text::json) ${SPEC}
     ), planning.mode is null) job`)
   const byKey = new Map<string, number>()
@@ -65,7 +67,7 @@ export const GROUP_LIMIT = 1_000
  * adds must come later. A statement takes longer than a microsecond for each of its jobs.
  */
 const IN_ORDER: Fragment = {
-  sql: "coalesce(at, statement_timestamp() + coalesce(delay, 0) * interval '1 millisecond') + (ordinal - 1) * interval '1 microsecond'"
+  sql: "statement_timestamp() + (coalesce(delay, 0) * 1000 + ordinal - 1) * interval '1 microsecond'"
 }
 
 /**
@@ -132,7 +134,8 @@ export async function addUnseen(access: Access, jobs: readonly NewJob[]): Promis
   await access.execute(statement`
     select count(*)
     from ${planning(access)}, lateral ${identifier(access.schema)}.add_jobs(array(
-      select (task, payload, queue, ${IN_ORDER}, attempts, key, priority, flags)::${identifier(access.schema)}.job_spec
+      select (task, payload, queue, coalesce(at, ${IN_ORDER}),
+        attempts, key, priority, flags)::${identifier(access.schema)}.job_spec
       from rows from (json_to_recordset(${toJson(jobs)}::text::json) ${SPEC}
     ), planning.mode is null) job`)
 }

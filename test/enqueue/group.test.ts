@@ -25,17 +25,23 @@ for (const setting of ['none', 'enable_hashjoin', 'enable_nestloop', 'enable_mer
       await other.sql`alter database ${sql(other.name)} set ${sql(setting)} = off`
     }
     await using there = createBackground({ connection: other.url })
-    const jobs = await Promise.all(Array.from({ length: 3_000 }, (_, n) => there.schedule(toCall(n))))
+    const jobs = await Promise.all(Array.from({ length: 10_000 }, (_, n) => there.schedule(toCall(n))))
     await holdToTheirCalls(other, jobs)
   })
 }
 
 mapping('are told apart even if their payloads say the same', async () => {
-  const payload = { a: 1, b: [1, 2], c: 'x' }
-  const turned = { c: 'x', b: [1, 2], a: 1 }
-  const calls = Array.from({ length: 2_000 }, (_, n) => ({
-    task: n % 3 ? 'Same' : 'Other',
-    payload: n % 2 ? payload : turned
+  const payloads = [
+    { a: 1, b: [1, 2], c: 'x' },
+    { c: 'x', b: [1, 2], a: 1 },
+    { a: 1, b: [1, 2], c: 'x ' },
+    { a: 1, b: [1, 2], c: ' x' },
+    { a: 1, b: [1, 2], 'c ': 'x' },
+    { a: 1, b: [1, 2], c: 'x\n' }
+  ]
+  const calls = Array.from({ length: 3_000 }, (_, n) => ({
+    task: n % 5 ? 'Same' : 'Other',
+    payload: payloads[n % payloads.length]
   }))
   const jobs = await Promise.all(calls.map(call => background.schedule(call)))
   assert.is(new Set(jobs.map(({ id }) => id)).size, calls.length)
