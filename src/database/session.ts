@@ -35,6 +35,8 @@ export function openSession(client: Sql): Session {
     idle_timeout: null,
     max_lifetime: null,
     fetch_types: false,
+    // What the server has told one session is else no news from the next, and it would never count as established.
+    parameters: {},
     onparameter: () => {
       isEstablished = true
       clearInterval(deadline)
