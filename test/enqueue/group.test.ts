@@ -182,6 +182,26 @@ keys('throttle: there is one job, due after the first call, with the payload of 
   assert.equal(await payloadsOf('Throttled'), ['{"n":3}'])
 })
 
+keys("wait for somebody's open transaction, and with a lock_timeout only those of its key fail", async () => {
+  await using patient = createBackground({ connection: `${database.url}?lock_timeout=100` })
+  await patient.schedule({ task: 'Held' })
+  const failure = await sql.begin(async transaction => {
+    await background.with(transaction).schedule({ task: 'Held', key: 'held 7' })
+    const calls = Array.from({ length: 40 }, (_, n) => patient.schedule({ task: 'Held', key: `held ${n}` }))
+    // Those without a key do not even wait.
+    await patient.schedule({ task: 'Held' })
+    const settled = await Promise.allSettled(calls)
+    assert.equal(
+      settled.flatMap(({ status }, n) => (status === 'rejected' ? [n] : [])),
+      [7]
+    )
+    const outcome = settled[7]
+    return outcome?.status === 'rejected' ? outcome.reason : undefined
+  })
+  assert.is(failure.code, '55P03')
+  assert.is(await countOf('Held'), 42)
+})
+
 order('run in the order of the calls, whatever else is scheduled', async () => {
   const calls = Array.from({ length: 4_000 }, (_, n) =>
     background.schedule({ task: 'Ordered', payload: { n }, ...(n % 4 ? { queue: Queue.for(`order ${n % 3}`) } : {}) })
