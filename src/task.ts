@@ -67,8 +67,10 @@ export interface RunOptions<Input extends object = AnyPayload> {
   timeout?: Duration
   /**
    * Called when a job has failed for good: after its last attempt or a {@linkcode PermanentError}. What it throws is
-   * logged and changes nothing. It may be called twice for one job if the worker dies, and is not called for a job that
-   * took its workers down.
+   * logged and changes nothing. It gets as long as an attempt: the task's `timeout`, or a minute where there is none;
+   * then its `signal` aborts, and a second later the job is written off without it. It may be called twice for one job
+   * if the worker dies. It is not called for a job that took its workers down, which might take down the next: such a
+   * job is in the log as `worker.lost`, and its error says so.
    *
    * @default none
    */

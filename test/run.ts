@@ -20,7 +20,7 @@ import { startServer } from './helpers/server.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const jobs = Number(process.env.KRETES_TEST_JOBS) || 2
-const timeoutMs = (Number(process.env.KRETES_TEST_TIMEOUT) || 120) * 1_000
+const timeoutMs = (Number(process.env.KRETES_TEST_TIMEOUT) || 600) * 1_000
 const mostAgain = Number(process.env.KRETES_TEST_AGAIN) || 0
 const words = process.argv.slice(2)
 const files = globSync('test/**/*.test.ts', { cwd: root })

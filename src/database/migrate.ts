@@ -48,6 +48,15 @@ export async function migrate(database: Database, schema: string): Promise<Migra
 }
 
 /**
+ * Refuses an engine's schema that a newer version has changed so that this one's engine cannot live with it.
+ *
+ * @throws {BackgroundError} `DATABASE_NEWER` if so
+ */
+export async function refuseNewerEngine(sql: Sql, schema: string): Promise<void> {
+  refuseNewer(schema, await newestBreakingMigration(sql, schema), NEWEST_OF_ENGINE)
+}
+
+/**
  * Whether a statement may have failed because the schema is not there yet, lacks what we call, or is being migrated by
  * somebody else this very moment. If so, it is worth another try after {@linkcode migrate}, which waits for the other.
  */
@@ -80,7 +89,7 @@ async function migrateLocked(session: Sql, schema: string): Promise<MigrationRep
     // A view on a table would keep the engine from changing it.
     await dropViews(session, own)
     await migrateEngine(session, schema)
-  } else refuseNewer(schema, await newestBreakingMigration(session, schema), NEWEST_OF_ENGINE)
+  } else await refuseNewerEngine(session, schema)
   if (before.kretes === null) await createMigrationTable(session, own)
   const missing = migrations.filter(({ id }) => id > (before.kretes ?? 0))
   for (const migration of missing) await applyMigration(session, migration, own)

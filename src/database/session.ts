@@ -106,6 +106,51 @@ export async function inTransaction<Result>(
   }
 }
 
+/**
+ * The same for statements as tagged templates, in a session of its own that ends with it.
+ *
+ * The driver's own transactions roll back on the connection that they have lost, and that ends the process.
+ */
+export async function begin<Result>(client: Sql, work: (transaction: Sql) => Promise<Result>): Promise<Result> {
+  const lost = Promise.withResolvers<never>()
+  lost.promise.catch(() => {})
+  let isLost = false
+  const connection = postgres({
+    ...client.options,
+    max: 1,
+    idle_timeout: null,
+    max_lifetime: null,
+    fetch_types: false,
+    parameters: {},
+    onclose() {
+      isLost = true
+      lost.reject(connectionClosed())
+    }
+  } as unknown as Options<Record<string, never>>)
+  const transaction: Sql = new Proxy(connection, {
+    apply(target, self, args: Parameters<Sql>) {
+      const isStatement = Array.isArray(args[0]) && 'raw' in args[0]
+      return isStatement && isLost ? lost.promise : Reflect.apply(target, self, args)
+    }
+  })
+  async function run(): Promise<Result> {
+    await transaction`begin`
+    try {
+      const result = await work(transaction)
+      await transaction`commit`
+      return result
+    } catch (error) {
+      if (!isLost) await transaction`rollback`.catch(() => {})
+      throw error
+    }
+  }
+  try {
+    return await Promise.race([run(), lost.promise])
+  } finally {
+    await connection.end({ timeout: isLost ? 0 : 1 })
+  }
+}
+
 /** Counts seconds in which the event loop turned: one that a task blocked has not heard answers that are there. */
 function afterTicks(ticks: number, callback: () => void): ReturnType<typeof setInterval> {
   let left = ticks

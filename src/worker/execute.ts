@@ -130,10 +130,11 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
   }
 
   /** A run of its own, since the signal of the one that failed may have been aborted. */
-  async function mourn({ job }: Run, { onFailure }: Plan, error: unknown, payload: unknown): Promise<void> {
+  async function mourn({ job }: Run, { onFailure, timeoutMs }: Plan, error: unknown, payload: unknown): Promise<void> {
     if (!onFailure) return
     const run = new Run(job, logger)
     runs.add(run)
+    run.interruptAfter(timeoutMs ?? ON_FAILURE_TIMEOUT_MS)
     try {
       await run.perform(() => runTracked(run, () => onFailure(error, run, payload as never)))
     } catch (thrown) {
@@ -172,6 +173,9 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
     }
   }
 }
+
+/** Until it has ended, the job is locked, and so is its queue. */
+const ON_FAILURE_TIMEOUT_MS = 60_000
 
 /** What the engine is told: it stores an error's message, and nothing else of it. */
 class Failure extends Error {

@@ -42,7 +42,7 @@ export function createInsistence({ most, mend, strip, logger }: InsistenceOption
   function failed(who: object, jobs: readonly string[], error: unknown): void {
     if (failing.size === 0) {
       const reason = error instanceof Error ? error.message : String(error)
-      logger.error(`Cannot write the ledger: ${reason}; completions wait`, { event: 'ledger.failed', error })
+      logger.error(`Cannot write how jobs ended: ${reason}; completions wait`, { event: 'worker.blocked', error })
     }
     if (!failing.has(who)) late += jobs.length
     failing.add(who)
@@ -50,7 +50,8 @@ export function createInsistence({ most, mend, strip, logger }: InsistenceOption
 
   function ended(who: object, isWritten: boolean): void {
     if (!failing.delete(who) || failing.size > 0) return
-    if (isWritten) logger.info(`The ledger is written again; ${late} jobs had waited`, { event: 'ledger.back', late })
+    if (isWritten)
+      logger.info(`How jobs ended is written again; ${late} had waited`, { event: 'worker.unblocked', late })
     late = 0
   }
 

@@ -7,6 +7,7 @@ import { beginStatement, commitStatement, type Execute } from '../sql/statement.
 import type { FailStatement } from './failures.ts'
 import type { Outage } from './outage.ts'
 import { persist } from './persist.ts'
+import { repeat } from './repeat.ts'
 import { classify, idsOf, type Settled } from './settled.ts'
 import type { Watch } from './watch.ts'
 
@@ -131,18 +132,24 @@ export class EnginePool extends pg.Pool {
   async #run(config: Statement): Promise<pg.QueryResult> {
     const settled: Settled = { ...classify(config.name), values: config.values ?? [] }
     const { kind } = settled
+    // Forced to stop, the engine fails all jobs at hand at once, and nothing is decided of them.
+    const isDecided = kind === 'fail' && !Array.isArray(settled.values[0])
     const carryOut = async (): Promise<pg.QueryResult> => {
       const own = kind === 'complete' ? this.#options.complete?.(settled) : undefined
       const statement = this.#unnamed(own ?? config)
-      const result = await (kind === 'fail' ? this.#fail(statement) : this.#query(statement))
+      const result = await (isDecided ? this.#fail(statement) : this.#query(statement))
       if (kind !== 'other') this.#options.onSettled(settled)
       return result
     }
     if (kind === 'fetch') return await this.#persist(() => this.#fetch(carryOut), this.#draining.signal)
-    const { insist } = this.#options
-    const persist = (): Promise<pg.QueryResult> => this.#persist(carryOut)
+    const write = (): Promise<pg.QueryResult> => this.#persist(carryOut)
+    if (kind === 'other') return await write()
+    const { insist, logger } = this.#options
     const isEnd = kind === 'complete' || kind === 'fail'
-    const work = insist && isEnd ? insist(idsOf(settled), persist, this.#closing.signal) : persist()
+    const work =
+      insist && isEnd
+        ? insist(idsOf(settled), write, this.#closing.signal)
+        : repeat(write, { logger, signal: this.#closing.signal })
     if (kind === 'return') this.#holdFetches(work)
     return await work
   }

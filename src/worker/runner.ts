@@ -1,10 +1,17 @@
 import { EventEmitter } from 'node:events'
-import { Logger as EngineLogger, run, type TaskList, type WorkerEvents } from 'graphile-worker'
+import {
+  Logger as EngineLogger,
+  type Runner as EngineRunner,
+  run,
+  type TaskList,
+  type WorkerEvents
+} from 'graphile-worker'
 import { isTransientFailure } from '../database/failure.ts'
 import type { LogFields, Logger } from '../logger.ts'
 import { CANCEL_CHANNEL, listenForCancels } from '../sql/cancel.ts'
 import type { AnyTask } from '../task.ts'
 import type { EngineHelpers } from './execute.ts'
+import { keepExitCode, keepExitCodeOfTurn } from './exit-code.ts'
 import type { ListeningClient } from './listen.ts'
 import type { EnginePool } from './pool.ts'
 
@@ -69,6 +76,8 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
   events.on('pool:listen:notification', ({ message }) => {
     if (message.channel === 'jobs:insert') options.onScheduled()
     if (message.channel === CANCEL_CHANNEL) options.onCancelled(message.payload)
+    // Upon a breaking one the engine sets the exit code, right after this event: that is for the program to do.
+    if (message.channel === 'worker:migrate') keepExitCodeOfTurn()
   })
   // What happens before the engine listens, at its start or after a lost connection, is heard by nobody. This event
   // comes just before it asks to listen, and a client takes one statement at a time.
@@ -87,26 +96,28 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
   events.on('pool:listen:error', ({ error }) => options.onListeningLost(error))
   events.on('localQueue:getJobs:complete', ({ jobs }) => options.onFetched(jobs))
 
-  const runner = await run({
-    pgPool: pool,
-    schema,
-    taskList: toTaskList(options),
-    // Otherwise the engine looks for a file named crontab in the current directory.
-    parsedCronItems: [],
-    noHandleSignals: true,
-    pollInterval: options.pollIntervalMs,
-    concurrency,
-    events,
-    logger: toEngineLogger(logger),
-    preset: {
-      worker: {
-        localQueue: { size: options.localQueueSize, ttl: options.localQueueTtlMs },
-        completeJobBatchDelay: 0,
-        failJobBatchDelay: 0,
-        getQueueNameBatchDelay: 0
+  const starting = (): Promise<EngineRunner> =>
+    run({
+      pgPool: pool,
+      schema,
+      taskList: toTaskList(options),
+      // Otherwise the engine looks for a file named crontab in the current directory.
+      parsedCronItems: [],
+      noHandleSignals: true,
+      pollInterval: options.pollIntervalMs,
+      concurrency,
+      events,
+      logger: toEngineLogger(logger),
+      preset: {
+        worker: {
+          localQueue: { size: options.localQueueSize, ttl: options.localQueueTtlMs },
+          completeJobBatchDelay: 0,
+          failJobBatchDelay: 0,
+          getQueueNameBatchDelay: 0
+        }
       }
-    }
-  })
+    })
+  const runner = await keepExitCode(starting)
   let isStopping = false
   const ended = runner.promise.then(
     () => (isStopping ? undefined : new Error('The engine ended unasked')),

@@ -1,5 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { Lasting } from '../database/lasting.ts'
+import { refuseNewerEngine } from '../database/migrate.ts'
+import { BackgroundError } from '../errors.ts'
 import type { AnyTask } from '../task.ts'
 import { createEndedRuns } from './ended.ts'
 import { startEngine } from './engine.ts'
@@ -26,7 +28,7 @@ export interface Supervisor {
   /** Whether it has been asked to stop. */
   readonly isStopping: boolean
   readonly status: EngineStatus
-  /** Resolves when the engine has stopped for good. */
+  /** Resolves when the engine has stopped for good; rejects if no engine of this version can work here any more. */
   readonly finished: Promise<void>
   /** Stops it; running jobs get this long. Asked again, the shorter time holds. Resolves with the jobs left unfinished. */
   stop(timeoutMs: number): Promise<number>
@@ -57,7 +59,10 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
       logger.error(`The engine ended and is started anew: ${reason.message}`, { error: reason })
       if (isDeclaredDead) executor.abort(new Error('The worker was taken for dead, and others run the job again'))
       restarting = restart()
-      await restarting
+      await restarting.catch(cause => {
+        stopping.abort()
+        throw cause
+      })
     }
     await stopped
   }
@@ -70,6 +75,8 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
       try {
         // Until nothing is left, or its jobs would count as those of a lost worker.
         const left = await engine.release()
+        // A newer version may have migrated the database under this one, and that be what ended the engine.
+        await persist(() => refuseNewerEngine(sql, options.schema), { outage, signal })
         if (left > 0) throw new Error(`${left} jobs are still locked`)
         const next = await persist(start, { outage, signal })
         if (stopped) return await leave(next)
@@ -78,6 +85,7 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
         return
       } catch (error) {
         if (stopped) return
+        if (error instanceof BackgroundError && error.code === 'DATABASE_NEWER') throw error
         const pauseMs = Math.round(Math.min(MAX_PAUSE_MS, MIN_PAUSE_MS * 2 ** failures) * (0.5 + Math.random() / 2))
         const problem = `The engine could not be started, and is tried again until it can: ${error}`
         if (problem !== told) logger.warn(problem, { error })
@@ -94,7 +102,7 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
 
   async function shutDown(): Promise<number> {
     stopping.abort()
-    await Promise.race([restarting, deadline.passed])
+    await Promise.race([restarting?.catch(() => {}), deadline.passed])
     const ending = engine.stop()
     await Promise.race([ending, deadline.passed])
     // A worker that was taken for dead has let go of runs before.

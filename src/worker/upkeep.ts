@@ -1,4 +1,5 @@
 import type { Sql } from 'postgres'
+import { isTransientFailure } from '../database/failure.ts'
 import { connect } from '../database/open.ts'
 import { dropPartitions, makeRoom, tidyLedger } from '../ledger/prune.ts'
 import type { Logger } from '../logger.ts'
@@ -34,8 +35,10 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
       if (tidied && tidied.due.length > 0 && !isStopped) await drop(tidied.due)
       told = ''
     } catch (error) {
+      // That the database is away, others have said.
+      const isNews = !isStopped && !isTransientFailure(error)
       const problem = `Cannot look after the ledger: ${error instanceof Error ? error.message : error}`
-      if (!isStopped && problem !== told) logger.warn(problem, { event: 'ledger.upkeep', error })
+      if (isNews && problem !== told) logger.warn(problem, { event: 'ledger.upkeep', error })
       told = problem
     }
     if (!isStopped) timer = setTimeout(round, INTERVAL_MS * (0.5 + Math.random()))

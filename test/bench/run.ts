@@ -7,9 +7,11 @@ import { createDatabases, type Databases } from './databases.ts'
 import type { Bench, Measure } from './measure.ts'
 import { parallel } from './measures/drain.ts'
 import { herd } from './measures/herd.ts'
+import { history } from './measures/history.ts'
 import { latency } from './measures/latency.ts'
 import { lateness } from './measures/lateness.ts'
 import { ledger } from './measures/ledger.ts'
+import { memory } from './measures/memory.ts'
 import { overhead } from './measures/overhead.ts'
 import { queues } from './measures/queues.ts'
 import { schedule } from './measures/schedule.ts'
@@ -24,11 +26,13 @@ const measures: readonly Measure[] = [
   overhead,
   parallel,
   ledger,
+  history,
   queues,
   starvation,
   herd,
   latency,
   lateness,
+  memory,
   startup
 ]
 

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
 import { migrate } from '../../src/database/migrate.ts'
@@ -31,10 +30,14 @@ export interface Arena {
   work(options?: WorkerOptions & { quiet?: boolean }, url?: string): Promise<Child>
   /** How many jobs have run to their end. */
   ended(): Promise<number>
+  /** Waits until so many jobs have begun. */
+  whenBegun(count: number): Promise<unknown>
   /** Waits until so many jobs have run to their end, and returns after how many milliseconds. */
-  whenEnded(count: number, timeoutMs: number): Promise<number>
+  whenEnded(count: number, timeoutMs?: number): Promise<number>
+  /** Which jobs a worker process holds, by its pid. */
+  heldBy(pid: number): Promise<string[]>
   /** Waits until the engine's table is empty, but for so many jobs that failed for good. */
-  whenSettled(timeoutMs?: number, failed?: number): Promise<void>
+  whenSettled(failed?: number): Promise<void>
 }
 
 const script = fileURLToPath(new URL('worker.ts', import.meta.url))
@@ -97,21 +100,33 @@ export async function createArena(server: Server): Promise<Arena> {
       )
       return row?.count ?? 0
     },
-    async whenEnded(count, timeoutMs) {
+    async whenBegun(count) {
+      const isBegun = async (): Promise<boolean> => {
+        const [row] = await sql<{ count: number }[]>`select count(distinct job)::int from chaos.runs`
+        return (row?.count ?? 0) >= count
+      }
+      await until(isBegun, { timeoutMs: PATIENCE_MS, intervalMs: 50, what: `the start of ${count} jobs` })
+    },
+    async whenEnded(count, timeoutMs = PATIENCE_MS) {
       const beganMs = performance.now()
       await until(async () => (await arena.ended()) >= count, { timeoutMs, intervalMs: 50, what: `${count} jobs` })
       return performance.now() - beganMs
     },
-    async whenSettled(timeoutMs = 10_000, failed = 0) {
-      await until(
-        async () => {
-          const [row] = await insist(
-            () => sql<{ left: number }[]>`select count(*)::int as left from graphile_worker.jobs`
-          )
-          return row?.left === failed
-        },
-        { timeoutMs, intervalMs: 50, what: 'all jobs written off' }
-      )
+    async heldBy(pid) {
+      const rows = await sql<{ id: string }[]>`
+        select jobs.id::text as id
+        from graphile_worker._private_jobs jobs join kretes.workers on workers.id = jobs.locked_by
+        where workers.pid = ${pid}`
+      return rows.map(({ id }) => id)
+    },
+    async whenSettled(failed = 0) {
+      const isSettled = async (): Promise<boolean> => {
+        const [row] = await insist(
+          () => sql<{ left: number }[]>`select count(*)::int as left from graphile_worker.jobs`
+        )
+        return row?.left === failed
+      }
+      await until(isSettled, { timeoutMs: PATIENCE_MS, intervalMs: 50, what: 'all jobs written off' })
     }
   }
   return arena
@@ -119,11 +134,16 @@ export async function createArena(server: Server): Promise<Arena> {
 
 /** The referee's own statements may meet the fault, too. */
 async function insist<Result>(statement: () => PromiseLike<Result>): Promise<Result> {
-  for (;;) {
+  const attempt = async (): Promise<{ result: Result } | undefined> => {
     try {
-      return await statement()
+      return { result: await statement() }
     } catch {
-      await sleep(20)
+      return undefined
     }
   }
+  const { result } = (await until(attempt, { timeoutMs: PATIENCE_MS, intervalMs: 20, what: 'the database' }))!
+  return result
 }
+
+/** How long a busy machine may take for what takes seconds. How long it took is judged by who asked. */
+const PATIENCE_MS = 120_000

@@ -62,6 +62,21 @@ export async function judge({ sql }: Arena): Promise<Verdict> {
   return verdict
 }
 
+/**
+ * The same after workers were killed, which excuses that the jobs that they held then ran twice: they were running, or
+ * had ended and not yet been completed. No other may.
+ */
+export async function demandAfterLoss(arena: Arena, held: readonly string[]): Promise<Verdict> {
+  const verdict = await judge(arena)
+  demand(verdict, { duplicates: held.length, rerun: held.length })
+  const innocent = await arena.sql<{ job: string }[]>`
+    select job::text as job from chaos.runs
+    where job <> all (string_to_array(${held.join(',')}, ',')::bigint[])
+    group by job having count(*) > 1`
+  if (innocent.length === 0) return verdict
+  throw new Error(`Jobs ran twice that no killed worker held: ${innocent.map(({ job }) => job).join(', ')}`)
+}
+
 /** Fails, naming all that is wrong, unless nothing was lost and no more ran twice than may. */
 export function demand(
   verdict: Verdict,

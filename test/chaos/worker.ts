@@ -53,7 +53,6 @@ const logger = {
   error
 }
 const worker = await startWorker({ connection, tasks, logger, ...options })
-write('ready')
 
 const stop = async (): Promise<void> => {
   const { unfinished } = await worker.stop()
@@ -63,3 +62,5 @@ const stop = async (): Promise<void> => {
 }
 process.once('SIGTERM', stop)
 process.once('SIGINT', stop)
+// Whoever reads it may send a signal the next moment.
+write('ready')

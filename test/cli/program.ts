@@ -66,7 +66,12 @@ export const TASKS = {
   'tasks/Escape.ts': `
     export default async function Escape() { setImmediate(() => { throw new Error('A stray one') }) }`,
   'astray/Astray.ts': `
-    setTimeout(() => { throw new Error('A stray one') }, 2_000)
+    import { existsSync } from 'node:fs'
+    const waiting = setInterval(() => {
+      if (!existsSync('go-astray')) return
+      clearInterval(waiting)
+      throw new Error('A stray one')
+    }, 20)
     export default async function Astray() {}`,
   'tasks/mail/SendEmail.ts': 'export default async function SendEmail() {}'
 }

@@ -36,9 +36,9 @@ async function demandAll({ sql }: TestDatabase, log: Recorder, count: number): P
   const rows = await sql`select job_id, count(*)::int, min(state) as state from kretes.runs group by 1`
   assert.is(rows.length, count)
   assert.equal([...new Set(rows.map(row => row.count))], [1])
-  assert.is(log.of('ledger.failed').length, 1)
-  assert.match(log.of('ledger.failed')[0]?.message ?? '', /^Cannot write the ledger: .+; completions wait$/)
-  await until(() => log.of('ledger.back').length === 1)
+  assert.is(log.of('worker.blocked').length, 1)
+  assert.match(log.of('worker.blocked')[0]?.message ?? '', /^Cannot write how jobs ended: .+; completions wait$/)
+  await until(() => log.of('worker.unblocked').length === 1)
 }
 
 const troubles = {
@@ -66,7 +66,7 @@ for (const [reason, [break_, restore]] of Object.entries(troubles)) {
     await fill(database, 'Fine', 50)
     await fill(database, 'Fine', 10, { queue: 'one by one' })
     await fill(database, 'Fail', 5)
-    await until(() => runs.size >= 56 && log.of('ledger.failed').length > 0)
+    await until(() => runs.size >= 56 && log.of('worker.blocked').length > 0)
     assert.is((await database.sql`select from graphile_worker.jobs`).length, 65)
     await restore(database.sql)
     await until(async () => (await left(database)) === 0)

@@ -34,7 +34,7 @@ for (const [how, signal] of [
 
     await fill(database, 'Count', 10)
     await fill(database, 'Count', 5, { queue: 'one' })
-    await until(() => finished.length === 815, { timeoutMs: 10_000 })
+    await until(() => finished.length === 815)
     assert.equal(await worker.stop(), { unfinished: 0 })
   })
 }
@@ -104,7 +104,7 @@ test('or the answer to a fetch lost: what the database had locked for it is put 
       return cut.length > 0
     })
   })
-  await until(() => finished.length === 1, { timeoutMs: 10_000 })
+  await until(() => finished.length === 1)
   assert.is(logger.of('job.started').filter(({ fields }) => fields.task === 'Count')[0]?.fields.attempt, 1)
   assert.is(worker.running, 1)
   gate.resolve()
@@ -119,7 +119,7 @@ test('while it idles: it hears of new jobs again, and misses none from before it
   await using background = createBackground({ connection: database.url })
   for (let n = 1; n <= 5; n++) {
     await background.schedule({ task: 'Count', payload: { n } })
-    await until(() => finished.length === n, { timeoutMs: 10_000 })
+    await until(() => finished.length === n, { timeoutMs: 25_000 })
   }
 })
 

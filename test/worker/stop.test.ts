@@ -71,7 +71,8 @@ test('leaves a job that ignores its signal, for another worker to run as the sam
   await until(() => first.running === 2)
   const startedMs = performance.now()
   assert.equal(await first.stop({ timeoutMs: 100 }), { unfinished: 2 })
-  assert.ok(performance.now() - startedMs < 5_000)
+  // Far less than the 25 s that a worker without a job would have to wait for nothing.
+  assert.ok(performance.now() - startedMs < 20_000)
   await first.finished
   for (const row of await rowsOf(database)) assert.equal([row.attempts, row.locked], [0, false])
   assert.is(await countLockedQueues(database), 0)
@@ -122,7 +123,8 @@ test('that is idle takes no time, and may be asked for twice', async () => {
   const startedMs = performance.now()
   await Promise.all([worker.stop(), worker.stop()])
   assert.equal(await worker.stop(), { unfinished: 0 })
-  assert.ok(performance.now() - startedMs < 5_000)
+  // Far less than the 25 s that a worker without a job would have to wait for nothing.
+  assert.ok(performance.now() - startedMs < 20_000)
 })
 
 test('happens at the end of its scope with await using', async () => {
@@ -157,6 +159,6 @@ async function countLockedQueues({ sql }: TestDatabase): Promise<number> {
 /** How many connections of ours are left; the server takes a moment to see that one has ended. */
 async function countConnections({ sql, name }: TestDatabase): Promise<number> {
   const rows = () => sql`select from pg_stat_activity where datname = ${name} and application_name like 'kretes%'`
-  await until(async () => (await rows()).length === 0, { timeoutMs: 5_000 })
+  await until(async () => (await rows()).length === 0)
   return (await rows()).length
 }

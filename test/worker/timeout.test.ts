@@ -66,6 +66,33 @@ test('leaves a task that ignores its signal to itself after a second, and ignore
   assert.is(log.of('job.failed').length, 1)
 })
 
+test('holds for onFailure, too: a job that is given up is written off without it', async () => {
+  const log = createRecorder()
+  const signals: AbortSignal[] = []
+  const Endless = defineTask({
+    name: 'Endless',
+    timeout: 100,
+    maxAttempts: 1,
+    run: () => {
+      throw new Error('no')
+    },
+    onFailure: async (_error, { signal }) => {
+      signals.push(signal)
+      await new Promise(() => {})
+    }
+  })
+  await using worker = await work(database, { tasks: { Endless }, logger: log })
+  const { id } = await background.schedule({ task: Endless })
+  await until(async () => {
+    const [row] = await database.sql`
+      select attempts = max_attempts and locked_at is null as over, last_error from graphile_worker.jobs where id = ${id}`
+    return row?.over && row.last_error
+  })
+  assert.is(worker.running, 0)
+  assert.is(signals[0]?.aborted, true)
+  assert.match(String(log.of('job.onFailure')[0]?.fields.error), /^TimeoutError/)
+})
+
 test('does not touch a task that is faster, and leaves no timer behind', async () => {
   const log = createRecorder()
   const Fast = defineTask({ name: 'Fast', timeout: '1h', run: () => {} })

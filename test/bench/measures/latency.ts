@@ -1,6 +1,6 @@
 import { addSample, createRow, interleave, type Measure } from '../measure.ts'
 import { systems } from '../report.ts'
-import { percentile } from '../statistics.ts'
+import { percentile, ratio } from '../statistics.ts'
 import { measureIn } from '../subject.ts'
 import type { LatencyResult, LatencySettings } from '../subjects/latency.ts'
 
@@ -11,13 +11,18 @@ export const latency: Measure = {
   async run({ databases, isQuick }) {
     const middle = createRow('From schedule to start, p50', 'ms', 'lower')
     const tail = createRow('  p99', 'ms', 'lower')
-    await interleave(isQuick ? 1 : 3, systems, async system => {
+    await interleave(isQuick ? 1 : 5, systems, async system => {
       await using database = await databases.create(system)
       const settings = { system, url: database.url, count: isQuick ? 100 : 200 }
       const { startsMs } = await measureIn<LatencySettings, LatencyResult>('latency', settings)
       addSample(middle, system, percentile(startsMs, 50))
       addSample(tail, system, percentile(startsMs, 99))
     })
-    return { rows: [middle, tail] }
+    const { kretes = [], defaults = [] } = middle.samples
+    const added = ratio(kretes, defaults)
+    return {
+      rows: [middle, tail],
+      demands: [{ label: 'Schedule to start, p50 / graphile-worker with its defaults', value: added, atMost: 1.15 }]
+    }
   }
 }

@@ -9,11 +9,14 @@ export interface WorkerSettings {
   tasks: Record<string, BenchTask>
   /** Whether jobs that are done are kept; asked only of systems that leave the choice. */
   keepsDone?: boolean | undefined
+  /** How long failed jobs wait; asked only of systems that leave the choice. */
+  backoffMs?: number
 }
 
 /** Schedules jobs one way or the other, with as many connections as the others where it has a pool. */
 export interface Client extends AsyncDisposable {
-  schedule(task: string, payload: Record<string, unknown>): Promise<unknown>
+  /** For at once, or for later where the lateness of a system is measured. */
+  schedule(task: string, payload: Record<string, unknown>, runAt?: Date): Promise<unknown>
   scheduleMany(task: string, payloads: readonly Record<string, unknown>[]): Promise<unknown>
   /** How many jobs wait or run. */
   count(): Promise<number>

@@ -2,7 +2,7 @@ import type { Child } from '../../helpers/process.ts'
 import { until } from '../../helpers/until.ts'
 import { createArena } from '../arena.ts'
 import type { Fault } from '../fault.ts'
-import { demand, judge } from '../verdict.ts'
+import { demandAfterLoss } from '../verdict.ts'
 
 interface Failed {
   last_error: string
@@ -21,16 +21,19 @@ export const abortEveryTime: Fault = {
 
     // As a service manager would: one that ended is started again.
     let lost = 0
+    const held: string[] = []
     let isOver = false
     let current: Child | undefined
     const keeping = (async () => {
       while (!isOver) {
         current = await arena.work().catch(() => undefined)
         await current?.exit
-        if (!isOver) lost++
+        if (isOver) break
+        lost++
+        if (current) held.push(...(await arena.heldBy(current.pid)))
       }
     })()
-    await arena.whenEnded(100, 90_000)
+    await arena.whenEnded(100)
     const failed = await until(
       async () => {
         const [row] = await sql<Failed[]>`
@@ -38,11 +41,11 @@ export const abortEveryTime: Fault = {
           from graphile_worker._private_jobs where attempts >= max_attempts`
         return row
       },
-      { timeoutMs: 30_000, what: 'the job that aborts to fail for good' }
+      { timeoutMs: 120_000, what: 'the job that aborts to fail for good' }
     )
     if (!failed) throw new Error('The job has not failed for good')
     const recoveryMs = performance.now() - beganMs
-    await arena.whenSettled(10_000, 1)
+    await arena.whenSettled(1)
     isOver = true
     current?.kill('SIGTERM')
     await keeping
@@ -53,8 +56,7 @@ export const abortEveryTime: Fault = {
     if (failed.lost !== 3) throw new Error(`The job was given up after ${failed.lost} lost workers, not 3`)
     if (!/Lost 3 workers/.test(failed.last_error)) throw new Error(`Its error says: ${failed.last_error}`)
     if (lost !== 3) throw new Error(`${lost} workers were lost, not 3`)
-    const verdict = await judge(arena)
-    demand(verdict, { duplicates: 30, rerun: 30 })
+    const verdict = await demandAfterLoss(arena, held)
     return { rounds: 1, verdict, recoveryMs, note: 'failed for good after 3 workers' }
   }
 }

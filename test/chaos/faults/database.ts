@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Child } from '../../helpers/process.ts'
+import { until } from '../../helpers/until.ts'
 import { type Arena, createArena } from '../arena.ts'
 import { type Fault, within } from '../fault.ts'
 import { createProxy } from '../proxy.ts'
@@ -20,13 +21,13 @@ export const restarts: Fault = {
       await sleep(300 + random() * 700)
       await server.restart(round % 2 === 0 ? 'INT' : 'QUIT')
       const done = await arena.ended()
-      slowestMs = Math.max(slowestMs, await arena.whenEnded(Math.min(count, done + 20), 20_000))
+      slowestMs = Math.max(slowestMs, await arena.whenEnded(Math.min(count, done + 20)))
     }
-    await arena.whenEnded(count, 60_000)
+    await arena.whenEnded(count)
     await arena.whenSettled()
     const verdict = await judge(arena)
     demand(verdict)
-    within(5_000, slowestMs, 'To go on after a restart')
+    within(5_000, slowestMs, 'To go on after a restart', scale)
     await endWell(workers)
     return { rounds, verdict, recoveryMs: slowestMs }
   }
@@ -41,20 +42,21 @@ export const terminations: Fault = {
     const arena = await createArena(server)
     const worker = await arena.work()
     // So many that some are left when the last fault is over: ten at a time.
-    const ms = Math.round((seconds * 10_000) / (count * 0.75))
+    const ms = Math.round(((seconds + 1) * 10_000) / (count * 0.75))
     await arena.schedule({ count: count - 200, ms })
     await arena.schedule({ count: 200, ms: 5, queues: 10 })
-    await arena.whenEnded(50, 10_000)
+    await arena.whenEnded(50)
+    const usualPerSecond = await rateOf(arena, 1_000)
     for (let second = 0; second < seconds; second++) {
       await terminateAll(arena)
       await sleep(1_000)
     }
-    const recoveryMs = await backToNormal(arena, 10_000 / (ms + 10), count)
-    await arena.whenEnded(count, 120_000)
+    const recoveryMs = await backToNormal(arena, usualPerSecond, count)
+    await arena.whenEnded(count)
     await arena.whenSettled()
     const verdict = await judge(arena)
     demand(verdict)
-    within(5_000, recoveryMs, 'To be back at half the usual rate')
+    within(5_000, recoveryMs, 'To be back at half the usual rate', scale)
     await endWell([worker])
     return { rounds: seconds, verdict, recoveryMs }
   }
@@ -75,16 +77,15 @@ export const halfOpen: Fault = {
       await arena.schedule({ count: 80, ms: 50 })
       await arena.schedule({ count: 20, ms: 10, queues: 4 })
       // Once in the midst of the jobs, then with the worker at rest.
-      if (round % 2 === 1) await arena.whenEnded(count, 10_000)
+      if (round % 2 === 1) await arena.whenEnded(count)
       else await sleep(100 + random() * 200)
       const beganMs = performance.now()
       proxy.hang()
-      while (proxy.hanging() > 0 && performance.now() - beganMs < 45_000) await sleep(100)
-      await arena.whenEnded(count, 60_000)
+      await until(() => proxy.hanging() === 0, { timeoutMs: 120_000, what: 'the connections to be replaced' })
+      await arena.whenEnded(count)
       const tookMs = performance.now() - beganMs
       slowestMs = Math.max(slowestMs, tookMs)
-      if (proxy.hanging() > 0) throw new Error(`${proxy.hanging()} connections still hang; it wrote ${worker.text}`)
-      within(30_000, tookMs, 'To notice and replace what hangs')
+      within(30_000, tookMs, 'To notice and replace what hangs', scale)
     }
     await arena.whenSettled()
     const verdict = await judge(arena)
@@ -104,15 +105,22 @@ async function terminateAll({ sql }: Arena): Promise<void> {
 /** How long until a second brings half of what it should; 0 if nothing is left to do. */
 async function backToNormal(arena: Arena, usualPerSecond: number, count: number): Promise<number> {
   const beganMs = performance.now()
-  for (;;) {
-    const before = await arena.ended()
-    const atMs = performance.now()
-    await sleep(500)
-    const after = await arena.ended()
-    const rate = ((after - before) * 1_000) / (performance.now() - atMs)
-    if (after >= count || rate > usualPerSecond / 2) return atMs - beganMs
-    if (atMs - beganMs > 30_000) throw new Error(`The rate is ${rate} after half a minute, not ${usualPerSecond}`)
+  let atMs = beganMs
+  const isBack = async (): Promise<boolean> => {
+    atMs = performance.now()
+    const rate = await rateOf(arena, 500)
+    return rate > usualPerSecond / 2 || (await arena.ended()) >= count
   }
+  await until(isBack, { timeoutMs: 60_000, intervalMs: 0, what: `half of ${usualPerSecond} jobs a second` })
+  return atMs - beganMs
+}
+
+/** How many jobs end in a second. */
+async function rateOf(arena: Arena, windowMs: number): Promise<number> {
+  const before = await arena.ended()
+  const fromMs = performance.now()
+  await sleep(windowMs)
+  return (((await arena.ended()) - before) * 1_000) / (performance.now() - fromMs)
 }
 
 /** Whoever went through it is alive, stops when asked, and has left no rejection unhandled. */

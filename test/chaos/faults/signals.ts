@@ -25,7 +25,7 @@ export const interrupts: Fault = {
       if (locked > 0 || duplicates > 0) throw new Error(`${locked} jobs are still locked, ${duplicates} ran twice`)
     }
     const last = await arena.work()
-    await arena.whenEnded(rounds * 220, 60_000)
+    await arena.whenEnded(rounds * 220)
     await arena.whenSettled()
     await endWell([last])
     const verdict = await judge(arena)

@@ -34,7 +34,7 @@ export async function openClient(url: string): Promise<Client> {
   pgPool.on('error', ignore).on('connect', connection => void connection.on('error', ignore))
   const utils = await makeWorkerUtils({ pgPool, logger })
   return {
-    schedule: (task, payload) => utils.addJob(task, payload),
+    schedule: (task, payload, runAt) => utils.addJob(task, payload, runAt ? { runAt } : {}),
     scheduleMany: (identifier, payloads) => utils.addJobs(payloads.map(payload => ({ identifier, payload }))),
     async count() {
       const { rows } = await pgPool.query<{ count: number }>(

@@ -3,16 +3,17 @@ import { createBackground } from '../../../../src/background.ts'
 import { type Client, POOL, type WorkerSettings } from '../contract.ts'
 
 /** With its defaults, but for the ledger where jobs that are done are not to be kept. */
-export async function startWorker({ url, tasks, keepsDone = true }: WorkerSettings): Promise<void> {
+export async function startWorker({ url, tasks, keepsDone = true, backoffMs }: WorkerSettings): Promise<void> {
   const { startWorker } = await import('../../../../src/worker/mod.ts')
-  await startWorker({ connection: url, tasks, ...(!keepsDone && { ledger: false }) })
+  const backoff = backoffMs === undefined ? 'exponential' : ({ type: 'fixed', delay: backoffMs } as const)
+  await startWorker({ connection: url, tasks, backoff, ...(!keepsDone && { ledger: false }) })
 }
 
 /** With its defaults. */
 export async function openClient(url: string): Promise<Client> {
   const background = createBackground({ connection: url, maxConnections: POOL })
   return {
-    schedule: (task, payload) => background.schedule({ task, payload }),
+    schedule: (task, payload, runAt) => background.schedule({ task, payload, ...(runAt ? { runAt } : {}) }),
     scheduleMany: (task, payloads) => background.scheduleMany({ task, payloads }),
     async count() {
       const sql = postgres(url, { max: 1 })
