@@ -97,6 +97,9 @@ Options:
       --shutdown-timeout <seconds>  How long running jobs get to finish when it stops (default: 25)
       --health-port <port>          Serve /live and /ready over HTTP on this port (default: none)
       --health-host <address>       Serve them at this address only (default: all)
+      --keep <duration>             For how long to keep runs that did not fail, or forever (default: 7d)
+      --keep-failures <duration>    For how long to keep runs that failed, or forever (default: 30d)
+      --no-ledger                   Record no runs
       --log-format <format>         pretty or json (default: pretty)
       --log-level <level>           debug, info, warn, error, silent (default: info)
   -h, --help                        Print this text
