@@ -1,6 +1,6 @@
 import { type CAC, cac } from 'cac'
-import { cancel } from './commands/cancel.ts'
 import { database } from './commands/database.ts'
+import { defineInspectCommands, inspectActions } from './commands/inspect.ts'
 import { migrateDatabase } from './commands/migrate.ts'
 import { schedule } from './commands/schedule.ts'
 import { listTasks } from './commands/tasks.ts'
@@ -36,7 +36,7 @@ type Action = (args: Arguments, context: CommandContext) => Promise<number>
 const actions: Readonly<Record<string, Action>> = {
   '': work,
   schedule,
-  cancel,
+  ...inspectActions,
   migrate: migrateDatabase,
   tasks: listTasks,
   db: database
@@ -74,11 +74,7 @@ function defineCommands(cli: CAC): CAC {
     .example(name => `  $ ${name} schedule SendEmail '{ "to": "admin@example.com" }' --queue email --in 5m`)
     .example(name => `  $ ${name} schedule SendEmail @payload.json --key welcome-7 --priority -1`)
     .example(name => `  $ zcat users.jsonl.gz | ${name} schedule SendEmail --lines -`)
-  cli
-    .command('cancel <job>', 'Remove a job that waits, or stop one that runs, by id or key')
-    .option('--json', 'Print the outcome as JSON')
-    .option(...databaseUrl)
-    .example(name => `  $ ${name} cancel 42`)
+  defineInspectCommands(cli)
   cli
     .command('tasks', 'List the task files')
     .option('--json', 'Print them as JSON')
@@ -101,7 +97,8 @@ function readArguments(cli: CAC, args: readonly string[]): Arguments {
   const words = command.name === '' ? line.words : line.words.slice(1)
   const [missing] = command.args.slice(words.length).filter(({ required }) => required)
   if (missing) throw misuse(command, `the ${missing.value} is missing`)
-  const [extra] = words.slice(command.args.length)
+  const isOpen = command.args.at(-1)?.variadic ?? false
+  const [extra] = isOpen ? [] : words.slice(command.args.length)
   if (extra !== undefined)
     throw command.name === '' ? unknownCommand(cli, extra) : misuse(command, `${extra} is one argument too many`)
   const result = toArguments({ ...line, words })

@@ -76,7 +76,7 @@ export interface Run {
   readonly key: string | null
   /** What it has come to. */
   readonly state: RunState
-  /** Which attempt it was, from 1. */
+  /** Which attempt it was, from 1; 0 for a job that was cancelled before any. */
   readonly attempt: number
   /** After how many failed attempts the job stays failed. */
   readonly maxAttempts: number
@@ -126,6 +126,8 @@ export interface JobDetails extends Omit<ListedJob, 'state'> {
   readonly state: JobState | RunState
   /** Whether it is gone: done, cancelled or deleted. */
   readonly isGone: boolean
+  /** What the run under way has logged so far, or `null`: nothing, or there is none. */
+  readonly log: unknown
   /** Its runs that the ledger still keeps, the latest first, at most the latest 100. */
   readonly runs: readonly Run[]
 }
@@ -360,8 +362,8 @@ export interface Inspector {
    *
    * @param selection jobs, ids or `{ key }`s, or a filter
    * @throws {TypeError} if it names no job, or the filter is empty; nothing is changed then
-   * @throws {BackgroundError} `JOB_GONE` if a job is gone and the ledger has not kept its payload; nothing is changed
-   * then
+   * @throws {BackgroundError} `JOB_GONE` if a job is gone and the ledger has not kept its payload, or not all of it;
+   * nothing is changed then
    * @example
    * ```ts
    * import { Background } from 'kretes'

@@ -23,10 +23,13 @@ export async function findGone(access: Access, targets: readonly Target[]): Prom
     if (!('id' in target) || (await findJob(access, target))) continue
     const [last] = await findRunsOf(access, target.id, { after: null, limit: 1 })
     if (!last?.run) continue
-    if (last.run.payload === null) {
+    const { payload, state } = last.run
+    const problem =
+      payload === null ? 'has not kept its payload' : isRedacted(payload) ? 'has hidden parts of its payload' : null
+    if (problem) {
       throw new BackgroundError(
         'JOB_GONE',
-        `Cannot retry job ${target.id}: it is gone (its last run: ${last.run.state}), and the ledger has not kept its payload. Schedule it anew`
+        `Cannot retry job ${target.id}: it is gone (its last run: ${state}), and the ledger ${problem}. Schedule it anew`
       )
     }
     gone.push({ id: last.run.job, run: last.run })
@@ -52,4 +55,10 @@ export async function scheduleAnew(access: Access, { id, run }: GoneJob): Promis
   })
   if (job) return job.id
   throw new BackgroundError('JOB_GONE', `Cannot retry job ${id}: another job has taken its key this moment`)
+}
+
+/** Whether a worker has replaced something in it, as its option `redact` says. */
+function isRedacted(payload: unknown): boolean {
+  if (payload === '[redacted]') return true
+  return typeof payload === 'object' && payload !== null && Object.values(payload).some(isRedacted)
 }

@@ -2,7 +2,7 @@ import { checkWholeNumber } from '../check.ts'
 import { codeOf } from '../database/failure.ts'
 import { TransactionError } from '../database/session.ts'
 import type { BulkOptions, BulkResult, JobSelection } from '../inspect.ts'
-import { cancelJob } from '../sql/cancel.ts'
+import { cancelJob, cancelWaiting } from '../sql/cancel.ts'
 import {
   type Action,
   type Chosen,
@@ -97,7 +97,8 @@ async function changeBatch(
 
 async function change(access: Access, action: Action, jobs: readonly ChosenJob[]): Promise<void> {
   const ids = jobs.map(({ id }) => id)
-  if (action === 'cancel' || action === 'delete') return await removeJobs(access, ids)
+  if (action === 'cancel') return await cancelWaiting(access, ids)
+  if (action === 'delete') return await removeJobs(access, ids)
   if (action === 'runNow') return await makeDue(access, ids, null)
   const marked = jobs.filter(({ isMarked }) => isMarked)
   if (marked.length > 0) {

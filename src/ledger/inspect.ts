@@ -1,7 +1,7 @@
 import { toJobTarget } from '../enqueue/target.ts'
 import type { JobDetails, JobFilter, JobsPage, PageOptions, Run, RunFilter, RunsPage } from '../inspect.ts'
 import type { JobReference } from '../schedule.ts'
-import { findJob, findJobs } from '../sql/ledger/jobs.ts'
+import { findJob, findJobs, findLiveLog } from '../sql/ledger/jobs.ts'
 import { findRunsOf, type RunPosition } from '../sql/ledger/runs.ts'
 import type { Access } from '../sql/statement.ts'
 import { readJobsCursor, readRunsCursor, writeJobsCursor, writeRunsCursor } from './cursor.ts'
@@ -55,10 +55,11 @@ export function readJob(reference: JobReference): Read<JobDetails | undefined> {
     const job = await findJob(access, target)
     const id = job?.id ?? ('id' in target ? target.id : undefined)
     if (id === undefined) return undefined
+    const log = job?.state === 'running' ? await findLiveLog(access, id) : null
     // If it has ended since the first look, its run is there at the second.
     const found = await findRunsOf(access, id, { after: null, limit: MOST_RUNS })
     const runs = found.flatMap(({ run }) => run ?? [])
-    if (job) return { ...job, isGone: false, runs }
+    if (job) return { ...job, isGone: false, log, runs }
     return runs[0] && toGone(runs[0], runs)
   }
 }
@@ -85,6 +86,7 @@ function toGone(last: Run, runs: readonly Run[]): JobDetails {
     progressMessage: null,
     updatedAt: last.finishedAt,
     isGone: true,
+    log: null,
     runs
   }
 }

@@ -1,5 +1,5 @@
 import type { JobState } from '../../inspect.ts'
-import { CANCELLED } from '../cancel.ts'
+import { CANCELLED } from '../names.ts'
 import { type Access, allOf, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import type { Target } from '../waiting.ts'
 import { LOST, STARTED } from '../workers.ts'

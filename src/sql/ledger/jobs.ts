@@ -41,6 +41,13 @@ export async function findJob(access: Access, target: Target): Promise<ListedJob
   return row && toListedJob(row)
 }
 
+/** What the run of a job that is under way has logged, or `null`. */
+export async function findLiveLog({ execute, schema }: Access, id: string): Promise<unknown> {
+  const [row] = await execute<{ log: string | null }>(statement`
+    select log::text as log from ${identifier(ownSchema(schema))}.progress where job_id = ${id}::text::bigint`)
+  return row?.log ? JSON.parse(row.log) : null
+}
+
 /** The public view of jobs. */
 export function jobsView({ schema }: Access): Fragment {
   return { sql: `${identifier(ownSchema(schema)).sql}.jobs` }
