@@ -1,7 +1,7 @@
 import { checkWholeNumber, describe } from '../check.ts'
 import { toTarget } from '../enqueue/change.ts'
 import type { JobFilter, JobState, PageOptions, RunFilter } from '../inspect.ts'
-import type { JobConditions } from '../sql/ledger/jobs.ts'
+import type { JobConditions } from '../sql/ledger/conditions.ts'
 import type { RunConditions } from '../sql/ledger/runs.ts'
 import { RUN_STATES } from '../sql/ledger/schema.ts'
 import { isTaskName, notATaskName } from '../task.ts'

@@ -10,7 +10,7 @@ import type { Access } from '../sql/statement.ts'
 
 /**
  * Walks through runs, those that ended last first, until the caller has enough: first the newest day, which answers most
- * questions, then twice as many days each time.
+ * questions, then the week before it, then all the rest.
  */
 export async function* walkRuns(
   access: Access,
@@ -53,7 +53,7 @@ async function* walk(
 function* spansBack(startSeconds: number, sinceSeconds: number | null): Generator<Span> {
   let toSeconds: number | null = null
   let fromSeconds = midnightBefore(startSeconds)
-  for (let days = 1; days <= MOST_DAYS; days *= 2) {
+  for (let days = 1; days <= MOST_DAYS; days *= 8) {
     yield { fromSeconds, toSeconds }
     if (sinceSeconds !== null && sinceSeconds >= fromSeconds) return
     toSeconds = fromSeconds
@@ -68,5 +68,5 @@ function midnightBefore(seconds: number): number {
 
 const DAY_SECONDS = 86_400
 /** What is older comes in one span. */
-const MOST_DAYS = 16
+const MOST_DAYS = 8
 const SEARCH_BATCH = 1_000

@@ -3,7 +3,7 @@ import { CANCELLED } from '../names.ts'
 import { type Access, allOf, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import type { Target } from '../waiting.ts'
 import { LOST, STARTED } from '../workers.ts'
-import { type JobConditions, jobsView, toConditions } from './jobs.ts'
+import { inState, type JobConditions, toConditions } from './conditions.ts'
 
 /** What is done with many jobs at a time. */
 export type Action = 'retry' | 'cancel' | 'delete' | 'runNow'
@@ -38,8 +38,8 @@ export async function highestJob({ execute, schema }: Access): Promise<string> {
 }
 
 /**
- * Locks jobs that an action is for, and tells of those that it is not for. Between the look at the view and the lock a
- * job may have changed, so its state is asked again. Jobs that a worker has are never locked: they change in the order
+ * Locks jobs that an action is for, and tells of those that it is not for. Between the look and the lock a job
+ * may have changed, so its state is asked again. Jobs that a worker has are never locked: they change in the order
  * in which the worker likes.
  */
 export async function lockJobs(access: Access, action: Action, chosen: Chosen, part: Part): Promise<ChosenJob[]> {
@@ -48,7 +48,7 @@ export async function lockJobs(access: Access, action: Action, chosen: Chosen, p
     with ${choose(access, action, chosen, part)}, locked as (
       select job.id, coalesce(job.flags ?| ${textArray(MARKS)}::text::text[], false) as marked
       from ${identifier(access.schema)}._private_jobs job
-      where job.id in (select id from found) and ${fitFor(action, chosen)}
+      where job.id in (select id from found) and ${fitFor(access, action, chosen)}
       order by job.id
       for update
     )
@@ -74,7 +74,7 @@ export async function lockJobs(access: Access, action: Action, chosen: Chosen, p
 export async function lookAtJobs(access: Access, action: Action, chosen: Chosen, part: Part): Promise<ChosenJob[]> {
   const rows = await access.execute<{ id: string; key: string | null; held: string; fit: string }>(statement`
     with ${choose(access, action, chosen, part)}
-    select found.id::text as id, found.key, found.held::text as held, (${fitFor(action, chosen)})::text as fit
+    select found.id::text as id, found.key, found.held::text as held, (${fitFor(access, action, chosen)})::text as fit
     from found join ${identifier(access.schema)}._private_jobs job on job.id = found.id
     order by found.id`)
   return rows.map(({ id, key, held, fit }) => ({
@@ -125,17 +125,17 @@ const MARKS = [CANCELLED, LOST, STARTED]
 
 function choose(access: Access, action: Action, chosen: Chosen, { after, upTo, limit }: Part): Statement {
   return statement`found as (
-      select job.id, job.key, job.fetched_at is not null as held
-      from ${jobsView(access)} job
-      where ${allOf([...toChoice(action, chosen), statement`job.id > ${after}::text::bigint and job.id <= ${upTo}::text::bigint`])}
+      select job.id, job.key, job.locked_at is not null as held
+      from ${identifier(access.schema)}._private_jobs job
+      where ${allOf([...toChoice(access, action, chosen), statement`job.id > ${after}::text::bigint and job.id <= ${upTo}::text::bigint`])}
       order by job.id
       limit ${{ sql: String(limit) }}
     )`
 }
 
-function toChoice(action: Action, chosen: Chosen): Statement[] {
+function toChoice(access: Access, action: Action, chosen: Chosen): Statement[] {
   if ('conditions' in chosen) {
-    return toConditions({ ...chosen.conditions, states: chosen.conditions.states ?? STATES[action] })
+    return toConditions(access, { ...chosen.conditions, states: chosen.conditions.states ?? STATES[action] })
   }
   const ids = chosen.targets.flatMap(target => ('id' in target ? target.id : []))
   const keys = chosen.targets.flatMap(target => ('key' in target ? target.key : []))
@@ -152,11 +152,11 @@ const STATES: Readonly<Record<Action, readonly JobState[] | null>> = {
 }
 
 /** What has to hold for a job of the engine, called `job`, for the action to be for it. */
-function fitFor(action: Action, chosen: Chosen): Statement {
+function fitFor(access: Access, action: Action, chosen: Chosen): Statement {
   const states = 'conditions' in chosen ? chosen.conditions.states : null
-  const inState = states?.map(state => `(${IN_STATE[state].sql})`).join(' or ')
+  const ofStates = states?.map(state => inState(access, state).sql).join(' or ')
   const conditions = [statement`job.locked_at is null`, statement`${FIT[action]}`]
-  return allOf(inState === undefined ? conditions : [...conditions, statement`(${{ sql: inState }})`])
+  return allOf(ofStates === undefined ? conditions : [...conditions, statement`(${{ sql: ofStates }})`])
 }
 
 const FIT: Readonly<Record<Action, Fragment>> = {
@@ -164,12 +164,4 @@ const FIT: Readonly<Record<Action, Fragment>> = {
   cancel: { sql: 'true' },
   delete: { sql: 'true' },
   runNow: { sql: 'job.attempts < job.max_attempts and job.run_at > now()' }
-}
-
-const IN_STATE: Readonly<Record<JobState, Fragment>> = {
-  waiting: { sql: 'job.attempts = 0 and job.run_at <= now()' },
-  scheduled: { sql: 'job.attempts = 0 and job.run_at > now()' },
-  running: { sql: 'false' },
-  retrying: { sql: 'job.attempts > 0 and job.attempts < job.max_attempts' },
-  failed: { sql: 'job.attempts >= job.max_attempts' }
 }

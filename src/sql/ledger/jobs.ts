@@ -1,15 +1,8 @@
-import type { JobState, ListedJob } from '../../inspect.ts'
+import type { ListedJob } from '../../inspect.ts'
 import { ownSchema } from '../names.ts'
-import { type Access, allOf, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
+import { type Access, allOf, type Fragment, identifier, statement } from '../statement.ts'
 import { castOf, type Target, toColumn } from '../waiting.ts'
-
-/** What has to hold for a job; `null` where it does not matter. */
-export interface JobConditions {
-  readonly states: readonly JobState[] | null
-  readonly task: string | null
-  readonly queue: string | null
-  readonly search: string | null
-}
+import { type JobConditions, toConditions } from './conditions.ts'
 
 /** Finds jobs that are not done, those scheduled last first, from below an id on. */
 export async function findJobs(
@@ -18,14 +11,20 @@ export async function findJobs(
   before: string | null,
   limit: number
 ): Promise<ListedJob[]> {
-  const all = [...toConditions(conditions), ...(before === null ? [] : [statement`job.id < ${before}::text::bigint`])]
+  const all = toConditions(access, conditions)
+  if (before !== null) all.push(statement`job.id < ${before}::text::bigint`)
   const rows = await access.execute<JsonRow>(statement`
-    select row_to_json(page)::text as json
-    from (
-      select ${COLUMNS} from ${jobsView(access)} job
+    with found as materialized (
+      select job.id from ${identifier(access.schema)}._private_jobs job
       where ${allOf(all)}
       order by job.id desc
       limit ${{ sql: String(limit) }}
+    )
+    select row_to_json(page)::text as json
+    from (
+      select ${COLUMNS} from ${jobsView(access)} job
+      where job.id = any(array(select id from found))
+      order by job.id desc
     ) page`)
   return rows.map(toListedJob)
 }
@@ -49,49 +48,8 @@ export async function findLiveLog({ execute, schema }: Access, id: string): Prom
 }
 
 /** The public view of jobs. */
-export function jobsView({ schema }: Access): Fragment {
+function jobsView({ schema }: Access): Fragment {
   return { sql: `${identifier(ownSchema(schema)).sql}.jobs` }
-}
-
-/** The conditions as they are asked of the view `jobs`, called `job`. */
-export function toConditions({ states, task, queue, search }: JobConditions): Statement[] {
-  const conditions: Statement[] = []
-  if (states) conditions.push(ofStates(states))
-  if (task !== null) conditions.push(statement`job.task = ${task}::text`)
-  if (queue !== null) conditions.push(statement`job.queue = ${queue}::text`)
-  if (search !== null) conditions.push(matching(search))
-  return conditions
-}
-
-/** A text as a pattern that finds it anywhere, whatever characters are in it. */
-export function toPattern(text: string): string {
-  return `%${text.replaceAll(/[\\%_]/g, '\\$&')}%`
-}
-
-/**
- * The state is made up of several tables' columns; what it says of the job's own is asked first, so that the other
- * tables are looked up for few jobs.
- */
-function ofStates(states: readonly JobState[]): Statement {
-  const [only] = states
-  const own = states.length === 1 && only ? OWN_CONDITIONS[only] : undefined
-  const asked = statement`job.state = any(${textArray(states)}::text::text[])`
-  return own ? statement`${own} and ${asked}` : asked
-}
-
-const OWN_CONDITIONS: Readonly<Partial<Record<JobState, Fragment>>> = {
-  scheduled: { sql: 'job.ready_at > now()' },
-  running: { sql: 'job.fetched_at is not null' },
-  retrying: { sql: 'job.fetched_at is null and job.attempts > 0' },
-  failed: { sql: 'job.fetched_at is null and job.attempts >= job.max_attempts' }
-}
-
-function matching(search: string): Statement {
-  const pattern = toPattern(search)
-  return statement`(
-    job.id::text = ${search}::text or job.key ilike ${pattern}::text or job.task ilike ${pattern}::text
-    or job.error ilike ${pattern}::text or job.payload::text ilike ${pattern}::text
-  )`
 }
 
 /** Numbers of 64 bits are text in JSON too: JavaScript would round them. */

@@ -1,7 +1,7 @@
 import type { Run, RunError, RunState } from '../../inspect.ts'
 import { ownSchema } from '../names.ts'
 import { type Access, allOf, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
-import { toPattern } from './jobs.ts'
+import { toPattern } from './conditions.ts'
 import { FAILURE_STATES, RUN_STATES } from './schema.ts'
 
 /** What has to hold for a run; `null` where it does not matter. */
@@ -46,38 +46,64 @@ export interface RunsPart {
  *
  * Whichever of ten million are asked for, a page reads only its own: the indexes of the ledger lead with task and state,
  * or with queue, task and state, and then have the time. So each task that occurs, and each state, is looked up by
- * itself, as many runs as fit on a page, and of all these the newest are taken.
+ * itself, as many runs as fit on a page, and of all these the newest are taken. Successes and failures are apart, since
+ * they are so in the ledger, whose partitions the server passes over only if it knows which of the two is meant.
  */
 export async function findRuns(access: Access, conditions: RunConditions, part: RunsPart): Promise<FoundRun[]> {
   const { states, search } = conditions
   const { limit } = part
+  const wanted = states ?? RUN_STATES
+  const halves = HALVES.map(half => ({ ...half, states: wanted.filter(state => half.has(state)) }))
+  const [first, second] = halves.filter(half => half.states.length > 0)
+  if (!first) return []
+  const both = second && statement`union all (${pageOf(access, conditions, part, second)})`
   const rows = await access.execute<FoundRow>(statement`
-    with recursive names (task) as ${namesOf(access, conditions, part.span)}
     select
       ${POSITION},
       case when ${search === null ? statement`true` : matching(search)} then row_to_json(page) end::text as json
     from (
-      select run.*
-      from names,
-        unnest(${textArray(states ?? RUN_STATES)}::text::text[]) as wanted (state),
-        lateral (
-          select * from ${ledger(access)} run
-          where ${allOf([
-            statement`run.task = names.task`,
-            statement`run.state = wanted.state`,
-            statement`run.is_failure = (wanted.state = any(${textArray(FAILURE_STATES)}::text::text[]))`,
-            ...ofQueue(conditions),
-            ...within(part.span),
-            ...within({ fromSeconds: conditions.sinceSeconds, toSeconds: null }),
-            ...following(part.after)
-          ])}
-          ${newestFirst(limit)}
-        ) run
-      where names.task is not null
+      select * from ((${pageOf(access, conditions, part, first)}) ${both ?? { sql: '' }}) run
       ${newestFirst(limit)}
     ) page
     ${NEWEST_FIRST}`)
   return rows.map(toFoundRun)
+}
+
+/** The parts of the ledger: runs that are kept as failures, and all others. */
+const HALVES = [
+  { isFailure: false, has: (state: RunState) => !isFailureState(state) },
+  { isFailure: true, has: (state: RunState) => isFailureState(state) }
+]
+
+function isFailureState(state: RunState): boolean {
+  return FAILURE_STATES.some(failure => failure === state)
+}
+
+interface Half {
+  readonly isFailure: boolean
+  readonly states: readonly RunState[]
+}
+
+function pageOf(access: Access, conditions: RunConditions, { span, after, limit }: RunsPart, half: Half): Statement {
+  return statement`
+    with recursive names (task) as ${namesOf(access, conditions, span, half)}
+    select run.*
+    from names,
+      unnest(${textArray(half.states)}::text::text[]) as wanted (state),
+      lateral (
+        select * from ${ledger(access)} run
+        where ${allOf([
+          statement`run.task = names.task`,
+          statement`run.state = wanted.state`,
+          ...ofQueue(conditions),
+          ...within(span, half),
+          ...since(conditions),
+          ...following(after)
+        ])}
+        ${newestFirst(limit)}
+      ) run
+    where names.task is not null
+    ${newestFirst(limit)}`
 }
 
 /** Finds the runs of one job, the latest first. */
@@ -85,13 +111,9 @@ export async function findRunsOf(
   access: Access,
   job: string,
   { after, limit }: Omit<RunsPart, 'span'>,
-  { states, task, queue, search, sinceSeconds }: Omit<RunConditions, 'job'> = NO_CONDITIONS
+  { states, task, queue, search, ...rest }: Omit<RunConditions, 'job'> = NO_CONDITIONS
 ): Promise<FoundRun[]> {
-  const conditions = [
-    statement`job_id = ${job}::text::bigint`,
-    ...within({ fromSeconds: sinceSeconds, toSeconds: null }),
-    ...following(after)
-  ]
+  const conditions = [statement`job_id = ${job}::text::bigint`, ...since(rest), ...following(after)]
   if (states) conditions.push(statement`state = any(${textArray(states)}::text::text[])`)
   if (task !== null) conditions.push(statement`task = ${task}::text`)
   if (queue !== null) conditions.push(statement`queue = ${queue}::text`)
@@ -109,11 +131,11 @@ const NO_CONDITIONS = { states: null, task: null, queue: null, search: null, sin
  * The names of the tasks whose runs are to be looked at. Each is found from the one before it, since the index knows
  * the next one at once, and to count them all it would be read to its end.
  */
-function namesOf(access: Access, conditions: RunConditions, span: Span): Statement {
+function namesOf(access: Access, conditions: RunConditions, span: Span, half: Half): Statement {
   if (conditions.task !== null) return statement`(values (${conditions.task}::text))`
   const next = (more: readonly Statement[]): Statement => statement`
     select run.task from ${ledger(access)} run
-    where ${allOf([...ofQueue(conditions), ...within(span), ...more])}
+    where ${allOf([...ofQueue(conditions), ...within(span, half), ...more])}
     order by run.task limit 1`
   return statement`(
       (${next([])})
@@ -126,12 +148,16 @@ function ofQueue({ queue }: RunConditions): Statement[] {
   return queue === null ? [] : [statement`run.queue = ${queue}::text`]
 }
 
-/** The server knows at once which partitions are meant: `to_timestamp` does not depend on a session's settings. */
-function within({ fromSeconds, toSeconds }: Span): Statement[] {
-  const bounds: Statement[] = []
-  if (fromSeconds !== null) bounds.push(statement`finished_at >= to_timestamp(${fromSeconds}::text::float8)`)
-  if (toSeconds !== null) bounds.push(statement`finished_at < to_timestamp(${toSeconds}::text::float8)`)
+/** As literals, and by a function that depends on no settings: so the server knows the partitions when it plans. */
+function within({ fromSeconds, toSeconds }: Span, { isFailure }: Half): Statement[] {
+  const bounds = [statement`is_failure = ${{ sql: String(isFailure) }}`]
+  if (fromSeconds !== null) bounds.push(statement`finished_at >= to_timestamp(${{ sql: String(fromSeconds) }})`)
+  if (toSeconds !== null) bounds.push(statement`finished_at < to_timestamp(${{ sql: String(toSeconds) }})`)
   return bounds
+}
+
+function since({ sinceSeconds }: Pick<RunConditions, 'sinceSeconds'>): Statement[] {
+  return sinceSeconds === null ? [] : [statement`finished_at >= to_timestamp(${sinceSeconds}::text::float8)`]
 }
 
 function following(after: RunPosition | null): Statement[] {
