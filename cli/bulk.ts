@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { createInterface } from 'node:readline/promises'
 import type { BackgroundClient } from '../src/client.ts'
-import type { BulkFilter, BulkOptions, BulkResult } from '../src/inspect.ts'
+import type { BulkFilter, BulkOptions, BulkResult } from '../src/inspector.ts'
 import { JOB_STATES } from '../src/ledger/filter.ts'
 import type { JobReference } from '../src/schedule.ts'
 import { createBar } from './bar.ts'

@@ -1,7 +1,7 @@
 import type { Sql } from 'postgres'
 import type { MigrationReport } from './database/migrate.ts'
 import type { ForeignTransaction } from './enqueue/adapters.ts'
-import type { Cancel, Inspector } from './inspect.ts'
+import type { Cancel, Inspector } from './inspector.ts'
 import type { JobDefaults } from './job.ts'
 import type { Logger } from './logger.ts'
 import type { Scheduler } from './schedule.ts'

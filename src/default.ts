@@ -1,7 +1,7 @@
 import { createBackground } from './background.ts'
 import type { BackgroundClient, BackgroundOptions } from './client.ts'
 import { BackgroundError } from './errors.ts'
-import type { Cancel } from './inspect.ts'
+import type { Cancel } from './inspector.ts'
 import type { ScheduleMany } from './schedule.ts'
 
 /** {@linkcode Background}: a client with default options, until it is configured. */

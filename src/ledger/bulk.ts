@@ -1,7 +1,7 @@
 import { checkWholeNumber } from '../check.ts'
 import { codeOf } from '../database/failure.ts'
 import { TransactionError } from '../database/session.ts'
-import type { BulkOptions, BulkResult, JobSelection } from '../inspect.ts'
+import type { BulkOptions, BulkResult, JobSelection } from '../inspector.ts'
 import { cancelJob, cancelWaiting } from '../sql/cancel.ts'
 import {
   type Action,

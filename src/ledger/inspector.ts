@@ -1,4 +1,4 @@
-import type { BulkOptions, BulkResult, Inspector, JobSelection } from '../inspect.ts'
+import type { BulkOptions, BulkResult, Inspector, JobSelection } from '../inspector.ts'
 import type { Action } from '../sql/ledger/actions.ts'
 import { actOn, type BulkAccess } from './bulk.ts'
 import { readJob, readJobs, readRuns } from './inspect.ts'

@@ -1,6 +1,7 @@
 import { describe } from '../check.ts'
 import { toTarget } from '../enqueue/change.ts'
-import type { BulkFilter, JobSelection, JobState } from '../inspect.ts'
+import type { JobState } from '../inspect.ts'
+import type { BulkFilter, JobSelection } from '../inspector.ts'
 import type { JobReference } from '../schedule.ts'
 import type { Action, Chosen } from '../sql/ledger/actions.ts'
 import { refuseUnknown, toJobConditions } from './filter.ts'

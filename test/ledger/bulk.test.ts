@@ -1,5 +1,5 @@
 import { createBackground } from '../../src/background.ts'
-import type { BulkResult, JobSelection } from '../../src/inspect.ts'
+import type { BulkResult, JobSelection } from '../../src/inspector.ts'
 import type { Job } from '../../src/job.ts'
 import { Queue } from '../../src/queue.ts'
 import { onceDone } from '../helpers/cleanup.ts'
