@@ -66,6 +66,7 @@ test('a Node that is too old is told so in a sentence', async () => {
 
 const USAGES = {
   schedule: 'schedule <task> [payload]',
+  reschedule: 'reschedule <job>',
   jobs: 'jobs',
   runs: 'runs',
   show: 'show <job>',
@@ -89,6 +90,7 @@ Usage:
 Commands:
   kretes background                            Run the worker
   kretes background schedule <task> [payload]  Schedule a job; the payload is a JSON object, @file, or - to read it
+  kretes background reschedule <job>           Change when and how a job that waits will run, by id or key
   kretes background jobs                       List jobs that are not done
   kretes background runs                       List attempts that have ended
   kretes background show <job>                 Show everything about one job, by id or key
@@ -109,6 +111,9 @@ Options:
       --shutdown-timeout <seconds>  How long running jobs get to finish when it stops (default: 25)
       --health-port <port>          Serve /live and /ready over HTTP on this port (default: none)
       --health-host <address>       Serve them at this address only (default: all)
+      --keep <duration>             For how long to keep runs that did not fail, or forever (default: 7d)
+      --keep-failures <duration>    For how long to keep runs that failed, or forever (default: 30d)
+      --no-ledger                   Record no runs
       --log-format <format>         pretty or json (default: pretty)
       --log-level <level>           debug, info, warn, error, silent (default: info)
   -h, --help                        Print this text
