@@ -1,6 +1,6 @@
 import { type CAC, cac } from 'cac'
-import { cancel } from './commands/cancel.ts'
 import { database } from './commands/database.ts'
+import { defineInspectCommands, inspectActions } from './commands/inspect.ts'
 import { migrateDatabase } from './commands/migrate.ts'
 import { reschedule } from './commands/reschedule.ts'
 import { schedule } from './commands/schedule.ts'
@@ -38,7 +38,7 @@ const actions: Readonly<Record<string, Action>> = {
   '': work,
   schedule,
   reschedule,
-  cancel,
+  ...inspectActions,
   migrate: migrateDatabase,
   tasks: listTasks,
   db: database
@@ -90,11 +90,7 @@ function defineCommands(cli: CAC): CAC {
     .example(
       name => `  $ ${name} reschedule 42 --in 0s\n  $ ${name} reschedule welcome-7 --run-at 2030-01-31T08:00:00Z`
     )
-  cli
-    .command('cancel <job>', 'Remove a job that waits, or stop one that runs, by id or key')
-    .option('--json', 'Print the outcome as JSON')
-    .option(...databaseUrl)
-    .example(name => `  $ ${name} cancel 42`)
+  defineInspectCommands(cli)
   cli
     .command('tasks', 'List the task files')
     .option('--json', 'Print them as JSON')
@@ -117,7 +113,8 @@ function readArguments(cli: CAC, args: readonly string[]): Arguments {
   const words = command.name === '' ? line.words : line.words.slice(1)
   const [missing] = command.args.slice(words.length).filter(({ required }) => required)
   if (missing) throw misuse(command, `the ${missing.value} is missing`)
-  const [extra] = words.slice(command.args.length)
+  const isOpen = command.args.at(-1)?.variadic ?? false
+  const [extra] = isOpen ? [] : words.slice(command.args.length)
   if (extra !== undefined)
     throw command.name === '' ? unknownCommand(cli, extra) : misuse(command, `${extra} is one argument too many`)
   const result = toArguments({ ...line, words })

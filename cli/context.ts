@@ -16,6 +16,8 @@ export interface Output {
   readonly style: Style
   /** How many characters fit on a line of results. */
   readonly width: number
+  /** How many columns the terminal has that shows the results; `undefined` if they go elsewhere. */
+  readonly columns: number | undefined
   /** Results. */
   line(text: string): void
   /** Notices and errors. */

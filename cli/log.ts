@@ -112,7 +112,6 @@ function describeAttempt({ attempt, maxAttempts }: LogFields): string {
   return Number(attempt) > 1 ? `, attempt ${attempt} of ${maxAttempts}` : ''
 }
 
-/** `4.2 ms`, `57 ms`, `1.3 s`, `2 min 5 s`. */
 function describeDuration({ durationMs }: LogFields): string {
   return describeMs(Number(durationMs))
 }
@@ -121,7 +120,8 @@ function describeTime(time: unknown): string {
   return time instanceof Date ? time.toISOString() : String(time)
 }
 
-function describeMs(ms: number): string {
+/** `4.2 ms`, `57 ms`, `1.3 s`, `2 min 5 s`. */
+export function describeMs(ms: number): string {
   if (ms < 10) return `${ms.toFixed(1)} ms`
   if (ms < 999.5) return `${Math.round(ms)} ms`
   if (ms < 59_950) return `${(ms / 1_000).toFixed(1)} s`

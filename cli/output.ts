@@ -15,6 +15,7 @@ export function createOutput(stdout: Stream, stderr: Stream, env: NodeJS.Process
   return {
     style: styleFor(stdout, env),
     noticeStyle: styleFor(stderr, env),
+    columns: stdout.isTTY ? stdout.columns || DEFAULT_WIDTH : undefined,
     width: Math.min(stdout.columns || DEFAULT_WIDTH, MOST_WIDTH),
     line: text => results.write(`${text}\n`),
     notice: text => {

@@ -1,10 +1,9 @@
 import { checkDefaults } from './check.ts'
 import type { BackgroundClient, BackgroundOptions } from './client.ts'
-import { type MigrationReport, migrate } from './database/migrate.ts'
+import { isSchemaMissing, type MigrationReport, migrate } from './database/migrate.ts'
 import { connect, type Database, openDatabase } from './database/open.ts'
 import { createPool, type Pool, poolOf } from './database/pool.ts'
 import { executeInTransaction } from './enqueue/adapters.ts'
-import { toCancelTarget } from './enqueue/cancel.ts'
 import { reschedule, toChanges, toTarget, unschedule } from './enqueue/change.ts'
 import { createForeignScheduler } from './enqueue/foreign.ts'
 import { createGate } from './enqueue/gate.ts'
@@ -13,7 +12,11 @@ import { type ManyGiven, scheduleMany } from './enqueue/many.ts'
 import { explainOutcome } from './enqueue/outcome.ts'
 import { DEFAULT_MAX_BYTES } from './enqueue/payload.ts'
 import { type AnyOptions, type JobSettings, toNewJob, toRequest } from './enqueue/request.ts'
+import { toJobTarget } from './enqueue/target.ts'
 import { BackgroundError } from './errors.ts'
+import type { BulkOptions, Cancel, JobSelection } from './inspector.ts'
+import { createInspector } from './ledger/inspector.ts'
+import { isReference } from './ledger/selection.ts'
 import { silentLogger } from './logger.ts'
 import type { ManyOptions, ScheduleMany } from './schedule.ts'
 import { cancelJob } from './sql/cancel.ts'
@@ -77,6 +80,23 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
     }
   }
 
+  /** Does what needs the schema and changes nothing if it is not there. */
+  async function withSchema<Result>(what: string, work: (opened: Opened) => Promise<Result>): Promise<Result> {
+    return await use(what, async opened => {
+      try {
+        return await work(opened)
+      } catch (error) {
+        if (!isSchemaMissing(error)) throw error
+        await opened.migrate()
+        return await work(opened)
+      }
+    })
+  }
+
+  const { cancelMany, ...inspector } = createInspector((what, work) =>
+    withSchema(what, ({ access, pool }) => work({ access, transact: pool.transact }))
+  )
+
   async function closeAll(): Promise<void> {
     await gate.whenEmpty()
     const opened = await opening?.catch(() => undefined)
@@ -106,10 +126,12 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
       const changes = toChanges(given)
       return await use('reschedule a job', ({ access }) => reschedule(access, target, changes))
     },
-    async cancel(job) {
-      const target = toCancelTarget(job)
+    cancel: (async (selection: JobSelection, options?: BulkOptions) => {
+      if (!isReference(selection)) return await cancelMany(selection, options)
+      const target = toJobTarget(selection, 'cancel')
       return await use('cancel a job', ({ access }) => cancelJob(access, target))
-    },
+    }) as Cancel,
+    ...inspector,
     with: transaction => createForeignScheduler(executeInTransaction(transaction), settings),
     migrate: () => use('migrate the database', ({ migrate }) => migrate()),
     close: () => (closing ??= closeAll()),

@@ -1,6 +1,7 @@
 import type { Sql } from 'postgres'
 import type { MigrationReport } from './database/migrate.ts'
 import type { ForeignTransaction } from './enqueue/adapters.ts'
+import type { Cancel, Inspector } from './inspector.ts'
 import type { JobDefaults } from './job.ts'
 import type { Logger } from './logger.ts'
 import type { Scheduler } from './schedule.ts'
@@ -61,8 +62,20 @@ export interface BackgroundOptions {
   logger?: Logger
 }
 
-/** Schedules jobs in one database. */
-export interface BackgroundClient extends Scheduler, AsyncDisposable {
+/** Schedules jobs in one database, and looks after them. */
+export interface BackgroundClient extends Scheduler, Inspector, AsyncDisposable {
+  /**
+   * Cancels one job or many.
+   *
+   * @example Many of them
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * const { changed, running } = await Background.cancel({ task: 'SendEmail', search: 'admin@example.com' })
+   * console.log(`${changed} jobs, ${running} of them were running`)
+   * ```
+   */
+  cancel: Cancel
   /**
    * The same calls inside a transaction of yours: the job exists if and only if it commits. Nothing is grouped there,
    * the schema is not brought up to date, and no statement is sent twice. Errors of the database come as your library

@@ -1,6 +1,7 @@
 import { createBackground } from './background.ts'
 import type { BackgroundClient, BackgroundOptions } from './client.ts'
 import { BackgroundError } from './errors.ts'
+import type { Cancel } from './inspector.ts'
 import type { ScheduleMany } from './schedule.ts'
 
 /** {@linkcode Background}: a client with default options, until it is configured. */
@@ -50,7 +51,13 @@ function createDefault(): DefaultBackground {
     scheduleMany: ((...given: Parameters<ScheduleMany>) => current().scheduleMany(...given)) as ScheduleMany,
     unschedule: job => current().unschedule(job),
     reschedule: (job, changes) => current().reschedule(job, changes),
-    cancel: job => current().cancel(job),
+    cancel: ((...given: Parameters<Cancel>) => current().cancel(...given)) as Cancel,
+    jobs: options => current().jobs(options),
+    runs: options => current().runs(options),
+    job: reference => current().job(reference),
+    retry: (selection, options) => current().retry(selection, options),
+    delete: (selection, options) => current().delete(selection, options),
+    runNow: (selection, options) => current().runNow(selection, options),
     with: transaction => current().with(transaction),
     migrate: () => current().migrate(),
     close,

@@ -1,4 +1,4 @@
-import { toCancelTarget } from '../../src/enqueue/cancel.ts'
+import { toJobTarget } from '../../src/enqueue/target.ts'
 import type { RescheduleOptions } from '../../src/schedule.ts'
 import type { CommandContext } from '../context.ts'
 import { withBackground } from '../databases.ts'
@@ -24,10 +24,10 @@ export async function reschedule(args: Arguments, context: CommandContext): Prom
 }
 
 /** A word of digits is an id, any other a key, as for `cancel`. */
-function readTarget(word: string): ReturnType<typeof toCancelTarget> {
+function readTarget(word: string): ReturnType<typeof toJobTarget> {
   try {
-    return toCancelTarget(word)
+    return toJobTarget(word, 'reschedule')
   } catch (error) {
-    throw new UsageError((error as Error).message.replace('Cannot cancel', 'Cannot reschedule'))
+    throw new UsageError((error as Error).message)
   }
 }

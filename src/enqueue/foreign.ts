@@ -2,11 +2,11 @@ import { BackgroundError } from '../errors.ts'
 import type { ManyOptions, ScheduleMany, Scheduler } from '../schedule.ts'
 import { cancelJob } from '../sql/cancel.ts'
 import type { Access, Execute, Statement } from '../sql/statement.ts'
-import { toCancelTarget } from './cancel.ts'
 import { reschedule, toChanges, toTarget, unschedule } from './change.ts'
 import { insist } from './group.ts'
 import { type ManyGiven, scheduleMany } from './many.ts'
 import { type AnyOptions, type JobSettings, toNewJob, toRequest } from './request.ts'
+import { toJobTarget } from './target.ts'
 
 /**
  * Schedules in a transaction of somebody else's, statement by statement. Its errors stay as they are, since callers
@@ -45,7 +45,7 @@ export function createForeignScheduler(executeAsIs: Execute, settings: JobSettin
       return await reschedule(access, toTarget(job, 'reschedule'), toChanges(changes))
     },
     async cancel(job) {
-      return await cancelJob(access, toCancelTarget(job))
+      return await cancelJob(access, toJobTarget(job, 'cancel'))
     }
   }
 }

@@ -2,7 +2,7 @@ import type { Sql } from 'postgres'
 import type { Cancellation } from '../schedule.ts'
 import { JOB_COLUMNS, KEEPS_ALL, recording } from './ledger/record.ts'
 import { CANCELLED } from './names.ts'
-import { type Access, identifier, type Statement, statement } from './statement.ts'
+import { type Access, type Fragment, identifier, type Statement, statement, textArray } from './statement.ts'
 import { castOf, type Target, toColumn } from './waiting.ts'
 
 /**
@@ -31,8 +31,31 @@ export async function cancelJob({ execute, schema }: Access, target: Target): Pr
     ), removed as materialized (
       select job.* from found, lateral ${identifier(schema)}.complete_jobs(array[found.id]) job where not found.locked
     ), ended as (
-      select
-        ${JOB_COLUMNS},
+      select ${CANCELLED_RUN} from removed job
+    ), ${recording(schema, KEEPS_ALL, { mayLackPartition: true })}
+    select
+      (select count(*) from removed)::text as removed,
+      (select count(*) from marked)::text as marked,
+      (select count(*) from told)::text as told`)
+  if (row?.removed === '1') return 'removed'
+  return row?.marked === '1' ? 'cancelling' : 'not found'
+}
+
+/** Removes jobs that no worker has, and records that they were cancelled; the caller has them locked. */
+export async function cancelWaiting({ execute, schema }: Access, ids: readonly string[]): Promise<void> {
+  await execute(statement`
+    with removed as materialized (
+      select job.* from ${identifier(schema)}.complete_jobs(${textArray(ids)}::text::bigint[]) job
+    ), ended as (
+      select ${CANCELLED_RUN} from removed job
+    ), ${recording(schema, KEEPS_ALL, { mayLackPartition: true })}
+    select count(*)::text from told`)
+}
+
+/** What is recorded of a job, called `job`, that was cancelled while no worker had it. */
+const CANCELLED_RUN: Fragment = {
+  sql: `
+        ${JOB_COLUMNS.sql},
         'cancelled' as run_state,
         job.attempts as run_attempt,
         null::float8 as duration,
@@ -41,15 +64,7 @@ export async function cancelJob({ execute, schema }: Access, target: Target): Pr
         null::text as result,
         null::text as payload,
         null::text as log,
-        true as is_over
-      from removed job
-    ), ${recording(schema, KEEPS_ALL, { mayLackPartition: true })}
-    select
-      (select count(*) from removed)::text as removed,
-      (select count(*) from marked)::text as marked,
-      (select count(*) from told)::text as told`)
-  if (row?.removed === '1') return 'removed'
-  return row?.marked === '1' ? 'cancelling' : 'not found'
+        true as is_over`
 }
 
 /** Which of these jobs somebody has cancelled. */

@@ -24,20 +24,27 @@ export interface Fragment {
   readonly sql: string
 }
 
-/** Writes a statement: values become parameters, fragments become text. */
+/** Writes a statement: values become parameters, fragments become text, and statements become a part of this one. */
 export function statement(
   strings: TemplateStringsArray,
-  ...parts: readonly (string | number | null | Fragment)[]
+  ...parts: readonly (string | number | null | Fragment | Statement)[]
 ): Statement {
   const values: (string | null)[] = []
   let text = strings[0] ?? ''
   for (let index = 0; index < parts.length; index++) {
     const part = parts[index]
-    if (typeof part === 'object' && part !== null) text += part.sql
+    if (typeof part === 'object' && part !== null) text += 'sql' in part ? part.sql : include(part, values)
     else text += `$${values.push(part === null || part === undefined ? null : String(part))}`
     text += strings[index + 1]
   }
   return { text, values }
+}
+
+/** Statements, or parts of one, that all have to hold; nothing to hold is always true. */
+export function allOf(conditions: readonly Statement[]): Statement {
+  const [first, ...rest] = conditions
+  if (!first) return statement`true`
+  return rest.reduce((all, condition) => statement`${all} and ${condition}`, statement`${first}`)
 }
 
 /** A name, quoted. */
@@ -54,3 +61,10 @@ export function textArray(items: readonly string[] | null): string | null {
 export const beginStatement: Statement = { text: 'begin', values: [] }
 /** See {@linkcode beginStatement}. */
 export const commitStatement: Statement = { text: 'commit', values: [] }
+
+/** Puts the values of a part behind those that are there, and says its text with their new numbers. */
+function include(part: Statement, values: (string | null)[]): string {
+  const before = values.length
+  values.push(...part.values)
+  return part.text.replaceAll(/\$(\d+)/g, (_match, number: string) => `$${Number(number) + before}`)
+}

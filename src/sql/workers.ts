@@ -174,8 +174,9 @@ export function lossesOf(flags: Readonly<Record<string, unknown>> | null): numbe
 }
 
 /** The flags under which a job carries its past. */
-const LOST = 'kretes:lost'
-const STARTED = 'kretes:started'
+export const LOST = 'kretes:lost'
+/** See {@linkcode LOST}. */
+export const STARTED = 'kretes:started'
 
 /** The class of advisory locks that the workers of a schema share: their numbers are unique only there. */
 function lockClass(schema: string): number {

@@ -39,5 +39,5 @@ test('refuses what names no job', async () => {
   assert.match(empty.stderr, /^Cannot cancel a job: key is empty\n/)
   const missing = await run(['bg', 'cancel'])
   assert.is(missing.code, 2)
-  assert.match(missing.stderr, /^Cannot run kretes background cancel: the job is missing\nUsage: /)
+  assert.match(missing.stderr, /^Cannot cancel jobs: none are given\. Say which, by id or key, or by --state/)
 })

@@ -67,7 +67,14 @@ test('a Node that is too old is told so in a sentence', async () => {
 const USAGES = {
   schedule: 'schedule <task> [payload]',
   reschedule: 'reschedule <job>',
-  cancel: 'cancel <job>',
+  jobs: 'jobs',
+  runs: 'runs',
+  show: 'show <job>',
+  logs: 'logs <job>',
+  retry: 'retry [...jobs]',
+  cancel: 'cancel [...jobs]',
+  delete: 'delete [...jobs]',
+  'run-now': 'run-now [...jobs]',
   tasks: 'tasks',
   migrate: 'migrate',
   db: 'db <action>'
@@ -84,7 +91,14 @@ Commands:
   kretes background                            Run the worker
   kretes background schedule <task> [payload]  Schedule a job; the payload is a JSON object, @file, or - to read it
   kretes background reschedule <job>           Change when and how a job that waits will run, by id or key
-  kretes background cancel <job>               Remove a job that waits, or stop one that runs, by id or key
+  kretes background jobs                       List jobs that are not done
+  kretes background runs                       List attempts that have ended
+  kretes background show <job>                 Show everything about one job, by id or key
+  kretes background logs <job>                 Show what a job has logged, by id or key
+  kretes background retry [...jobs]            Run failed jobs again now, by id or key or filter
+  kretes background cancel [...jobs]           Remove jobs that wait and stop those that run, by id or key or filter
+  kretes background delete [...jobs]           Remove jobs that do not run, by id or key or filter
+  kretes background run-now [...jobs]          Have jobs run now that wait for their time, by id or key or filter
   kretes background tasks                      List the task files
   kretes background migrate                    Bring the database's schema up to date
   kretes background db <action>                Print the url of the database, or stop the one in .kretes/

@@ -35,8 +35,9 @@ export async function createLedger(session: Sql, own: string): Promise<void> {
       log json
     ) partition by range (is_failure, finished_at)`
   await session`create index on ${session(own)}.ledger (job_id)`
-  await session`create index on ${session(own)}.ledger (task, finished_at)`
-  await session`create index on ${session(own)}.ledger (queue, finished_at) where queue is not null`
+  // Whatever a list of runs is asked for, these lead to its newest ones: see `findRuns`.
+  await session`create index on ${session(own)}.ledger (task, state, finished_at)`
+  await session`create index on ${session(own)}.ledger (queue, task, state, finished_at) where queue is not null`
   await session`
     create table ${session(own)}.counters (
       minute timestamptz not null,

@@ -1,0 +1,52 @@
+import type { ListedJob } from '../../src/inspect.ts'
+import { JOB_STATES } from '../../src/ledger/filter.ts'
+import type { CommandContext } from '../context.ts'
+import { withBackground } from '../databases.ts'
+import { explainMisuse, readFilter, readPage } from '../filter.ts'
+import { relativeTime } from '../moments.ts'
+import type { Arguments } from '../options.ts'
+import { stateCell } from '../states.ts'
+import { type Cell, type Column, table } from '../table.ts'
+
+/** `kretes background jobs`: lists jobs that are not done. */
+export async function listJobs(args: Arguments, context: CommandContext): Promise<number> {
+  const { output } = context
+  const options = { ...readFilter(args, JOB_STATES), ...readPage(args) }
+  const page = await withBackground(args, context, background => background.jobs(options).catch(explainMisuse))
+  if (args.flag('json')) output.line(JSON.stringify(page))
+  else if (page.jobs.length === 0) output.notice('No jobs')
+  else output.line(table(COLUMNS, page.jobs.map(toRow), output))
+  if (page.cursor && !args.flag('json')) output.notice(output.noticeStyle('dim', `More with --cursor ${page.cursor}`))
+  return 0
+}
+
+const COLUMNS: readonly Column[] = [
+  { title: 'JOB', align: 'right' },
+  { title: 'STATE' },
+  { title: 'TASK', least: 12 },
+  { title: 'QUEUE', least: 8 },
+  { title: 'ATTEMPTS', align: 'right' },
+  { title: 'DUE' },
+  { title: 'KEY', least: 6 },
+  { title: 'DETAILS', least: 8 }
+]
+
+function toRow(job: ListedJob): Cell[] {
+  const { id, state, task, queue, key, attempts, maxAttempts, runAt } = job
+  return [
+    id,
+    stateCell(state),
+    task,
+    queue ?? '',
+    `${attempts}/${maxAttempts}`,
+    state === 'failed' || state === 'running' ? '' : relativeTime(runAt),
+    key ?? '',
+    describe(job)
+  ]
+}
+
+function describe({ state, error, progress, progressMessage, payload }: ListedJob): string {
+  if (progress !== null)
+    return `${Math.round(progress * 100)} %${progressMessage === null ? '' : ` ${progressMessage}`}`
+  return error !== null && state !== 'running' ? error : JSON.stringify(payload)
+}

@@ -1,0 +1,75 @@
+import { toMilliseconds } from '../../src/duration.ts'
+import type { Run } from '../../src/inspect.ts'
+import { RUN_STATES } from '../../src/sql/ledger/schema.ts'
+import type { CommandContext } from '../context.ts'
+import { withBackground } from '../databases.ts'
+import { explainMisuse, readFilter, readPage } from '../filter.ts'
+import { describeMs } from '../log.ts'
+import { relativeTime } from '../moments.ts'
+import type { Arguments } from '../options.ts'
+import { stateCell } from '../states.ts'
+import { type Cell, type Column, table } from '../table.ts'
+import { UsageError } from '../usage.ts'
+
+/** `kretes background runs`: lists attempts that have ended. */
+export async function listRuns(args: Arguments, context: CommandContext): Promise<number> {
+  const { output } = context
+  const job = args.text('job')
+  const options = {
+    ...readFilter(args, RUN_STATES),
+    ...readPage(args),
+    ...(job !== undefined && { job }),
+    ...readSince(args)
+  }
+  const page = await withBackground(args, context, background => background.runs(options).catch(explainMisuse))
+  if (args.flag('json')) output.line(JSON.stringify(page))
+  else if (page.runs.length === 0) output.notice(page.cursor ? 'No runs among the newest' : 'No runs')
+  else output.line(table(COLUMNS, page.runs.map(toRow), output))
+  if (page.cursor && !args.flag('json')) output.notice(output.noticeStyle('dim', `More with --cursor ${page.cursor}`))
+  return 0
+}
+
+function readSince(args: Arguments): { since?: Date } {
+  const text = args.text('since')
+  if (text === undefined) return {}
+  const time = new Date(text)
+  if (/^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(time.getTime())) return { since: time }
+  try {
+    return { since: new Date(Date.now() - toMilliseconds(text, 'read --since', 'it')) }
+  } catch {
+    throw new UsageError(
+      `Cannot read --since: ${JSON.stringify(text)} is neither a time such as 2030-01-31T08:00:00Z nor a duration such as 90s, 5m or 1h30m`
+    )
+  }
+}
+
+const COLUMNS: readonly Column[] = [
+  { title: 'JOB', align: 'right' },
+  { title: 'STATE' },
+  { title: 'TASK', least: 12 },
+  { title: 'QUEUE', least: 8 },
+  { title: 'ATTEMPT', align: 'right' },
+  { title: 'ENDED' },
+  { title: 'TOOK', align: 'right' },
+  { title: 'DETAILS', least: 8 }
+]
+
+function toRow(run: Run): Cell[] {
+  const { job, state, task, queue, attempt, maxAttempts, finishedAt, tookMs } = run
+  return [
+    job,
+    stateCell(state),
+    task,
+    queue ?? '',
+    `${attempt}/${maxAttempts}`,
+    relativeTime(finishedAt),
+    tookMs === null ? '' : describeMs(tookMs),
+    describeEnd(run)
+  ]
+}
+
+/** What a run has left: its error, or its result. */
+export function describeEnd({ error, result }: Pick<Run, 'error' | 'result'>): string {
+  if (error) return [error.name, error.message].filter(Boolean).join(': ')
+  return result === null ? '' : JSON.stringify(result)
+}

@@ -1,0 +1,89 @@
+import { BackgroundError } from '../../src/errors.ts'
+import type { JobDetails, Run } from '../../src/inspect.ts'
+import type { CommandContext, Output } from '../context.ts'
+import { withBackground } from '../databases.ts'
+import { explainMisuse } from '../filter.ts'
+import { describeMs } from '../log.ts'
+import { logLine, toEntries } from '../log-lines.ts'
+import { exactTime, relativeTime } from '../moments.ts'
+import type { Arguments } from '../options.ts'
+import { pairs } from '../output.ts'
+import { FORMATS, stateCell } from '../states.ts'
+import { type Cell, type Column, table } from '../table.ts'
+import { harmless, oneLine } from '../width.ts'
+import { describeEnd } from './runs.ts'
+
+/** `kretes background show`: everything about one job. */
+export async function showJob(args: Arguments, context: CommandContext): Promise<number> {
+  const { output } = context
+  const [word = ''] = args.words
+  const job = await withBackground(args, context, background => background.job(word).catch(explainMisuse))
+  if (!job) throw new BackgroundError('JOB_GONE', `Cannot show ${word}: there is no such job, and no run of it is kept`)
+  output.line(args.flag('json') ? JSON.stringify(job) : describe(job, output))
+  return 0
+}
+
+function describe(job: JobDetails, output: Output): string {
+  const { style } = output
+  const { payload, runs } = job
+  const sections = [pairs(toRows(job, output), style)]
+  if (payload !== null) sections.push(section('Payload', JSON.stringify(payload, null, 2), output))
+  if (runs.length > 0) sections.push(`${style('bold', 'Runs')}\n${table(COLUMNS, runs.map(toCells), output)}`)
+  const [last] = runs
+  if (last?.error?.stack) sections.push(section('Error', last.error.stack, output))
+  if (last && last.result !== null) sections.push(section('Result', JSON.stringify(last.result, null, 2), output))
+  const lines = toEntries(last?.log).slice(-MOST_LINES)
+  if (lines.length > 0) sections.push(`${style('bold', 'Log')}\n${lines.map(line => logLine(line, style)).join('\n')}`)
+  return sections.join('\n\n')
+}
+
+function toRows(job: JobDetails, { style }: Output): [string, string][] {
+  const { id, state, task, queue, key, priority, attempts, maxAttempts, isGone, worker, error } = job
+  const rows: [string, string][] = [
+    ['job', id],
+    ['state', `${style(FORMATS[state], state)}${isGone ? ', and gone' : ''}`],
+    ['task', oneLine(task)],
+    ['queue', queue === null ? 'none: it runs in parallel' : oneLine(queue)]
+  ]
+  if (key !== null) rows.push(['key', oneLine(key)])
+  if (priority !== 0) rows.push(['priority', String(priority)])
+  rows.push(['attempts', `${attempts} of ${maxAttempts}`], ['scheduled', exactTime(job.createdAt)])
+  if (!isGone) rows.push(['due', exactTime(job.runAt)])
+  else rows.push(['ended', exactTime(job.updatedAt)])
+  if (!isGone && job.fetchedAt) rows.push(['fetched', exactTime(job.fetchedAt)])
+  if (worker !== null) rows.push(['worker', oneLine(worker)])
+  if (job.progress !== null) {
+    rows.push(['progress', oneLine(`${Math.round(job.progress * 100)} % ${job.progressMessage ?? ''}`)])
+  }
+  if (error !== null && job.runs.length === 0) rows.push(['error', oneLine(error)])
+  return rows
+}
+
+function section(title: string, text: string, { style }: Output): string {
+  return `${style('bold', title)}\n${harmless(text)}`
+}
+
+const COLUMNS: readonly Column[] = [
+  { title: 'ATTEMPT', align: 'right' },
+  { title: 'STATE' },
+  { title: 'ENDED' },
+  { title: 'WAITED', align: 'right' },
+  { title: 'TOOK', align: 'right' },
+  { title: 'WORKER', least: 8 },
+  { title: 'DETAILS', least: 8 }
+]
+
+function toCells(run: Run): Cell[] {
+  const { attempt, state, finishedAt, waitedMs, tookMs, worker } = run
+  return [
+    String(attempt),
+    stateCell(state),
+    relativeTime(finishedAt),
+    waitedMs === null ? '' : describeMs(waitedMs),
+    tookMs === null ? '' : describeMs(tookMs),
+    worker ?? '',
+    describeEnd(run)
+  ]
+}
+
+const MOST_LINES = 10

@@ -1,0 +1,20 @@
+/** `3 min ago`, `in 2 h`, `now`: near enough to see at a glance. */
+export function relativeTime(date: Date, now: number = Date.now()): string {
+  const ms = date.getTime() - now
+  const [unit, length] = UNITS.find(([, length]) => Math.abs(ms) >= length) ?? UNITS.at(-1)!
+  const amount = Math.floor(Math.abs(ms) / length)
+  if (amount === 0) return 'now'
+  return ms > 0 ? `in ${amount} ${unit}` : `${amount} ${unit} ago`
+}
+
+/** `2030-01-31T08:00:00.000Z (in 5 d)`. */
+export function exactTime(date: Date): string {
+  return `${date.toISOString()} (${relativeTime(date)})`
+}
+
+const UNITS = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['min', 60_000],
+  ['s', 1_000]
+] as const

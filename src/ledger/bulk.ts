@@ -1,0 +1,128 @@
+import { checkWholeNumber } from '../check.ts'
+import { codeOf } from '../database/failure.ts'
+import { TransactionError } from '../database/session.ts'
+import type { BulkOptions, BulkResult, JobSelection } from '../inspector.ts'
+import { cancelJob, cancelWaiting } from '../sql/cancel.ts'
+import {
+  type Action,
+  type Chosen,
+  type ChosenJob,
+  forgetPast,
+  highestJob,
+  lockJobs,
+  lookAtJobs,
+  makeDue,
+  type Part,
+  removeJobs
+} from '../sql/ledger/actions.ts'
+import type { Access, Execute } from '../sql/statement.ts'
+import { findGone, scheduleAnew } from './anew.ts'
+import { namesOf, toChosen, VERBS } from './selection.ts'
+
+/** How an action reaches the database. */
+export interface BulkAccess {
+  readonly access: Access
+  transact<Result>(work: (execute: Execute) => Promise<Result>): Promise<Result>
+}
+
+/** Does something with many jobs, once it is known where. */
+export type Act = (database: BulkAccess) => Promise<BulkResult>
+
+/**
+ * Prepares an action on many jobs. It is carried out in batches, each in a transaction of its own, by ascending ids up
+ * to the highest at its beginning: it ends however many jobs come meanwhile.
+ *
+ * @throws {TypeError} if the selection is none
+ */
+export function actOn(action: Action, selection: JobSelection, options: BulkOptions = {}): Act {
+  const chosen = toChosen(action, selection)
+  const { limit = Number.MAX_SAFE_INTEGER, dryRun = false, onProgress, signal } = options
+  checkWholeNumber(limit, [1, Number.MAX_SAFE_INTEGER], `${VERBS[action]} jobs`, 'limit')
+
+  return async database => {
+    const { access } = database
+    const total = { matched: 0, changed: 0, running: 0, missing: new Set(namesOf(chosen)), scheduled: [] as string[] }
+    const result = (): BulkResult => ({ ...total, missing: [...total.missing] })
+    signal?.throwIfAborted()
+    // Before anything is changed, since it fails where a payload was not kept.
+    const gone = action === 'retry' && 'targets' in chosen ? await findGone(access, chosen.targets) : []
+    const upTo = await highestJob(access)
+    let size = Math.min(BATCH, limit)
+    for (let after = '0'; size > 0; size = Math.min(BATCH, limit - total.matched)) {
+      signal?.throwIfAborted()
+      const part = { after, upTo, limit: size }
+      const jobs = await (dryRun
+        ? lookAtJobs(access, action, chosen, part)
+        : changeBatch(database, action, chosen, part))
+      for (const { id, key, isHeld, isFit } of jobs) {
+        const isTold = isHeld && action === 'cancel' && (dryRun || (await cancelJob(access, { id })) !== 'not found')
+        total.matched++
+        if (isFit || isTold) total.changed++
+        if (isHeld) total.running++
+        total.missing.delete(id)
+        if (key !== null) total.missing.delete(key)
+      }
+      const last = jobs.at(-1)
+      if (last) onProgress?.(result())
+      if (!last || jobs.length < size) break
+      after = last.id
+    }
+    for (const job of gone) {
+      signal?.throwIfAborted()
+      total.missing.delete(job.id)
+      total.matched++
+      total.changed++
+      if (!dryRun) total.scheduled.push(await scheduleAnew(access, job))
+    }
+    return result()
+  }
+}
+
+async function changeBatch(
+  { access, transact }: BulkAccess,
+  action: Action,
+  chosen: Chosen,
+  part: Part
+): Promise<ChosenJob[]> {
+  return await withoutDeadlock(() =>
+    transact(async execute => {
+      const session = { ...access, execute }
+      const jobs = await lockJobs(session, action, chosen, part)
+      const fit = jobs.filter(({ isFit }) => isFit)
+      if (fit.length > 0) await change(session, action, fit)
+      return jobs
+    })
+  )
+}
+
+async function change(access: Access, action: Action, jobs: readonly ChosenJob[]): Promise<void> {
+  const ids = jobs.map(({ id }) => id)
+  if (action === 'cancel') return await cancelWaiting(access, ids)
+  if (action === 'delete') return await removeJobs(access, ids)
+  if (action === 'runNow') return await makeDue(access, ids, null)
+  const marked = jobs.filter(({ isMarked }) => isMarked)
+  if (marked.length > 0) {
+    await forgetPast(
+      access,
+      marked.map(({ id }) => id)
+    )
+  }
+  await makeDue(access, ids, 0)
+}
+
+/** Somebody else may lock the same jobs in another order; the database then ends one of the two, and it may be tried again. */
+async function withoutDeadlock<Result>(work: () => Promise<Result>): Promise<Result> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await work()
+    } catch (error) {
+      const cause = error instanceof TransactionError ? error.cause : error
+      if (codeOf(cause) !== DEADLOCK || failures === MOST_DEADLOCKS) throw error
+    }
+  }
+}
+
+/** As many as workers do not mind, and few enough round trips. */
+const BATCH = 1_000
+const DEADLOCK = '40P01'
+const MOST_DEADLOCKS = 10

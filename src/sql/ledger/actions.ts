@@ -1,0 +1,167 @@
+import type { JobState } from '../../inspect.ts'
+import { CANCELLED } from '../names.ts'
+import { type Access, allOf, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
+import type { Target } from '../waiting.ts'
+import { LOST, STARTED } from '../workers.ts'
+import { inState, type JobConditions, toConditions } from './conditions.ts'
+
+/** What is done with many jobs at a time. */
+export type Action = 'retry' | 'cancel' | 'delete' | 'runNow'
+
+/** Which jobs an action is for: those named, or those of a filter. */
+export type Chosen = { readonly targets: readonly Target[] } | { readonly conditions: JobConditions }
+
+/** A part of these jobs, by their ids: those after one, up to another. */
+export interface Part {
+  readonly after: string
+  readonly upTo: string
+  readonly limit: number
+}
+
+/** A job that was chosen. */
+export interface ChosenJob {
+  readonly id: string
+  readonly key: string | null
+  /** Whether a worker has it. */
+  readonly isHeld: boolean
+  /** Whether the action is for a job in its state. Then it is locked until the transaction ends. */
+  readonly isFit: boolean
+  /** Whether it was cancelled before, or lost with a worker. */
+  readonly isMarked: boolean
+}
+
+/** The highest id that a job has, so that what comes later can be left alone. */
+export async function highestJob({ execute, schema }: Access): Promise<string> {
+  const [row] = await execute<{ id: string }>(statement`
+    select coalesce(max(id), 0)::text as id from ${identifier(schema)}._private_jobs`)
+  return row?.id ?? '0'
+}
+
+/**
+ * Locks jobs that an action is for, and tells of those that it is not for. Between the look and the lock a job
+ * may have changed, so its state is asked again. Jobs that a worker has are never locked: they change in the order
+ * in which the worker likes.
+ */
+export async function lockJobs(access: Access, action: Action, chosen: Chosen, part: Part): Promise<ChosenJob[]> {
+  const rows = await access.execute<{ id: string; key: string | null; held: string; fit: string; marked: string }>(
+    statement`
+    with ${choose(access, action, chosen, part)}, locked as (
+      select job.id, coalesce(job.flags ?| ${textArray(MARKS)}::text::text[], false) as marked
+      from ${identifier(access.schema)}._private_jobs job
+      where job.id in (select id from found) and ${fitFor(access, action, chosen)}
+      order by job.id
+      for update
+    )
+    select
+      found.id::text as id,
+      found.key,
+      found.held::text as held,
+      (locked.id is not null)::text as fit,
+      coalesce(locked.marked, false)::text as marked
+    from found left join locked on locked.id = found.id
+    order by found.id`
+  )
+  return rows.map(({ id, key, held, fit, marked }) => ({
+    id,
+    key,
+    isHeld: held === 'true',
+    isFit: fit === 'true',
+    isMarked: marked === 'true'
+  }))
+}
+
+/** As {@linkcode lockJobs}, but locks nothing. */
+export async function lookAtJobs(access: Access, action: Action, chosen: Chosen, part: Part): Promise<ChosenJob[]> {
+  const rows = await access.execute<{ id: string; key: string | null; held: string; fit: string }>(statement`
+    with ${choose(access, action, chosen, part)}
+    select found.id::text as id, found.key, found.held::text as held, (${fitFor(access, action, chosen)})::text as fit
+    from found join ${identifier(access.schema)}._private_jobs job on job.id = found.id
+    order by found.id`)
+  return rows.map(({ id, key, held, fit }) => ({
+    id,
+    key,
+    isHeld: held === 'true',
+    isFit: fit === 'true',
+    isMarked: false
+  }))
+}
+
+/** Removes jobs; the caller has them locked. */
+export async function removeJobs({ execute, schema }: Access, ids: readonly string[]): Promise<void> {
+  await execute(statement`
+    select count(*)::text from ${identifier(schema)}.complete_jobs(${textArray(ids)}::text::bigint[])`)
+}
+
+/** Takes from jobs the marks of their past, by which a worker would end them again; the caller has them locked. */
+export async function forgetPast({ execute, schema }: Access, ids: readonly string[]): Promise<void> {
+  await execute(statement`
+    update ${identifier(schema)}._private_jobs
+    set flags = nullif(flags - ${textArray(MARKS)}::text::text[], '{}'), updated_at = now()
+    where id = any(${textArray(ids)}::text::bigint[])`)
+}
+
+/**
+ * Has jobs run now, in order, and tells workers, which would only find them when they poll; the caller has them locked.
+ *
+ * @param attempts how many attempts they have behind them, or `null` for as many as before
+ */
+export async function makeDue(
+  { execute, schema }: Access,
+  ids: readonly string[],
+  attempts: number | null
+): Promise<void> {
+  await execute(statement`
+    select count(*)::text, pg_notify('jobs:insert', json_build_object('count', count(*))::text)::text
+    from unnest(${textArray(ids)}::text::bigint[]) with ordinality as due (id, position),
+    lateral ${identifier(schema)}.reschedule_jobs(
+      array[due.id],
+      run_at => statement_timestamp() - (${ids.length}::text::int - due.position) * interval '1 microsecond',
+      attempts => ${attempts}::text::int
+    ) rescheduled`)
+}
+
+/** The flags under which a job carries its past. */
+const MARKS = [CANCELLED, LOST, STARTED]
+
+function choose(access: Access, action: Action, chosen: Chosen, { after, upTo, limit }: Part): Statement {
+  return statement`found as (
+      select job.id, job.key, job.locked_at is not null as held
+      from ${identifier(access.schema)}._private_jobs job
+      where ${allOf([...toChoice(access, action, chosen), statement`job.id > ${after}::text::bigint and job.id <= ${upTo}::text::bigint`])}
+      order by job.id
+      limit ${{ sql: String(limit) }}
+    )`
+}
+
+function toChoice(access: Access, action: Action, chosen: Chosen): Statement[] {
+  if ('conditions' in chosen) {
+    return toConditions(access, { ...chosen.conditions, states: chosen.conditions.states ?? STATES[action] })
+  }
+  const ids = chosen.targets.flatMap(target => ('id' in target ? target.id : []))
+  const keys = chosen.targets.flatMap(target => ('key' in target ? target.key : []))
+  const byId = statement`job.id = any(${textArray(ids)}::text::bigint[])`
+  return [keys.length === 0 ? byId : statement`(${byId} or job.key = any(${textArray(keys)}::text::text[]))`]
+}
+
+/** The states that a filter means if it names none; `null` for all. */
+const STATES: Readonly<Record<Action, readonly JobState[] | null>> = {
+  retry: ['failed', 'retrying'],
+  cancel: null,
+  delete: null,
+  runNow: ['scheduled', 'retrying']
+}
+
+/** What has to hold for a job of the engine, called `job`, for the action to be for it. */
+function fitFor(access: Access, action: Action, chosen: Chosen): Statement {
+  const states = 'conditions' in chosen ? chosen.conditions.states : null
+  const ofStates = states?.map(state => inState(access, state).sql).join(' or ')
+  const conditions = [statement`job.locked_at is null`, statement`${FIT[action]}`]
+  return allOf(ofStates === undefined ? conditions : [...conditions, statement`(${{ sql: ofStates }})`])
+}
+
+const FIT: Readonly<Record<Action, Fragment>> = {
+  retry: { sql: 'job.attempts > 0' },
+  cancel: { sql: 'true' },
+  delete: { sql: 'true' },
+  runNow: { sql: 'job.attempts < job.max_attempts and job.run_at > now()' }
+}

@@ -1,0 +1,101 @@
+import type { ListedJob } from '../../inspect.ts'
+import { ownSchema } from '../names.ts'
+import { type Access, allOf, type Fragment, identifier, statement } from '../statement.ts'
+import { castOf, type Target, toColumn } from '../waiting.ts'
+import { type JobConditions, toConditions } from './conditions.ts'
+
+/** Finds jobs that are not done, those scheduled last first, from below an id on. */
+export async function findJobs(
+  access: Access,
+  conditions: JobConditions,
+  before: string | null,
+  limit: number
+): Promise<ListedJob[]> {
+  const all = toConditions(access, conditions)
+  if (before !== null) all.push(statement`job.id < ${before}::text::bigint`)
+  const rows = await access.execute<JsonRow>(statement`
+    with found as materialized (
+      select job.id from ${identifier(access.schema)}._private_jobs job
+      where ${allOf(all)}
+      order by job.id desc
+      limit ${{ sql: String(limit) }}
+    )
+    select row_to_json(page)::text as json
+    from (
+      select ${COLUMNS} from ${jobsView(access)} job
+      where job.id = any(array(select id from found))
+      order by job.id desc
+    ) page`)
+  return rows.map(toListedJob)
+}
+
+/** A job that is not done. */
+export async function findJob(access: Access, target: Target): Promise<ListedJob | undefined> {
+  const { column, value } = toColumn(target)
+  const [row] = await access.execute<JsonRow>(statement`
+    select row_to_json(page)::text as json
+    from (
+      select ${COLUMNS} from ${jobsView(access)} job where job.${column} = ${value}::text${castOf(target)}
+    ) page`)
+  return row && toListedJob(row)
+}
+
+/** What the run of a job that is under way has logged, or `null`. */
+export async function findLiveLog({ execute, schema }: Access, id: string): Promise<unknown> {
+  const [row] = await execute<{ log: string | null }>(statement`
+    select log::text as log from ${identifier(ownSchema(schema))}.progress where job_id = ${id}::text::bigint`)
+  return row?.log ? JSON.parse(row.log) : null
+}
+
+/** The public view of jobs. */
+function jobsView({ schema }: Access): Fragment {
+  return { sql: `${identifier(ownSchema(schema)).sql}.jobs` }
+}
+
+/** Numbers of 64 bits are text in JSON too: JavaScript would round them. */
+const COLUMNS: Fragment = {
+  sql: `job.id::text as id, job.task, job.queue, job.key, job.state, job.payload, job.priority, job.attempts,
+      job.max_attempts, job.scheduled_at, job.ready_at, job.fetched_at, job.worker, job.error, job.progress,
+      job.progress_message, job.updated_at`
+}
+
+interface JsonRow {
+  readonly json: string
+}
+
+interface JobRow
+  extends Pick<ListedJob, 'id' | 'task' | 'queue' | 'key' | 'state' | 'payload' | 'priority' | 'attempts'> {
+  readonly max_attempts: number
+  readonly scheduled_at: string
+  readonly ready_at: string
+  readonly fetched_at: string | null
+  readonly worker: string | null
+  readonly error: string | null
+  readonly progress: number | null
+  readonly progress_message: string | null
+  readonly updated_at: string
+}
+
+function toListedJob({ json }: JsonRow): ListedJob {
+  const row: JobRow = JSON.parse(json)
+  const { id, task, queue, key, state, payload, priority, attempts, worker, error, progress } = row
+  return {
+    id,
+    task,
+    queue,
+    key,
+    state,
+    payload,
+    priority,
+    attempts,
+    maxAttempts: row.max_attempts,
+    createdAt: new Date(row.scheduled_at),
+    runAt: new Date(row.ready_at),
+    fetchedAt: row.fetched_at === null ? null : new Date(row.fetched_at),
+    worker,
+    error,
+    progress,
+    progressMessage: row.progress_message,
+    updatedAt: new Date(row.updated_at)
+  }
+}

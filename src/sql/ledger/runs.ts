@@ -1,0 +1,245 @@
+import type { Run, RunError, RunState } from '../../inspect.ts'
+import { ownSchema } from '../names.ts'
+import { type Access, allOf, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
+import { toPattern } from './conditions.ts'
+import { FAILURE_STATES, RUN_STATES } from './schema.ts'
+
+/** What has to hold for a run; `null` where it does not matter. */
+export interface RunConditions {
+  readonly job: string | null
+  readonly states: readonly RunState[] | null
+  readonly task: string | null
+  readonly queue: string | null
+  readonly sinceSeconds: number | null
+  readonly search: string | null
+}
+
+/** Where a run stands in the list; its time in seconds since 1970, to the microsecond. */
+export interface RunPosition {
+  readonly finishedSeconds: string
+  readonly job: string
+  readonly attempt: number
+}
+
+/** Whole days, from one midnight up to another, in seconds since 1970; `null` for no bound. */
+export interface Span {
+  readonly fromSeconds: number | null
+  readonly toSeconds: number | null
+}
+
+/** A run that was looked at; without its data if it is not one of those that are searched for. */
+export interface FoundRun {
+  readonly position: RunPosition
+  readonly run: Run | undefined
+}
+
+/** Which part of the runs, and how many of them. */
+export interface RunsPart {
+  readonly span: Span
+  /** Only what comes after it in the list. */
+  readonly after: RunPosition | null
+  readonly limit: number
+}
+
+/**
+ * Finds runs of a span, those that ended last first.
+ *
+ * Whichever of ten million are asked for, a page reads only its own: the indexes of the ledger lead with task and state,
+ * or with queue, task and state, and then have the time. So each task that occurs, and each state, is looked up by
+ * itself, as many runs as fit on a page, and of all these the newest are taken. Successes and failures are apart, since
+ * they are so in the ledger, whose partitions the server passes over only if it knows which of the two is meant.
+ */
+export async function findRuns(access: Access, conditions: RunConditions, part: RunsPart): Promise<FoundRun[]> {
+  const { states, search } = conditions
+  const { limit } = part
+  const wanted = states ?? RUN_STATES
+  const halves = HALVES.map(half => ({ ...half, states: wanted.filter(state => half.has(state)) }))
+  const [first, second] = halves.filter(half => half.states.length > 0)
+  if (!first) return []
+  const both = second && statement`union all (${pageOf(access, conditions, part, second)})`
+  const rows = await access.execute<FoundRow>(statement`
+    select
+      ${POSITION},
+      case when ${search === null ? statement`true` : matching(search)} then row_to_json(page) end::text as json
+    from (
+      select * from ((${pageOf(access, conditions, part, first)}) ${both ?? { sql: '' }}) run
+      ${newestFirst(limit)}
+    ) page
+    ${NEWEST_FIRST}`)
+  return rows.map(toFoundRun)
+}
+
+/** The parts of the ledger: runs that are kept as failures, and all others. */
+const HALVES = [
+  { isFailure: false, has: (state: RunState) => !isFailureState(state) },
+  { isFailure: true, has: (state: RunState) => isFailureState(state) }
+]
+
+function isFailureState(state: RunState): boolean {
+  return FAILURE_STATES.some(failure => failure === state)
+}
+
+interface Half {
+  readonly isFailure: boolean
+  readonly states: readonly RunState[]
+}
+
+function pageOf(access: Access, conditions: RunConditions, { span, after, limit }: RunsPart, half: Half): Statement {
+  return statement`
+    with recursive names (task) as ${namesOf(access, conditions, span, half)}
+    select run.*
+    from names,
+      unnest(${textArray(half.states)}::text::text[]) as wanted (state),
+      lateral (
+        select * from ${ledger(access)} run
+        where ${allOf([
+          statement`run.task = names.task`,
+          statement`run.state = wanted.state`,
+          ...ofQueue(conditions),
+          ...within(span, half),
+          ...since(conditions),
+          ...following(after)
+        ])}
+        ${newestFirst(limit)}
+      ) run
+    where names.task is not null
+    ${newestFirst(limit)}`
+}
+
+/** Finds the runs of one job, the latest first. */
+export async function findRunsOf(
+  access: Access,
+  job: string,
+  { after, limit }: Omit<RunsPart, 'span'>,
+  { states, task, queue, search, ...rest }: Omit<RunConditions, 'job'> = NO_CONDITIONS
+): Promise<FoundRun[]> {
+  const conditions = [statement`job_id = ${job}::text::bigint`, ...since(rest), ...following(after)]
+  if (states) conditions.push(statement`state = any(${textArray(states)}::text::text[])`)
+  if (task !== null) conditions.push(statement`task = ${task}::text`)
+  if (queue !== null) conditions.push(statement`queue = ${queue}::text`)
+  if (search !== null) conditions.push(matching(search))
+  const rows = await access.execute<FoundRow>(statement`
+    select ${POSITION}, row_to_json(page)::text as json
+    from (select * from ${ledger(access)} where ${allOf(conditions)} ${newestFirst(limit)}) page
+    ${NEWEST_FIRST}`)
+  return rows.map(toFoundRun)
+}
+
+const NO_CONDITIONS = { states: null, task: null, queue: null, search: null, sinceSeconds: null }
+
+/**
+ * The names of the tasks whose runs are to be looked at. Each is found from the one before it, since the index knows
+ * the next one at once, and to count them all it would be read to its end.
+ */
+function namesOf(access: Access, conditions: RunConditions, span: Span, half: Half): Statement {
+  if (conditions.task !== null) return statement`(values (${conditions.task}::text))`
+  const next = (more: readonly Statement[]): Statement => statement`
+    select run.task from ${ledger(access)} run
+    where ${allOf([...ofQueue(conditions), ...within(span, half), ...more])}
+    order by run.task limit 1`
+  return statement`(
+      (${next([])})
+      union all
+      select (${next([statement`run.task > names.task`])}) from names where names.task is not null
+    )`
+}
+
+function ofQueue({ queue }: RunConditions): Statement[] {
+  return queue === null ? [] : [statement`run.queue = ${queue}::text`]
+}
+
+/** As literals, and by a function that depends on no settings: so the server knows the partitions when it plans. */
+function within({ fromSeconds, toSeconds }: Span, { isFailure }: Half): Statement[] {
+  const bounds = [statement`is_failure = ${{ sql: String(isFailure) }}`]
+  if (fromSeconds !== null) bounds.push(statement`finished_at >= to_timestamp(${{ sql: String(fromSeconds) }})`)
+  if (toSeconds !== null) bounds.push(statement`finished_at < to_timestamp(${{ sql: String(toSeconds) }})`)
+  return bounds
+}
+
+function since({ sinceSeconds }: Pick<RunConditions, 'sinceSeconds'>): Statement[] {
+  return sinceSeconds === null ? [] : [statement`finished_at >= to_timestamp(${sinceSeconds}::text::float8)`]
+}
+
+function following(after: RunPosition | null): Statement[] {
+  if (!after) return []
+  const { finishedSeconds, job, attempt } = after
+  return [
+    statement`finished_at <= to_timestamp(${finishedSeconds}::text::float8)`,
+    statement`(finished_at, job_id, attempt) <
+      (to_timestamp(${finishedSeconds}::text::float8), ${job}::text::bigint, ${attempt}::text::int2)`
+  ]
+}
+
+function matching(search: string): Statement {
+  const pattern = toPattern(search)
+  return statement`(
+    job_id::text = ${search}::text or key ilike ${pattern}::text or error ->> 'message' ilike ${pattern}::text
+  )`
+}
+
+function ledger({ schema }: Access): Fragment {
+  return { sql: `${identifier(ownSchema(schema)).sql}.ledger` }
+}
+
+function newestFirst(limit: number): Fragment {
+  return { sql: `${NEWEST_FIRST.sql} limit ${limit}` }
+}
+
+const NEWEST_FIRST: Fragment = { sql: 'order by finished_at desc, job_id desc, attempt desc' }
+
+const POSITION: Fragment = {
+  sql: 'job_id::text as job, attempt::text as attempt, extract(epoch from finished_at)::numeric(20, 6)::text as finished'
+}
+
+interface FoundRow {
+  readonly job: string
+  readonly attempt: string
+  readonly finished: string
+  readonly json: string | null
+}
+
+interface RunRow extends Pick<Run, 'task' | 'queue' | 'key' | 'state' | 'attempt' | 'priority' | 'worker'> {
+  readonly max_attempts: number
+  readonly scheduled_at: string
+  readonly ready_at: string
+  readonly started_at: string | null
+  readonly finished_at: string
+  readonly error: RunError | null
+  readonly result: unknown
+  readonly payload: unknown
+  readonly log: unknown
+  readonly trace_id: string | null
+}
+
+function toFoundRun({ job, attempt, finished, json }: FoundRow): FoundRun {
+  const position = { finishedSeconds: finished, job, attempt: Number(attempt) }
+  return { position, run: json === null ? undefined : toRun(job, JSON.parse(json)) }
+}
+
+function toRun(job: string, row: RunRow): Run {
+  const { task, queue, key, state, attempt, priority, worker, error, result, payload, log } = row
+  const [readyAt, finishedAt] = [new Date(row.ready_at), new Date(row.finished_at)]
+  const startedAt = row.started_at === null ? null : new Date(row.started_at)
+  return {
+    job,
+    task,
+    queue,
+    key,
+    state,
+    attempt,
+    maxAttempts: row.max_attempts,
+    priority,
+    scheduledAt: new Date(row.scheduled_at),
+    readyAt,
+    startedAt,
+    finishedAt,
+    waitedMs: startedAt && Math.max(0, startedAt.getTime() - readyAt.getTime()),
+    tookMs: startedAt && Math.max(0, finishedAt.getTime() - startedAt.getTime()),
+    worker,
+    error,
+    result,
+    payload,
+    log,
+    traceId: row.trace_id
+  }
+}
