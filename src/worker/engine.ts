@@ -6,6 +6,7 @@ import { urlForPg } from '../database/config.ts'
 import { findCancelled, readCancelNotice } from '../sql/cancel.ts'
 import { hasDueJobs, notifyWorkers, releaseForgotten, releaseWorker, workingBackends } from '../sql/control.ts'
 import { nextDueTimes } from '../sql/due.ts'
+import { showRuns } from '../sql/ledger/live.ts'
 import { markStarted, registerWorker, unregisterWorker } from '../sql/workers.ts'
 import type { AnyTask } from '../task.ts'
 import { createBatchSizer } from './batch.ts'
@@ -17,6 +18,7 @@ import { createHeldJobs, idsOf } from './held.ts'
 import { createIdleCheck } from './idle.ts'
 import type { Engine, EngineEnd } from './life.ts'
 import { watchListening } from './listen.ts'
+import { createLive, type Live } from './live.ts'
 import { connectSession, keepAlive, type Liveness } from './liveness.ts'
 import { createLostFetches } from './lost.ts'
 import type { ResolvedOptions } from './options.ts'
@@ -59,6 +61,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
   let runner: Runner | undefined
   let registering: Promise<Liveness> | undefined
   let liveness: Liveness | undefined
+  let live: Live | undefined
   let shutting: Promise<void> | undefined
   let closed: Promise<void> | undefined
   const lostFetches = createLostFetches()
@@ -166,6 +169,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     closing.signal.throwIfAborted()
     await registerWorker(control, schema, { id, host: hostname(), pid: process.pid, concurrency, tasks: names })
     closing.signal.throwIfAborted()
+    live = createLive({ runs: executor.runs, show: news => showRuns(control, schema, id, news), logger })
     return keepAlive({
       session,
       control,
@@ -206,6 +210,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     cancels.stop()
     listening.stop()
     watch.stop()
+    live?.stop()
     pool.giveUp()
     closing.abort()
     outage.forget(listener)

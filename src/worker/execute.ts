@@ -36,6 +36,8 @@ export interface EngineHelpers {
 export interface Executor {
   /** How many are running. */
   readonly running: number
+  /** Those that are running. */
+  readonly runs: ReadonlySet<Run>
   /** How many were stopped before their end and go back for another worker. */
   readonly released: number
   /** What becomes of failed jobs, by id, until it has been written. */
@@ -133,6 +135,7 @@ export function createExecutor({ logger, backoff }: ExecutorOptions): Executor {
     get released() {
       return released
     },
+    runs,
     outcomes,
     execute,
     abort(reason) {
