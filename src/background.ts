@@ -1,10 +1,10 @@
+import type { Sql } from 'postgres'
 import { checkDefaults } from './check.ts'
 import type { BackgroundClient, BackgroundOptions } from './client.ts'
 import { type MigrationReport, migrate } from './database/migrate.ts'
 import { connect, type Database, openDatabase } from './database/open.ts'
 import { createPool, type Pool, poolOf } from './database/pool.ts'
 import { executeInTransaction } from './enqueue/adapters.ts'
-import { toCancelTarget } from './enqueue/cancel.ts'
 import { reschedule, toChanges, toTarget, unschedule } from './enqueue/change.ts'
 import { createForeignScheduler } from './enqueue/foreign.ts'
 import { createGate } from './enqueue/gate.ts'
@@ -13,11 +13,15 @@ import { type ManyGiven, scheduleMany } from './enqueue/many.ts'
 import { explainOutcome } from './enqueue/outcome.ts'
 import { DEFAULT_MAX_BYTES } from './enqueue/payload.ts'
 import { type AnyOptions, type JobSettings, toNewJob, toRequest } from './enqueue/request.ts'
+import { toJobTarget } from './enqueue/target.ts'
 import { BackgroundError } from './errors.ts'
+import { createResults } from './ledger/results.ts'
+import { createToScheduled } from './ledger/scheduled.ts'
 import { silentLogger } from './logger.ts'
 import type { ManyOptions, ScheduleMany } from './schedule.ts'
 import { cancelJob } from './sql/cancel.ts'
 import type { Access } from './sql/statement.ts'
+import { findId } from './sql/waiting.ts'
 
 /**
  * A way to schedule jobs in a database of its own, for applications that use several. It connects when first used.
@@ -47,13 +51,32 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
   async function open(): Promise<Opened> {
     const database = await openDatabase({ connection, onProgress: message => logger.info(message) })
     const { client } = database
-    const options = { max: maxConnections, prepare, name: 'kretes' }
-    const pool = client ? poolOf(client) : createPool(connect(database, options), maxConnections)
+    const template = client ?? connect(database, { max: maxConnections, prepare, name: 'kretes' })
+    const pool = client ? poolOf(client) : createPool(template, maxConnections)
     const migrateHere = (): Promise<MigrationReport> => migrate(database, schema)
     const access: Access = { execute: pool.execute, schema, isOurs: true }
     const add = createGroups({ access, migrate: migrateHere })
-    return { database, pool, access, add, migrate: migrateHere }
+    return { database, template, pool, access, add, migrate: migrateHere }
   }
+
+  function whenOpen(): Promise<Opened> {
+    if (!opening) {
+      opening = open()
+      // A database that could not be opened is tried anew by the next call.
+      opening.catch(() => (opening = undefined))
+    }
+    return opening
+  }
+
+  const results = createResults({
+    schema,
+    logger,
+    async reach() {
+      const { database, template, migrate } = await whenOpen()
+      return { client: template, label: database.label, migrate }
+    }
+  })
+  const toScheduled = createToScheduled(results)
 
   async function use<Result>(what: string, work: (opened: Opened) => Promise<Result>): Promise<Result> {
     if (closing) throw new BackgroundError('CLOSED', `Cannot ${what}: this Background was closed`)
@@ -61,13 +84,8 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
     if (turn) await turn
     let label = 'the database'
     try {
-      if (!opening) {
-        opening = open()
-        // A database that could not be opened is tried anew by the next call.
-        opening.catch(() => (opening = undefined))
-      }
       // Awaited even when it is there, so that no call overtakes those that waited for it.
-      const opened = await opening
+      const opened = await whenOpen()
       label = opened.database.label
       return await work(opened)
     } catch (error) {
@@ -78,6 +96,7 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
   }
 
   async function closeAll(): Promise<void> {
+    await results.close()
     await gate.whenEmpty()
     const opened = await opening?.catch(() => undefined)
     if (!opened) return
@@ -90,12 +109,12 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
       const request = toRequest(given, defaults)
       return await use(`schedule ${request.task}`, async ({ add }) => {
         const job = toNewJob(given, request, settings)
-        return await add(job instanceof Promise ? await job : job)
+        return toScheduled(await add(job instanceof Promise ? await job : job))
       })
     },
     scheduleMany: ((given: ManyGiven, many: ManyOptions = {}) =>
       use('schedule many jobs', ({ access, pool, migrate }) =>
-        scheduleMany(given, many, settings, { access, transact: pool.transact, migrate })
+        scheduleMany(given, many, settings, { access, transact: pool.transact, migrate, toScheduled })
       )) as ScheduleMany,
     async unschedule(job) {
       const target = toTarget(job, 'unschedule')
@@ -107,10 +126,21 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
       return await use('reschedule a job', ({ access }) => reschedule(access, target, changes))
     },
     async cancel(job) {
-      const target = toCancelTarget(job)
+      const target = toJobTarget(job, 'cancel')
       return await use('cancel a job', ({ access }) => cancelJob(access, target))
     },
-    with: transaction => createForeignScheduler(executeInTransaction(transaction), settings),
+    async result(job, options) {
+      const target = toJobTarget(job, 'wait for')
+      const id = 'id' in target ? target.id : await use('wait for a job', ({ access }) => findId(access, target))
+      if (id === undefined)
+        throw new BackgroundError(
+          'JOB_GONE',
+          `Cannot wait for the job of key ${JSON.stringify('key' in target && target.key)}: there is none`
+        )
+      if (closing) throw new BackgroundError('CLOSED', 'Cannot wait for a result: this Background was closed')
+      return await results.wait({ id, since: null }, options)
+    },
+    with: transaction => createForeignScheduler(executeInTransaction(transaction), settings, toScheduled),
     migrate: () => use('migrate the database', ({ migrate }) => migrate()),
     close: () => (closing ??= closeAll()),
     [Symbol.asyncDispose]: () => (closing ??= closeAll())
@@ -119,6 +149,8 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
 
 interface Opened {
   readonly database: Database
+  /** A client that has the options to connect with. */
+  readonly template: Sql
   readonly pool: Pool
   readonly access: Access
   readonly add: ScheduleOne

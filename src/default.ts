@@ -51,6 +51,7 @@ function createDefault(): DefaultBackground {
     unschedule: job => current().unschedule(job),
     reschedule: (job, changes) => current().reschedule(job, changes),
     cancel: job => current().cancel(job),
+    result: (job, options) => current().result(job, options),
     with: transaction => current().with(transaction),
     migrate: () => current().migrate(),
     close,

@@ -9,6 +9,14 @@ export interface Session {
   end(): Promise<void>
 }
 
+/** What happens in a session unasked. */
+export interface SessionEvents {
+  /** The server has told something on a channel that the session listens on. */
+  onNotice?(payload: string): void
+  /** The connection was lost. */
+  onLost?(): void
+}
+
 /** Runs statements in whatever connection of the client is free. */
 export function executeIn(client: Pick<Sql, 'unsafe'>): Execute {
   return async <Row>({ text, values }: Statement) =>
@@ -24,7 +32,7 @@ export function executeIn(client: Pick<Sql, 'unsafe'>): Execute {
  * the closed socket, which ends the process. So a session settles by itself when it is lost, sends nothing afterwards,
  * and is thrown away.
  */
-export function openSession(client: Sql): Session {
+export function openSession(client: Sql, { onNotice, onLost }: SessionEvents = {}): Session {
   let isLost = false
   let isEstablished = false
   let deadline: ReturnType<typeof setInterval> | undefined
@@ -39,6 +47,7 @@ export function openSession(client: Sql): Session {
       isEstablished = true
       clearInterval(deadline)
     },
+    onnotify: onNotice && ((_channel: string, payload: string) => onNotice(payload)),
     onclose: () => lose(connectionClosed())
   } as unknown as Options<Record<string, never>>)
   const execute = executeIn(connection)
@@ -47,6 +56,7 @@ export function openSession(client: Sql): Session {
     isLost = true
     clearInterval(deadline)
     abandon?.(error)
+    onLost?.()
   }
 
   return {
@@ -102,7 +112,7 @@ export async function inTransaction<Result>(
 }
 
 /** Counts seconds in which the event loop turned: one that a task blocked has not heard answers that are there. */
-function afterTicks(ticks: number, callback: () => void): ReturnType<typeof setInterval> {
+export function afterTicks(ticks: number, callback: () => void): ReturnType<typeof setInterval> {
   let left = ticks
   return setInterval(() => {
     if (--left === 0) callback()

@@ -1,5 +1,6 @@
 import { isSchemaMissing } from '../database/migrate.ts'
-import type { Job } from '../job.ts'
+import type { Job, ScheduledJob } from '../job.ts'
+import type { ToScheduled } from '../ledger/scheduled.ts'
 import type { ManyOptions, PayloadsOptions } from '../schedule.ts'
 import { addUnseen } from '../sql/add.ts'
 import type { Access, Execute } from '../sql/statement.ts'
@@ -18,6 +19,8 @@ export interface ManyAccess {
   readonly transact?: <Result>(work: (execute: Execute) => Promise<Result>) => Promise<Result>
   /** Brings the schema up to date; not there where that is not ours to do. */
   readonly migrate?: () => Promise<unknown>
+  /** What jobs become that are returned. */
+  readonly toScheduled: ToScheduled
 }
 
 /** Schedules many jobs; returns them, or their number. */
@@ -25,8 +28,8 @@ export async function scheduleMany(
   given: ManyGiven,
   many: ManyOptions,
   settings: JobSettings,
-  { access, transact, migrate }: ManyAccess
-): Promise<Job[] | number> {
+  { access, transact, migrate, toScheduled }: ManyAccess
+): Promise<ScheduledJob[] | number> {
   const { atomic = true, returning = true } = many
   const chunks = readChunks(given, settings)
   try {
@@ -35,7 +38,7 @@ export async function scheduleMany(
     const send = (execute: Execute): Promise<Sent> => sendChunks({ ...access, execute }, ahead, chunks, many)
     const isTransaction = atomic && transact && !fitOneStatement(ahead)
     const { jobs, count } = await (isTransaction ? transact(send) : send(access.execute))
-    return returning ? jobs : count
+    return returning ? jobs.map(toScheduled) : count
   } finally {
     // The iterable is left as a loop that breaks would leave it.
     await chunks.return(undefined)
