@@ -15,13 +15,13 @@ import { DEFAULT_MAX_BYTES } from './enqueue/payload.ts'
 import { type AnyOptions, type JobSettings, toNewJob, toRequest } from './enqueue/request.ts'
 import { toJobTarget } from './enqueue/target.ts'
 import { BackgroundError } from './errors.ts'
+import { idOf } from './ledger/find.ts'
 import { createResults } from './ledger/results.ts'
 import { createToScheduled } from './ledger/scheduled.ts'
 import { silentLogger } from './logger.ts'
 import type { ManyOptions, ScheduleMany } from './schedule.ts'
 import { cancelJob } from './sql/cancel.ts'
 import type { Access } from './sql/statement.ts'
-import { findId } from './sql/waiting.ts'
 
 /**
  * A way to schedule jobs in a database of its own, for applications that use several. It connects when first used.
@@ -131,13 +131,7 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
     },
     async result(job, options) {
       const target = toJobTarget(job, 'wait for')
-      const id = 'id' in target ? target.id : await use('wait for a job', ({ access }) => findId(access, target))
-      if (id === undefined)
-        throw new BackgroundError(
-          'JOB_GONE',
-          `Cannot wait for the job of key ${JSON.stringify('key' in target && target.key)}: there is none`
-        )
-      if (closing) throw new BackgroundError('CLOSED', 'Cannot wait for a result: this Background was closed')
+      const id = 'id' in target ? target.id : await use('wait for a job', ({ access }) => idOf(access, target))
       return await results.wait({ id, since: null }, options)
     },
     with: transaction => createForeignScheduler(executeInTransaction(transaction), settings, toScheduled),

@@ -9,8 +9,10 @@ export interface Session {
   end(): Promise<void>
 }
 
-/** What happens in a session unasked. */
-export interface SessionEvents {
+/** What makes a session a special one. */
+export interface SessionOptions {
+  /** What `pg_stat_activity` shows; without, what the client's connections show. */
+  readonly name?: string
   /** The server has told something on a channel that the session listens on. */
   onNotice?(payload: string): void
   /** The connection was lost. */
@@ -32,7 +34,7 @@ export function executeIn(client: Pick<Sql, 'unsafe'>): Execute {
  * the closed socket, which ends the process. So a session settles by itself when it is lost, sends nothing afterwards,
  * and is thrown away.
  */
-export function openSession(client: Sql, { onNotice, onLost }: SessionEvents = {}): Session {
+export function openSession(client: Sql, { name, onNotice, onLost }: SessionOptions = {}): Session {
   let isLost = false
   let isEstablished = false
   let deadline: ReturnType<typeof setInterval> | undefined
@@ -43,6 +45,7 @@ export function openSession(client: Sql, { onNotice, onLost }: SessionEvents = {
     idle_timeout: null,
     max_lifetime: null,
     fetch_types: false,
+    ...(name !== undefined && { connection: { ...client.options.connection, application_name: name } }),
     onparameter: () => {
       isEstablished = true
       clearInterval(deadline)

@@ -100,7 +100,7 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
 
   async function connect(): Promise<Session> {
     reached = await Promise.race([reach(), closing.promise])
-    const opened = openSession(reached.client, { onNotice: hear, onLost: bell.ring })
+    const opened = openSession(reached.client, { name: 'kretes results', onNotice: hear, onLost: bell.ring })
     try {
       await ask(opened.execute(listenForEnds))
     } catch (error) {
@@ -216,16 +216,22 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
   }
 
   return {
-    wait: async (job, options = {}) => await addWaiter(jobs, job, options, wake),
+    async wait(job, options = {}) {
+      if (isClosed) throw closed()
+      return await addWaiter(jobs, job, options, wake)
+    },
     async close() {
       isClosed = true
-      const reason = new BackgroundError('CLOSED', 'Cannot wait for a result: this Background was closed')
-      rejectAll(reason)
-      closing.reject(reason)
+      rejectAll(closed())
+      closing.reject(closed())
       bell.ring()
       await living
     }
   }
+}
+
+function closed(): BackgroundError {
+  return new BackgroundError('CLOSED', 'Cannot wait for a result: this Background was closed')
 }
 
 function idsOf(jobs: readonly Awaited[]): string[] {

@@ -1,4 +1,5 @@
 import type { LogFields, Logger } from '../logger.ts'
+import { readable } from './result.ts'
 
 /** What a run tells of itself while it runs: how far it is, and the lines that it logs. */
 export interface Notes {
@@ -73,8 +74,8 @@ function toLine(level: keyof Logger, text: string, fields: LogFields | undefined
 /** What cannot be written as JSON is no reason to fail a job that has merely logged it. */
 function toDetails(fields: LogFields): string | undefined {
   try {
-    const json = JSON.stringify(fields, toHarmless)?.replaceAll(UNHELD, '\\ufffd')
-    if (json === undefined || json.length <= MAX_MESSAGE) return json
+    const json = JSON.stringify(fields, toHarmless) as string | undefined
+    if (json === undefined || json.length <= MAX_MESSAGE) return json && readable(json)
     return JSON.stringify({ truncated: toText(json, MAX_MESSAGE / 2) })
   } catch (error) {
     return JSON.stringify({ unreadable: toText(error, MAX_MESSAGE) })
@@ -101,9 +102,6 @@ const MAX_SIZE = 16_384
 
 /** In characters. */
 const MAX_MESSAGE = 2_000
-
-/** As JSON writes them: a NUL character and half of a surrogate pair, which PostgreSQL cannot hold. */
-const UNHELD = /\\u(?:0000|d[89a-f][0-9a-f]{2})/g
 
 /** Names of what is nobody's business. */
 const SECRET = /pass(?:word|phrase|wd)|secret|token|authorization|cookie|credential|(?:api|access|private)[-_]?key/i

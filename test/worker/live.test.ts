@@ -200,6 +200,28 @@ lines('are seen by others while the job runs', async () => {
   await end()
 })
 
+lines('are in the ledger when the run has ended, well or not', async () => {
+  const tasks = {
+    Well: (_: object, { log }: TaskContext) => log('Done', { page: 7 }),
+    Badly: (_: object, { logger }: TaskContext) => {
+      logger.warn('Beware')
+      throw new Error('no')
+    },
+    Silently: () => {}
+  }
+  await using _worker = await work(database, { tasks })
+  const jobs = await background.scheduleMany(Object.keys(tasks).map(task => ({ task, maxAttempts: 1 })))
+  await Promise.allSettled(jobs.map(job => job.result()))
+  const logs = await Promise.all(
+    jobs.map(async ({ id }) => {
+      const [run] = await sql<{ log: { level: string; message: string; fields?: unknown }[] | null }[]>`
+        select log from kretes.runs where job_id = ${id}`
+      return run?.log?.map(({ level, message, fields }) => [level, message, fields])
+    })
+  )
+  assert.equal(logs, [[['info', 'Done', { page: 7 }]], [['warn', 'Beware', undefined]], undefined])
+})
+
 lines('cost nothing where there are none', () => {
   assert.is(newRun('11').notes, undefined)
 })
