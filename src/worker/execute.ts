@@ -2,6 +2,7 @@ import type { DelayOf } from '../backoff.ts'
 import type { Job } from '../job.ts'
 import type { Logger } from '../logger.ts'
 import { isMarkedCancelled } from '../sql/cancel.ts'
+import type { EndedRun } from '../sql/ledger/record.ts'
 import type { RunState } from '../sql/ledger/schema.ts'
 import type { Outcome } from '../sql/outcome.ts'
 import type { AnyTask } from '../task.ts'
@@ -42,6 +43,8 @@ export interface Executor {
   readonly runs: ReadonlySet<Run>
   /** How many were stopped before their end and go back for another worker. */
   readonly released: number
+  /** Those that are running, as they would be recorded if their worker let go of them now. */
+  unfinished(): readonly EndedRun[]
   /** What becomes of failed jobs, by id, until it has been written. */
   readonly outcomes: Map<string, Outcome>
   /** Runs a job to its end. Throws if it did not succeed, with all that is to be kept of the error as its message. */
@@ -156,6 +159,7 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
       return released
     },
     runs,
+    unfinished: () => [...runs].map(toReleased),
     outcomes,
     execute,
     abort(reason) {
@@ -175,6 +179,11 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
 /** What the engine is told: it stores an error's message, and nothing else of it. */
 class Failure extends Error {
   override readonly name: string = 'Failure'
+}
+
+function toReleased({ job, durationMs, notes }: Run): EndedRun {
+  const rest = { error: null, result: null, payload: null, log: notes?.log ?? null }
+  return { id: job.id, state: 'released', attempt: job.attempts, durationMs, endedMs: performance.now(), ...rest }
 }
 
 function stateOf(decision: Decision, run: Run): RunState {

@@ -11,6 +11,7 @@ import { latency } from './measures/latency.ts'
 import { lateness } from './measures/lateness.ts'
 import { overhead } from './measures/overhead.ts'
 import { queues } from './measures/queues.ts'
+import { result } from './measures/result.ts'
 import { schedule } from './measures/schedule.ts'
 import { startup } from './measures/startup.ts'
 import { starvation } from './measures/starvation.ts'
@@ -26,6 +27,7 @@ const measures: readonly Measure[] = [
   starvation,
   herd,
   latency,
+  result,
   lateness,
   startup
 ]
