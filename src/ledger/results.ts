@@ -8,6 +8,7 @@ import type { ResultOptions } from '../job.ts'
 import type { Logger } from '../logger.ts'
 import {
   findEnds,
+  keepPlans,
   listenForEnds,
   RENEWAL_MS,
   readEndNotice,
@@ -103,6 +104,7 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
     const opened = openSession(reached.client, { name: 'kretes results', onNotice: hear, onLost: bell.ring })
     try {
       await ask(opened.execute(listenForEnds))
+      await ask(opened.execute(keepPlans))
     } catch (error) {
       void opened.end().catch(() => {})
       throw error

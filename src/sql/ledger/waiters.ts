@@ -4,6 +4,12 @@ import { type Access, type Execute, identifier, type Statement, statement } from
 /** Asks to be told of jobs that have ended. */
 export const listenForEnds: Statement = { text: 'listen "kretes:ended"', values: [] }
 
+/**
+ * Has a session keep its plans. Looking for what has become of a job takes longer to plan, with all the parts that the
+ * ledger has, than to do.
+ */
+export const keepPlans: Statement = { text: "set plan_cache_mode = 'force_generic_plan'", values: [] }
+
 /** The job whose end a notification tells of, if it is one of this schema's. */
 export function readEndNotice(payload: string, schema: string): string | undefined {
   try {
@@ -93,6 +99,7 @@ export async function findEnds(
       from ${own}.ledger
       where coalesce(job.state, 'failed') = 'failed'
         and job_id = wanted.id
+        and is_failure = any(array[false, true])
         and finished_at >= coalesce(${since}::text::timestamptz, '-infinity')
         and finished_at < now() + interval '1 day'
       order by finished_at desc
