@@ -1,3 +1,4 @@
+import type { Sql } from 'postgres'
 import { checkDefaults } from './check.ts'
 import type { BackgroundClient, BackgroundOptions } from './client.ts'
 import { isSchemaMissing, type MigrationReport, migrate } from './database/migrate.ts'
@@ -15,7 +16,10 @@ import { type AnyOptions, type JobSettings, toNewJob, toRequest } from './enqueu
 import { toJobTarget } from './enqueue/target.ts'
 import { BackgroundError } from './errors.ts'
 import type { BulkOptions, Cancel, JobSelection } from './inspector.ts'
+import { idOf } from './ledger/find.ts'
 import { createInspector } from './ledger/inspector.ts'
+import { createResults } from './ledger/results.ts'
+import { createToScheduled } from './ledger/scheduled.ts'
 import { isReference } from './ledger/selection.ts'
 import { silentLogger } from './logger.ts'
 import type { ManyOptions, ScheduleMany } from './schedule.ts'
@@ -50,13 +54,32 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
   async function open(): Promise<Opened> {
     const database = await openDatabase({ connection, onProgress: message => logger.info(message) })
     const { client } = database
-    const options = { max: maxConnections, prepare, name: 'kretes' }
-    const pool = client ? poolOf(client) : createPool(connect(database, options), maxConnections)
+    const template = client ?? connect(database, { max: maxConnections, prepare, name: 'kretes' })
+    const pool = client ? poolOf(client) : createPool(template, maxConnections)
     const migrateHere = (): Promise<MigrationReport> => migrate(database, schema)
     const access: Access = { execute: pool.execute, schema, isOurs: true }
     const add = createGroups({ access, migrate: migrateHere })
-    return { database, pool, access, add, migrate: migrateHere }
+    return { database, template, pool, access, add, migrate: migrateHere }
   }
+
+  function whenOpen(): Promise<Opened> {
+    if (!opening) {
+      opening = open()
+      // A database that could not be opened is tried anew by the next call.
+      opening.catch(() => (opening = undefined))
+    }
+    return opening
+  }
+
+  const results = createResults({
+    schema,
+    logger,
+    async reach() {
+      const { database, template, migrate } = await whenOpen()
+      return { client: template, label: database.label, migrate }
+    }
+  })
+  const toScheduled = createToScheduled(results)
 
   async function use<Result>(what: string, work: (opened: Opened) => Promise<Result>): Promise<Result> {
     if (closing) throw new BackgroundError('CLOSED', `Cannot ${what}: this Background was closed`)
@@ -64,13 +87,8 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
     if (turn) await turn
     let label = 'the database'
     try {
-      if (!opening) {
-        opening = open()
-        // A database that could not be opened is tried anew by the next call.
-        opening.catch(() => (opening = undefined))
-      }
       // Awaited even when it is there, so that no call overtakes those that waited for it.
-      const opened = await opening
+      const opened = await whenOpen()
       label = opened.database.label
       return await work(opened)
     } catch (error) {
@@ -98,6 +116,7 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
   )
 
   async function closeAll(): Promise<void> {
+    await results.close()
     await gate.whenEmpty()
     const opened = await opening?.catch(() => undefined)
     if (!opened) return
@@ -110,12 +129,12 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
       const request = toRequest(given, defaults)
       return await use(`schedule ${request.task}`, async ({ add }) => {
         const job = toNewJob(given, request, settings)
-        return await add(job instanceof Promise ? await job : job)
+        return toScheduled(await add(job instanceof Promise ? await job : job))
       })
     },
     scheduleMany: ((given: ManyGiven, many: ManyOptions = {}) =>
       use('schedule many jobs', ({ access, pool, migrate }) =>
-        scheduleMany(given, many, settings, { access, transact: pool.transact, migrate })
+        scheduleMany(given, many, settings, { access, transact: pool.transact, migrate, toScheduled })
       )) as ScheduleMany,
     async unschedule(job) {
       const target = toTarget(job, 'unschedule')
@@ -132,7 +151,12 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
       return await use('cancel a job', ({ access }) => cancelJob(access, target))
     }) as Cancel,
     ...inspector,
-    with: transaction => createForeignScheduler(executeInTransaction(transaction), settings),
+    async result(job, options) {
+      const target = toJobTarget(job, 'wait for')
+      const id = 'id' in target ? target.id : await use('wait for a job', ({ access }) => idOf(access, target))
+      return await results.wait({ id, since: null }, options)
+    },
+    with: transaction => createForeignScheduler(executeInTransaction(transaction), settings, toScheduled),
     migrate: () => use('migrate the database', ({ migrate }) => migrate()),
     close: () => (closing ??= closeAll()),
     [Symbol.asyncDispose]: () => (closing ??= closeAll())
@@ -141,6 +165,8 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
 
 interface Opened {
   readonly database: Database
+  /** A client that has the options to connect with. */
+  readonly template: Sql
   readonly pool: Pool
   readonly access: Access
   readonly add: ScheduleOne

@@ -2,9 +2,9 @@ import type { Sql } from 'postgres'
 import type { MigrationReport } from './database/migrate.ts'
 import type { ForeignTransaction } from './enqueue/adapters.ts'
 import type { Cancel, Inspector } from './inspector.ts'
-import type { JobDefaults } from './job.ts'
+import type { JobDefaults, ResultOptions } from './job.ts'
 import type { Logger } from './logger.ts'
-import type { Scheduler } from './schedule.ts'
+import type { JobReference, Scheduler } from './schedule.ts'
 
 /** Where a {@linkcode Background} finds its database and how it behaves. */
 export interface BackgroundOptions {
@@ -77,6 +77,26 @@ export interface BackgroundClient extends Scheduler, Inspector, AsyncDisposable 
    */
   cancel: Cancel
   /**
+   * Waits until a job has ended that was scheduled elsewhere, and gives what its task has returned. Of a job that was
+   * scheduled here, `job.result()` does the same.
+   *
+   * @param job its id, its key (as `{ key }` if it consists of digits) while it is there, or the job itself
+   * @throws what {@linkcode ScheduledJob.result} throws; `JOB_GONE` too if there is no job of that key
+   * @example
+   * ```ts
+   * import { Background, BackgroundError } from 'kretes'
+   *
+   * const { id } = await Background.schedule({ task: 'SendEmail', delay: '1h' })
+   * try {
+   *   console.log(await Background.result(id, { timeout: '100ms' }))
+   * } catch (error) {
+   *   if (error instanceof BackgroundError && error.code === 'TIMEOUT') console.log(error.message)
+   *   else throw error
+   * }
+   * ```
+   */
+  result(job: JobReference, options?: ResultOptions): Promise<unknown>
+  /**
    * The same calls inside a transaction of yours: the job exists if and only if it commits. Nothing is grouped there,
    * the schema is not brought up to date, and no statement is sent twice. Errors of the database come as your library
    * throws them, but for one: calls reject with a `BackgroundError` of code `MIGRATION` if the schema is missing or out
@@ -114,7 +134,7 @@ export interface BackgroundClient extends Scheduler, Inspector, AsyncDisposable 
    */
   migrate(): Promise<MigrationReport>
   /**
-   * Waits for calls under way, then closes the connections. Later calls fail.
+   * Waits for calls under way, then closes the connections. Later calls fail, and so does whatever waits for a result.
    *
    * @example
    * ```ts

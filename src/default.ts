@@ -58,6 +58,7 @@ function createDefault(): DefaultBackground {
     retry: (selection, options) => current().retry(selection, options),
     delete: (selection, options) => current().delete(selection, options),
     runNow: (selection, options) => current().runNow(selection, options),
+    result: (job, options) => current().result(job, options),
     with: transaction => current().with(transaction),
     migrate: () => current().migrate(),
     close,

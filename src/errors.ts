@@ -7,6 +7,8 @@ export type BackgroundErrorCode =
   | 'DATABASE_NEWER'
   | 'DATABASE_UNAVAILABLE'
   | 'EMBEDDED_DATABASE'
+  | 'JOB_CANCELLED'
+  | 'JOB_FAILED'
   | 'JOB_GONE'
   | 'JOB_RUNNING'
   | 'INVALID_PAYLOAD'
@@ -14,6 +16,7 @@ export type BackgroundErrorCode =
   | 'NO_DATABASE'
   | 'OUTCOME_UNKNOWN'
   | 'TASKS'
+  | 'TIMEOUT'
 
 /**
  * A condition that a caller may want to catch. Wrong arguments throw `TypeError` or `RangeError` instead.

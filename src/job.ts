@@ -1,3 +1,4 @@
+import type { Duration } from './duration.ts'
 import type { Queue } from './queue.ts'
 
 /** A job as the database holds it. */
@@ -20,6 +21,48 @@ export interface Job {
   readonly key: string | null
   /** When it was scheduled. */
   readonly createdAt: Date
+}
+
+/** A job that was scheduled here. Printed, compared or written as JSON, it is but the job. */
+export interface ScheduledJob<Output = unknown> extends Job {
+  /**
+   * Waits until the job has ended. Any number of jobs may be waited for at a time: all share one connection, which is
+   * opened for it and closed when nobody waits.
+   *
+   * @returns what the task returned, as JSON holds it: a Date is a string by then; `undefined` if there was nothing or
+   * the worker has not kept it
+   * @throws {BackgroundError} `JOB_FAILED` if the job has failed for good, with the task's error as its `cause`;
+   * `JOB_CANCELLED`; `JOB_GONE` if it was removed or nothing is recorded of it; `TIMEOUT`, which leaves the job as it is;
+   * `CLOSED`
+   * @throws the `signal`'s reason
+   * @example
+   * ```ts
+   * import { Background, type Task } from 'kretes'
+   * import { startWorker } from 'kretes/worker'
+   *
+   * const Add: Task<{ a: number; b: number }, number> = async ({ a, b }) => a + b
+   * await using worker = await startWorker({ tasks: { Add } })
+   * const job = await Background.schedule({ task: Add, payload: { a: 1, b: 2 } })
+   * console.log(await job.result({ timeout: '30s' }))
+   * ```
+   */
+  result(options?: ResultOptions): Promise<Output>
+}
+
+/** How long to wait for a result. */
+export interface ResultOptions {
+  /**
+   * How long at most: milliseconds, `'30s'`, `{ minutes: 5 }`. Time in which the job waits for a worker counts.
+   *
+   * @default none: until the job has ended, whenever that is
+   */
+  timeout?: Duration
+  /**
+   * Gives up when it aborts.
+   *
+   * @default none
+   */
+  signal?: AbortSignal
 }
 
 /**

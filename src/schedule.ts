@@ -1,5 +1,5 @@
 import type { Duration } from './duration.ts'
-import type { Job, JobDefaults, KeyMode } from './job.ts'
+import type { Job, JobDefaults, KeyMode, ScheduledJob } from './job.ts'
 import type { AnyPayload, AnyTask, Task } from './task.ts'
 
 /** The options of one job, besides its task and payload. */
@@ -34,9 +34,9 @@ export interface JobOptions extends JobDefaults {
 }
 
 /** What {@linkcode Scheduler.schedule} takes; whether a payload is required follows from the task. */
-export type ScheduleOptions<Input extends object = AnyPayload> = {
+export type ScheduleOptions<Input extends object = AnyPayload, Output = unknown> = {
   /** The task, or its name if it cannot be imported here; a name knows nothing of the task's own options. */
-  task: Task<Input> | string
+  task: Task<Input, Output> | string
 } & JobOptions &
   PayloadOption<Input>
 
@@ -58,9 +58,9 @@ export type PayloadOption<Input extends object> =
       }
 
 /** Many jobs of one task, for {@linkcode Scheduler.scheduleMany}; all get the same options. */
-export type PayloadsOptions<Input extends object = AnyPayload> = {
+export type PayloadsOptions<Input extends object = AnyPayload, Output = unknown> = {
   /** The task, or its name if it cannot be imported here. */
-  task: Task<Input> | string
+  task: Task<Input, Output> | string
   /** The payload of each job; read as they are needed, so that there may be more than fit into memory. */
   payloads: Iterable<NoInfer<Input>> | AsyncIterable<NoInfer<Input>>
 } & Omit<JobOptions, 'key' | 'keyMode'>
@@ -114,7 +114,7 @@ export interface Scheduler {
    * Nothing is sent twice behind your back. After `OUTCOME_UNKNOWN` the job may be there or not. A call with a `key` may
    * be repeated: it never leaves two jobs waiting, but it does run again what has run meanwhile.
    *
-   * @returns the job as the database holds it
+   * @returns the job as the database holds it, whose `result()` waits for its end
    * @throws {TypeError} if an option is of the wrong type or the payload is none; nothing is sent then
    * @throws {RangeError} if an option or the payload's size is out of range; nothing is sent then
    * @throws {BackgroundError} `OUTCOME_UNKNOWN` if the connection was lost before the answer came, `DATABASE_UNAVAILABLE`
@@ -150,7 +150,9 @@ export interface Scheduler {
    * })
    * ```
    */
-  schedule<Input extends object = AnyPayload>(options: ScheduleOptions<Input>): Promise<Job>
+  schedule<Input extends object = AnyPayload, Output = unknown>(
+    options: ScheduleOptions<Input, Output>
+  ): Promise<ScheduledJob<Output>>
   /**
    * Schedules many jobs, in order and in chunks: all or none, unless `atomic` is false. From an iterable, even an
    * asynchronous one, any number of them.
@@ -235,12 +237,27 @@ export interface Scheduler {
 
 /** The forms of {@linkcode Scheduler.scheduleMany}. */
 export interface ScheduleMany {
-  <Input extends object = AnyPayload>(options: PayloadsOptions<Input>, many: Counting): Promise<number>
-  <Input extends object = AnyPayload>(options: PayloadsOptions<Input>, many?: ManyOptions): Promise<Job[]>
+  <Input extends object = AnyPayload, Output = unknown>(
+    options: PayloadsOptions<Input, Output>,
+    many: Counting
+  ): Promise<number>
+  <Input extends object = AnyPayload, Output = unknown>(
+    options: PayloadsOptions<Input, Output>,
+    many?: ManyOptions
+  ): Promise<ScheduledJob<Output>[]>
   <const Jobs extends readonly AnyJob[]>(jobs: Jobs & EachOptions<Jobs>, many: Counting): Promise<number>
-  <const Jobs extends readonly AnyJob[]>(jobs: Jobs & EachOptions<Jobs>, many?: ManyOptions): Promise<Job[]>
-  <Input extends object = AnyPayload>(jobs: ScheduleIterable<Input>, many: Counting): Promise<number>
-  <Input extends object = AnyPayload>(jobs: ScheduleIterable<Input>, many?: ManyOptions): Promise<Job[]>
+  <const Jobs extends readonly AnyJob[]>(
+    jobs: Jobs & EachOptions<Jobs>,
+    many?: ManyOptions
+  ): Promise<EachScheduled<Jobs>>
+  <Input extends object = AnyPayload, Output = unknown>(
+    jobs: ScheduleIterable<Input, Output>,
+    many: Counting
+  ): Promise<number>
+  <Input extends object = AnyPayload, Output = unknown>(
+    jobs: ScheduleIterable<Input, Output>,
+    many?: ManyOptions
+  ): Promise<ScheduledJob<Output>[]>
 }
 
 /** {@linkcode ManyOptions} that ask for the number of jobs alone. */
@@ -254,10 +271,18 @@ export type EachOptions<Jobs extends readonly AnyJob[]> = {
   readonly [Index in keyof Jobs]: ScheduleOptions<InputOf<Jobs[Index]['task']>>
 }
 
+/** What a list of jobs becomes when it is scheduled. */
+export type EachScheduled<Jobs extends readonly AnyJob[]> = {
+  -readonly [Index in keyof Jobs]: ScheduledJob<OutputOf<Jobs[Index]['task']>>
+}
+
 /** What a task takes; a name does not say. */
 export type InputOf<Given> = Given extends Task<infer Input> ? Input : AnyPayload
 
+/** What a task returns; a name does not say. */
+export type OutputOf<Given> = Given extends (...given: never[]) => infer Output ? Awaited<Output> : unknown
+
 /** Jobs that come as they are needed. */
-export type ScheduleIterable<Input extends object> =
-  | Iterable<ScheduleOptions<Input>>
-  | AsyncIterable<ScheduleOptions<Input>>
+export type ScheduleIterable<Input extends object, Output = unknown> =
+  | Iterable<ScheduleOptions<Input, Output>>
+  | AsyncIterable<ScheduleOptions<Input, Output>>

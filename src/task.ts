@@ -2,7 +2,7 @@ import { type Backoff, compileBackoff } from './backoff.ts'
 import { checkDefaults } from './check.ts'
 import { type Duration, toMilliseconds } from './duration.ts'
 import type { Job, JobDefaults } from './job.ts'
-import type { Logger } from './logger.ts'
+import type { LogFields, Logger } from './logger.ts'
 import { isStandardSchema, type StandardSchema, validatePayload } from './schema.ts'
 
 /** The payload of a task that does not say what it takes. */
@@ -20,8 +20,31 @@ export interface TaskContext {
    * or the worker is stopping and its patience is over.
    */
   readonly signal: AbortSignal
-  /** Logs lines that carry the task's name and the job's id. */
+  /** Logs lines that carry the task's name and the job's id. The newest of them are kept with the run. */
   readonly logger: Logger
+  /** Logs a line, as the logger's `info` does. */
+  readonly log: (message: string, fields?: LogFields) => void
+  /**
+   * Says how far the run is, for others to see within a second. It may be called as often as one likes: only the last
+   * word in half a second is written. What is not a number from 0 to 1 is ignored, with a warning in the log.
+   *
+   * @example
+   * ```ts
+   * import type { Task } from 'kretes'
+   *
+   * const ResizeImages: Task<{ paths: string[] }> = async ({ paths }, { progress, log }) => {
+   *   for (const [index, path] of paths.entries()) {
+   *     progress(index / paths.length, `resizing ${path}`)
+   *     log(`Resized ${path}`)
+   *   }
+   * }
+   * export default ResizeImages
+   * ```
+   *
+   * @param fraction from 0 to 1
+   * @param message what is being done; left out, the one before stays
+   */
+  readonly progress: (fraction: number, message?: string) => void
 }
 
 /**

@@ -4,9 +4,9 @@ import type { Task } from 'kretes'
 /**
  * Counts the primes up to a number, one slice at a time. Between slices it lets the worker do its other work (other
  * jobs, its heartbeat) and looks whether it should stop: long computations must do both, since JavaScript runs them on
- * one thread.
+ * one thread. It says how far it is, too.
  */
-const CountPrimes: Task<{ upTo?: number }, number> = async ({ upTo = 500_000_000 }, { logger, signal }) => {
+const CountPrimes: Task<{ upTo?: number }, number> = async ({ upTo = 500_000_000 }, { log, progress, signal }) => {
   if (!Number.isInteger(upTo) || upTo > MAX) throw new RangeError(`Cannot count primes up to ${upTo}: at most ${MAX}`)
   const basePrimes = primesUpTo(Math.floor(Math.sqrt(Math.max(upTo, 0))))
   let count = 0
@@ -15,9 +15,10 @@ const CountPrimes: Task<{ upTo?: number }, number> = async ({ upTo = 500_000_000
     signal.throwIfAborted()
     end = Math.min(Math.ceil(start / SLICE) * SLICE, upTo)
     count += countBetween(start, end, basePrimes)
+    progress(end / upTo, `${count} primes so far`)
     const percent = Math.floor((end / upTo) * 100)
     if (percent >= nextReport) {
-      logger.info(`${percent} %: ${count} primes up to ${end}`)
+      log(`${percent} %: ${count} primes up to ${end}`)
       nextReport = percent - (percent % 10) + 10
     }
     await setImmediate()

@@ -9,6 +9,16 @@ export interface Session {
   end(): Promise<void>
 }
 
+/** What makes a session a special one. */
+export interface SessionOptions {
+  /** What `pg_stat_activity` shows; without, what the client's connections show. */
+  readonly name?: string
+  /** The server has told something on a channel that the session listens on. */
+  onNotice?(payload: string): void
+  /** The connection was lost. */
+  onLost?(): void
+}
+
 /** Runs statements in whatever connection of the client is free. */
 export function executeIn(client: Pick<Sql, 'unsafe'>): Execute {
   return async <Row>({ text, values }: Statement) =>
@@ -24,7 +34,7 @@ export function executeIn(client: Pick<Sql, 'unsafe'>): Execute {
  * the closed socket, which ends the process. So a session settles by itself when it is lost, sends nothing afterwards,
  * and is thrown away.
  */
-export function openSession(client: Sql): Session {
+export function openSession(client: Sql, { name, onNotice, onLost }: SessionOptions = {}): Session {
   let isLost = false
   let isEstablished = false
   let deadline: ReturnType<typeof setInterval> | undefined
@@ -35,12 +45,14 @@ export function openSession(client: Sql): Session {
     idle_timeout: null,
     max_lifetime: null,
     fetch_types: false,
+    ...(name !== undefined && { connection: { ...client.options.connection, application_name: name } }),
     // What the server has told one session is else no news from the next, and it would never count as established.
     parameters: {},
     onparameter: () => {
       isEstablished = true
       clearInterval(deadline)
     },
+    onnotify: onNotice && ((_channel: string, payload: string) => onNotice(payload)),
     onclose: () => lose(connectionClosed())
   } as unknown as Options<Record<string, never>>)
   const execute = executeIn(connection)
@@ -50,6 +62,7 @@ export function openSession(client: Sql): Session {
     clearInterval(deadline)
     for (const abandon of underWay) abandon(error)
     underWay.clear()
+    onLost?.()
   }
 
   return {
@@ -152,7 +165,7 @@ export async function begin<Result>(client: Sql, work: (transaction: Sql) => Pro
 }
 
 /** Counts seconds in which the event loop turned: one that a task blocked has not heard answers that are there. */
-function afterTicks(ticks: number, callback: () => void): ReturnType<typeof setInterval> {
+export function afterTicks(ticks: number, callback: () => void): ReturnType<typeof setInterval> {
   let left = ticks
   return setInterval(() => {
     if (--left === 0) callback()

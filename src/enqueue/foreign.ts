@@ -1,4 +1,5 @@
 import { BackgroundError } from '../errors.ts'
+import type { ToScheduled } from '../ledger/scheduled.ts'
 import type { ManyOptions, ScheduleMany, Scheduler } from '../schedule.ts'
 import { cancelJob } from '../sql/cancel.ts'
 import type { Access, Execute, Statement } from '../sql/statement.ts'
@@ -12,7 +13,11 @@ import { toJobTarget } from './target.ts'
  * Schedules in a transaction of somebody else's, statement by statement. Its errors stay as they are, since callers
  * tell by them whether to try the transaction again; but where there is nothing to schedule in, we know why.
  */
-export function createForeignScheduler(executeAsIs: Execute, settings: JobSettings): Scheduler {
+export function createForeignScheduler(
+  executeAsIs: Execute,
+  settings: JobSettings,
+  toScheduled: ToScheduled
+): Scheduler {
   const { schema, defaults } = settings
 
   async function execute<Row>(statement: Statement): Promise<readonly Row[]> {
@@ -33,11 +38,11 @@ export function createForeignScheduler(executeAsIs: Execute, settings: JobSettin
     async schedule(given: AnyOptions) {
       const job = toNewJob(given, toRequest(given, defaults), settings)
       // Sent at once where it can be, so that calls keep their order.
-      return await insist(access, job instanceof Promise ? await job : job)
+      return toScheduled(await insist(access, job instanceof Promise ? await job : job))
     },
     // All or nothing is the transaction's business.
     scheduleMany: (async (given: ManyGiven, many: ManyOptions = {}) =>
-      scheduleMany(given, { ...many, atomic: false }, settings, { access })) as ScheduleMany,
+      scheduleMany(given, { ...many, atomic: false }, settings, { access, toScheduled })) as ScheduleMany,
     async unschedule(job) {
       return await unschedule(access, toTarget(job, 'unschedule'))
     },

@@ -1,5 +1,6 @@
 import { isSchemaMissing } from '../database/migrate.ts'
-import type { Job } from '../job.ts'
+import type { Job, ScheduledJob } from '../job.ts'
+import type { ToScheduled } from '../ledger/scheduled.ts'
 import type { ManyOptions, PayloadsOptions } from '../schedule.ts'
 import { addUnseen } from '../sql/add.ts'
 import { addAlike, addAlikeUnseen } from '../sql/add-alike.ts'
@@ -19,6 +20,8 @@ export interface ManyAccess {
   readonly transact?: <Result>(work: (execute: Execute) => Promise<Result>) => Promise<Result>
   /** Brings the schema up to date; not there where that is not ours to do. */
   readonly migrate?: () => Promise<unknown>
+  /** What jobs become that are returned. */
+  readonly toScheduled: ToScheduled
 }
 
 /** Schedules many jobs; returns them, or their number. */
@@ -26,8 +29,8 @@ export async function scheduleMany(
   given: ManyGiven,
   many: ManyOptions,
   settings: JobSettings,
-  { access, transact, migrate }: ManyAccess
-): Promise<Job[] | number> {
+  { access, transact, migrate, toScheduled }: ManyAccess
+): Promise<ScheduledJob[] | number> {
   const { atomic = true, returning = true } = many
   const chunks = open(given, settings, returning)
   try {
@@ -40,7 +43,7 @@ export async function scheduleMany(
     const isTransaction = atomic && transact && !fitOneStatement(ahead)
     const sending = isTransaction ? transact(execute => send(execute, 2)) : send(access.execute, 1)
     const { jobs, count } = await sending
-    return returning ? jobs : count
+    return returning ? jobs.map(toScheduled) : count
   } finally {
     await chunks.leave()
   }

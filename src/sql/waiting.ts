@@ -56,6 +56,14 @@ export async function isRunning(access: Access, target: Target): Promise<boolean
   return row && row.running === 'true'
 }
 
+/** The id of a job that is there. */
+export async function findId(access: Access, target: Target): Promise<string | undefined> {
+  const { column, value } = toColumn(target)
+  const [row] = await access.execute<{ id: string }>(statement`
+    select id::text as id from ${identifier(access.schema)}.jobs where ${column} = ${value}::text${castOf(target)}`)
+  return row?.id
+}
+
 /** Fails if the engine's schema is not there. */
 export async function findSchema(access: Access): Promise<void> {
   await access.execute(statement`select from ${identifier(access.schema)}.jobs limit 0`)

@@ -23,11 +23,21 @@ export interface Beat {
   readonly stale: readonly string[]
 }
 
-/** Registers a worker, so that its peers can tell its jobs from those of a process that is no worker of ours. */
+/**
+ * Registers a worker, so that its peers can tell its jobs from those of a process that is no worker of ours. What workers
+ * that were lost have told of runs which are over goes on the way.
+ */
 export async function registerWorker(sql: Sql, schema: string, registration: Registration): Promise<void> {
   const { id, host, pid, concurrency, tasks } = registration
+  const own = ownSchema(schema)
   await sql`
-    insert into ${sql(ownSchema(schema))}.workers (id, host, pid, concurrency, tasks)
+    with forgotten as (
+      delete from ${sql(own)}.progress
+      where not exists (
+        select from ${sql(schema)}._private_jobs job where job.id = progress.job_id and job.locked_at is not null
+      )
+    )
+    insert into ${sql(own)}.workers (id, host, pid, concurrency, tasks)
     values (${id}, ${host}, ${pid}, ${concurrency}, array(select json_array_elements_text(${JSON.stringify(tasks)}::text::json)))
     on conflict (id) do update set beat_at = now()`
 }

@@ -63,7 +63,7 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
         error: error ?? null,
         result: result === undefined ? null : readResult(run, result),
         payload,
-        log: null
+        log: run.notes?.log ?? null
       })
     },
     strip(ids, error) {

@@ -4,6 +4,7 @@ import { urlForPg } from '../database/config.ts'
 import { findCancelled, readCancelNotice } from '../sql/cancel.ts'
 import { hasDueJobs, notifyWorkers, workingBackends } from '../sql/control.ts'
 import { nextDueTimes } from '../sql/due.ts'
+import { showRuns } from '../sql/ledger/live.ts'
 import { markStarted } from '../sql/workers.ts'
 import type { AnyTask } from '../task.ts'
 import { createBatchSizer } from './batch.ts'
@@ -17,6 +18,7 @@ import { createIdleCheck } from './idle.ts'
 import { createInsistence } from './insist.ts'
 import type { Engine } from './life.ts'
 import { watchListening } from './listen.ts'
+import { createLive } from './live.ts'
 import { createMembership } from './membership.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Outage } from './outage.ts'
@@ -70,6 +72,11 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
       if (ended) await recordReleased(execute, schema, ended, worker, executor.unfinished())
     },
     onHung: distrust
+  })
+  const live = createLive({
+    runs: executor.runs,
+    show: async news => showRuns(control, schema, await id, news),
+    logger
   })
   const upkeep = options.ledger && startUpkeep({ settings: options.ledger, control, url, schema, logger })
   const insistence =
@@ -179,6 +186,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     cancels.stop()
     listening.stop()
     watch.stop()
+    live.stop()
     upkeep?.stop()
     pool.giveUp()
     closing.abort()

@@ -39,6 +39,8 @@ export interface EngineHelpers {
 export interface Executor {
   /** How many are running. */
   readonly running: number
+  /** Those that are running. */
+  readonly runs: ReadonlySet<Run>
   /** How many were stopped before their end and go back for another worker. */
   readonly released: number
   /** Those that are running, as they would be recorded if their worker let go of them now. */
@@ -157,6 +159,7 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
     get released() {
       return released
     },
+    runs,
     unfinished: () => [...runs].map(toReleased),
     outcomes,
     execute,
@@ -182,9 +185,9 @@ class Failure extends Error {
   override readonly name: string = 'Failure'
 }
 
-function toReleased({ job, durationMs }: Run): EndedRun {
-  const nothing = { error: null, result: null, payload: null, log: null }
-  return { id: job.id, state: 'released', attempt: job.attempts, durationMs, endedMs: performance.now(), ...nothing }
+function toReleased({ job, durationMs, notes }: Run): EndedRun {
+  const rest = { error: null, result: null, payload: null, log: notes?.log ?? null }
+  return { id: job.id, state: 'released', attempt: job.attempts, durationMs, endedMs: performance.now(), ...rest }
 }
 
 function stateOf(decision: Decision, run: Run): RunState {

@@ -1,6 +1,7 @@
 import type { Job } from '../job.ts'
 import type { LogFields, Logger } from '../logger.ts'
 import type { TaskContext } from '../task.ts'
+import { createNotes, type Notes } from './notes.ts'
 
 /** Why a run ends early, whatever its task does from then on. */
 export interface Interruption {
@@ -17,6 +18,8 @@ export class Run implements TaskContext {
   #abortReason: unknown
   #isAborted = false
   #taskLogger: Logger | undefined
+  #notes: Notes | undefined
+  #hasWarned = false
   #interruption: Interruption | undefined
   #giveUp: ((reason: unknown) => void) | undefined
   #timers: NodeJS.Timeout[] | undefined
@@ -40,8 +43,33 @@ export class Run implements TaskContext {
   }
 
   get logger(): Logger {
-    this.#taskLogger ??= withFields(this.#logger, { task: this.job.task, job: this.job.id })
+    this.#taskLogger ??= keepLines(
+      this.#logger,
+      { task: this.job.task, job: this.job.id },
+      (level, message, fields) => {
+        if (!this.#isOver) this.#note().add(level, message, fields)
+      }
+    )
     return this.#taskLogger
+  }
+
+  /** A function of its own, for a task may take it out of its context. */
+  get log(): TaskContext['log'] {
+    return this.logger.info
+  }
+
+  /** See {@linkcode log}. */
+  get progress(): TaskContext['progress'] {
+    return (fraction, message) => {
+      if (this.#isOver) return
+      if (typeof fraction === 'number' && fraction >= 0 && fraction <= 1) this.#note().report(fraction, message)
+      else this.#warnOfProgress(fraction)
+    }
+  }
+
+  /** What it has told of itself; nothing if it has told nothing. */
+  get notes(): Notes | undefined {
+    return this.#notes
   }
 
   /** Whether the worker has asked the task to stop. */
@@ -118,6 +146,22 @@ export class Run implements TaskContext {
     return `${this.job.task} ${this.job.id}`
   }
 
+  #note(): Notes {
+    this.#notes ??= createNotes()
+    return this.#notes
+  }
+
+  /** A number that makes no sense is no reason to fail a job that does its work. */
+  #warnOfProgress(fraction: unknown): void {
+    if (this.#hasWarned) return
+    this.#hasWarned = true
+    this.#logger.warn(`${this} reported a progress of ${String(fraction)}, which is not a number from 0 to 1`, {
+      event: 'job.progress',
+      task: this.job.task,
+      job: this.job.id
+    })
+  }
+
   #giveUpAfter(ms: number): void {
     this.#after(ms, () => {
       this.#logger.warn(`${this} is still running: it ignores its signal, and its result will be ignored`, this.#fields)
@@ -146,9 +190,15 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 }
 
-function withFields(logger: Logger, always: LogFields): Logger {
-  const line = (level: keyof Logger) => (message: string, fields?: LogFields) =>
+function keepLines(
+  logger: Logger,
+  always: LogFields,
+  keep: (level: keyof Logger, message: string, fields: LogFields | undefined) => void
+): Logger {
+  const line = (level: keyof Logger) => (message: string, fields?: LogFields) => {
     logger[level](message, { event: 'task.log', ...always, ...fields })
+    keep(level, message, fields)
+  }
   return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }
 }
 

@@ -14,6 +14,7 @@ import { ledger } from './measures/ledger.ts'
 import { memory } from './measures/memory.ts'
 import { overhead } from './measures/overhead.ts'
 import { queues } from './measures/queues.ts'
+import { result } from './measures/result.ts'
 import { schedule } from './measures/schedule.ts'
 import { startup } from './measures/startup.ts'
 import { starvation } from './measures/starvation.ts'
@@ -31,6 +32,7 @@ const measures: readonly Measure[] = [
   starvation,
   herd,
   latency,
+  result,
   lateness,
   memory,
   startup

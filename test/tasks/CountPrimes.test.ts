@@ -33,6 +33,16 @@ test('progress is logged every 10 %', async () => {
   assert.is(context.lines[4], '50 %: 664579 primes up to 10000000')
 })
 
+test('progress is reported after every slice', async () => {
+  const context = contextFor('CountPrimes')
+  await CountPrimes({ upTo: 4_000_000 }, context)
+  assert.equal(
+    context.reports.map(([fraction]) => fraction),
+    [0.25, 0.5, 0.75, 1]
+  )
+  assert.is(context.reports[3]?.[1], '283146 primes so far')
+})
+
 test('cancelling ends the count, with the reason, before the next slice', async () => {
   const abort = new AbortController()
   const reason = new Error('The worker is stopping')

@@ -1,13 +1,15 @@
 import type { TaskContext } from '../../src/task.ts'
 
-/** A context as the worker would give it, and what the task has logged. */
+/** A context as the worker would give it, and what the task has logged and reported. */
 export interface TestContext extends TaskContext {
   readonly lines: string[]
+  readonly reports: [fraction: number, message: string | undefined][]
 }
 
 /** Makes a context for calling a task directly, as a unit test of an application would. */
 export function contextFor(task: string, { attempt = 1, signal = new AbortController().signal } = {}): TestContext {
   const lines: string[] = []
+  const reports: TestContext['reports'] = []
   const log = (message: string): void => void lines.push(message)
   const createdAt = new Date('2026-01-02T03:04:05.678Z')
   const job = { id: '12', task, queue: null, priority: 0, runAt: createdAt, attempts: attempt, maxAttempts: 25 }
@@ -16,6 +18,9 @@ export function contextFor(task: string, { attempt = 1, signal = new AbortContro
     attempt,
     signal,
     logger: { debug: log, info: log, warn: log, error: log },
-    lines
+    log,
+    progress: (fraction, message) => void reports.push([fraction, message]),
+    lines,
+    reports
   }
 }

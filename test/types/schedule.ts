@@ -5,6 +5,7 @@ import {
   defineTask,
   type Job,
   Queue,
+  type ScheduledJob,
   type Scheduler,
   type StandardSchema,
   type Task
@@ -17,6 +18,7 @@ interface Address {
 
 const Untyped: Task = async () => {}
 const Required: Task<Address> = async ({ to }) => to.length
+const Counting: Task<Address, number> = async ({ to }) => to.length
 const Optional: Task<{ subject?: string }> = async () => {}
 const Nothing: Task<Record<never, never>> = async () => {}
 const Defined = defineTask({ name: 'Defined', run: async (input: Address) => input.to, queue: Queue.for('email') })
@@ -79,6 +81,40 @@ export async function accepted(): Promise<void> {
   })
   const id: string = (await background.schedule({ task: Required, payload: { to: job.id } })).id
   id satisfies string
+}
+
+/** What a task returns, its job's result is. */
+export async function results(): Promise<void> {
+  const given = { task: Counting, payload: { to: 'a' } }
+  const length: number = await (await Background.schedule(given)).result()
+  const text: string = await (await Background.schedule({ task: Plain, payload: { to: 'a' } })).result({
+    timeout: '5s'
+  })
+  const same: string = await (await Background.schedule({ task: Defined, payload: { to: 'a' } })).result()
+  const parsed: number = await (await Background.schedule({ task: Parsing, payload: { at: '' } })).result()
+  const nothing: Promise<void> = (await Background.schedule({ task: Bare })).result({ signal: AbortSignal.timeout(5) })
+  const unknown: unknown = await (await Background.schedule({ task: 'ByName' })).result()
+  const [first, second, third] = await Background.scheduleMany([
+    { task: Counting, payload: { to: 'a' } },
+    { task: Plain, payload: { to: 'a' } },
+    { task: 'ByName' }
+  ])
+  const each: [number, string, unknown] = [await first.result(), await second.result(), await third.result()]
+  const many = await Background.scheduleMany({ task: Counting, payloads: [{ to: 'a' }] })
+  const lengths: number[] = await Promise.all(many.map(job => job.result()))
+  const within = Background.with({ query: async () => ({ rows: [] }) })
+  const other: ScheduledJob<number> = await within.schedule(given)
+  const elsewhere: unknown = await Background.result('1', { timeout: 5 })
+  void [length, text, same, parsed, nothing, unknown, each, lengths, other, elsewhere]
+  // @ts-expect-error the result is a number
+  const wrong: string = await other.result()
+  // @ts-expect-error a timeout is a duration
+  await other.result({ timeout: true })
+  // @ts-expect-error there is no such option
+  await other.result({ timeuot: 5 })
+  // @ts-expect-error a name says nothing of the result
+  const guessed: string = await (await Background.schedule({ task: 'ByName' })).result()
+  void [wrong, guessed]
 }
 
 export async function refused(): Promise<void> {

@@ -1,11 +1,16 @@
 /** Compiled by `npm run check`, never run: what a task may look like, and what it is told. */
 import { defineTask, type Job, type Logger, Queue, Snooze, type Task } from 'kretes'
 
-export const WithContext: Task<{ to: string }, number> = ({ to }, { job, attempt, signal, logger }) => {
+export const WithContext: Task<{ to: string }, number> = ({ to }, { job, attempt, signal, logger, log, progress }) => {
   job satisfies Job
   attempt satisfies number
   signal satisfies AbortSignal
   logger satisfies Logger
+  log('Hello', { to })
+  progress(0.5)
+  progress(0.5, 'half way')
+  // @ts-expect-error how far it is is a number
+  progress('half way')
   return to.length
 }
 

@@ -1,0 +1,50 @@
+import type { Sql } from 'postgres'
+import { ownSchema } from '../names.ts'
+
+/** How far a run is, and what it has logged. */
+export interface RunNews {
+  readonly id: string
+  readonly attempt: number
+  readonly progress: number | null
+  readonly message: string | null
+  /** A JSON array, as text. */
+  readonly log: string | null
+}
+
+/** What there is to tell of a worker's runs. */
+export interface LiveNews {
+  /** The jobs that it runs, unless they are still the same. */
+  readonly running: readonly string[] | undefined
+  /** Each job once. */
+  readonly changed: readonly RunNews[]
+  /** Jobs of which something was told, and whose runs are over. */
+  readonly ended: readonly string[]
+}
+
+/** Shows what a worker runs and how far that is. */
+export async function showRuns(sql: Sql, schema: string, worker: string, news: LiveNews): Promise<void> {
+  const own = ownSchema(schema)
+  const { running, changed, ended } = news
+  await sql`
+    with shown as (
+      update ${sql(own)}.workers set running = string_to_array(${running?.join(',') ?? ''}, ',')::bigint[]
+      where id = ${worker} and ${running !== undefined}
+    ), removed as (
+      delete from ${sql(own)}.progress where job_id = any(string_to_array(${ended.join(',')}, ',')::bigint[])
+    )
+    insert into ${sql(own)}.progress (job_id, attempt, progress, message, log, updated_at)
+    select id, attempt, progress, message, log, now()
+    from json_to_recordset(${toJson(changed)}::text::json) as run (id bigint, attempt smallint, progress real, message text, log json)
+    on conflict (job_id) do update set
+      attempt = excluded.attempt,
+      progress = excluded.progress,
+      message = excluded.message,
+      log = excluded.log,
+      updated_at = excluded.updated_at`
+}
+
+/** The log is JSON already, and goes in as it is. */
+function toJson(changed: readonly RunNews[]): string {
+  const runs = changed.map(({ log, ...rest }) => `{"log":${log ?? 'null'},${JSON.stringify(rest).slice(1)}`)
+  return `[${runs.join(',')}]`
+}

@@ -1,0 +1,107 @@
+import type { LogFields, Logger } from '../logger.ts'
+import { readable } from './result.ts'
+
+/** What a run tells of itself while it runs: how far it is, and the lines that it logs. */
+export interface Notes {
+  /** Grows with every change. */
+  readonly version: number
+  /** From 0 to 1, or `null` if it says nothing of the kind. */
+  readonly progress: number | null
+  /** What it is doing, or `null`. */
+  readonly message: string | null
+  /** The newest lines as a JSON array, or `null` if there are none. */
+  readonly log: string | null
+  report(progress: number, message: string | undefined): void
+  add(level: keyof Logger, message: string, fields: LogFields | undefined): void
+}
+
+/** Makes notes. Lines are written down at once, since what they are made of may change. */
+export function createNotes(): Notes {
+  let version = 0
+  let progress: number | null = null
+  let message: string | null = null
+  let lines: string[] = []
+  let size = 0
+  let dropped = 0
+
+  function keep(line: string): void {
+    lines.push(line)
+    size += line.length
+    let first = 0
+    while (lines.length - first > MAX_LINES || size > MAX_SIZE) size -= lines[first++]?.length ?? 0
+    if (first > 0) lines = lines.slice(first)
+    dropped += first
+  }
+
+  return {
+    get version() {
+      return version
+    },
+    get progress() {
+      return progress
+    },
+    get message() {
+      return message
+    },
+    get log() {
+      if (lines.length === 0) return null
+      const first = dropped > 0 ? [`{"level":"warn","message":"${describeDropped(dropped)}","dropped":${dropped}}`] : []
+      return `[${[...first, ...lines].join(',')}]`
+    },
+    report(share, text) {
+      version++
+      progress = share
+      if (text !== undefined) message = toText(text, MAX_MESSAGE)
+    },
+    add(level, text, fields) {
+      version++
+      keep(toLine(level, text, fields))
+    }
+  }
+}
+
+function describeDropped(count: number): string {
+  return count === 1 ? '1 earlier line was dropped' : `${count} earlier lines were dropped`
+}
+
+function toLine(level: keyof Logger, text: string, fields: LogFields | undefined): string {
+  const line = { at: new Date().toISOString(), level, message: toText(text, MAX_MESSAGE) }
+  const details = fields && toDetails(fields)
+  const json = JSON.stringify(line)
+  return details ? `${json.slice(0, -1)},"fields":${details}}` : json
+}
+
+/** What cannot be written as JSON is no reason to fail a job that has merely logged it. */
+function toDetails(fields: LogFields): string | undefined {
+  try {
+    const json = JSON.stringify(fields, toHarmless) as string | undefined
+    if (json === undefined || json.length <= MAX_MESSAGE) return json && readable(json)
+    return JSON.stringify({ truncated: toText(json, MAX_MESSAGE / 2) })
+  } catch (error) {
+    return JSON.stringify({ unreadable: toText(error, MAX_MESSAGE) })
+  }
+}
+
+function toHarmless(key: string, value: unknown): unknown {
+  const isTelling = typeof value === 'string' || (typeof value === 'object' && value !== null)
+  if (isTelling && SECRET.test(key)) return '[redacted]'
+  if (typeof value === 'bigint') return String(value)
+  return value instanceof Error ? `${value.name}: ${value.message}` : value
+}
+
+function toText(value: unknown, most: number): string {
+  const text = String(value)
+  const short = text.length > most ? `${text.slice(0, most - 1)}…` : text
+  return short.replaceAll('\0', '\uFFFD').toWellFormed()
+}
+
+const MAX_LINES = 200
+
+/** In characters, of all lines together. */
+const MAX_SIZE = 16_384
+
+/** In characters. */
+const MAX_MESSAGE = 2_000
+
+/** Names of what is nobody's business. */
+const SECRET = /pass(?:word|phrase|wd)|secret|token|authorization|cookie|credential|(?:api|access|private)[-_]?key/i
