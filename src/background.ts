@@ -14,6 +14,7 @@ import { explainOutcome } from './enqueue/outcome.ts'
 import { DEFAULT_MAX_BYTES } from './enqueue/payload.ts'
 import { type AnyOptions, type JobSettings, toNewJob, toRequest } from './enqueue/request.ts'
 import { BackgroundError } from './errors.ts'
+import { createInspection } from './ledger/inspection.ts'
 import { silentLogger } from './logger.ts'
 import type { ManyOptions, ScheduleMany } from './schedule.ts'
 import { cancelJob } from './sql/cancel.ts'
@@ -110,6 +111,7 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
       const target = toCancelTarget(job)
       return await use('cancel a job', ({ access }) => cancelJob(access, target))
     },
+    ...createInspection(use, schema),
     with: transaction => createForeignScheduler(executeInTransaction(transaction), settings),
     migrate: () => use('migrate the database', ({ migrate }) => migrate()),
     close: () => (closing ??= closeAll()),

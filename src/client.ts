@@ -2,6 +2,7 @@ import type { Sql } from 'postgres'
 import type { MigrationReport } from './database/migrate.ts'
 import type { ForeignTransaction } from './enqueue/adapters.ts'
 import type { JobDefaults } from './job.ts'
+import type { Inspection } from './ledger/inspection.ts'
 import type { Logger } from './logger.ts'
 import type { Scheduler } from './schedule.ts'
 
@@ -61,8 +62,8 @@ export interface BackgroundOptions {
   logger?: Logger
 }
 
-/** Schedules jobs in one database. */
-export interface BackgroundClient extends Scheduler, AsyncDisposable {
+/** Schedules jobs in one database, and tells what becomes of them. */
+export interface BackgroundClient extends Scheduler, Inspection, AsyncDisposable {
   /**
    * The same calls inside a transaction of yours: the job exists if and only if it commits. Nothing is grouped there,
    * the schema is not brought up to date, and no statement is sent twice. Errors of the database come as your library

@@ -152,8 +152,11 @@ export function lossesOf(flags: Readonly<Record<string, unknown>> | null): numbe
 const LOST = 'kretes:lost'
 const STARTED = 'kretes:started'
 
+/** How long a worker may be silent before its peers look whether its lock is free: three beats missed. */
+export const STALE_AFTER_MS = 6_000
+
 /** The class of advisory locks that the workers of a schema share: their numbers are unique only there. */
-function lockClass(schema: string): number {
+export function lockClass(schema: string): number {
   if (schema === 'graphile_worker') return LOCK_CLASS
   let sum = LOCK_CLASS
   for (const letter of schema) sum = (Math.imul(sum, 31) + letter.charCodeAt(0)) | 0
