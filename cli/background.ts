@@ -1,6 +1,7 @@
 import { type CAC, cac } from 'cac'
 import { cancel } from './commands/cancel.ts'
 import { database } from './commands/database.ts'
+import { defineHealthCommands, healthActions } from './commands/health.ts'
 import { migrateDatabase } from './commands/migrate.ts'
 import { schedule } from './commands/schedule.ts'
 import { listTasks } from './commands/tasks.ts'
@@ -38,6 +39,7 @@ const actions: Readonly<Record<string, Action>> = {
   schedule,
   cancel,
   migrate: migrateDatabase,
+  ...healthActions,
   tasks: listTasks,
   db: database
 }
@@ -79,6 +81,7 @@ function defineCommands(cli: CAC): CAC {
     .option('--json', 'Print the outcome as JSON')
     .option(...databaseUrl)
     .example(name => `  $ ${name} cancel 42`)
+  defineHealthCommands(cli)
   cli
     .command('tasks', 'List the task files')
     .option('--json', 'Print them as JSON')

@@ -16,6 +16,8 @@ export interface Output {
   readonly style: Style
   /** How many characters fit on a line of results. */
   readonly width: number
+  /** The terminal to which results go; `undefined` if they go elsewhere. */
+  readonly terminal: Terminal | undefined
   /** Results. */
   line(text: string): void
   /** Notices and errors. */
@@ -26,6 +28,14 @@ export interface Output {
   readonly noticeStyle: Style
   /** Waits until everything has been written. */
   flush(): Promise<void>
+}
+
+/** A terminal, of the size that it has now. */
+export interface Terminal {
+  readonly columns: number
+  readonly rows: number
+  /** Writes what draws on it. */
+  write(text: string): void
 }
 
 /** How text is set off; plain where colours do not belong. */

@@ -80,7 +80,8 @@ function* examineServer(
       code: 'clock-skew',
       severity: 'warning',
       message: `The clock of this machine is ${(skewMs / 1_000).toFixed(1)} s ${side} that of the database, by which jobs run`,
-      remedy: 'Synchronise both clocks (NTP). Until then prefer delays to times: they are counted from the database’s clock'
+      remedy:
+        'Synchronise both clocks (NTP). Until then prefer delays to times: they are counted from the database’s clock'
     }
   }
 }

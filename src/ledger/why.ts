@@ -49,7 +49,10 @@ export async function explainJob(access: Access, target: Target): Promise<Why> {
 
 async function explainAbsence(access: Access, target: Target): Promise<Reason> {
   if (!('id' in target)) {
-    return { code: 'gone', message: `No job of key ${JSON.stringify(target.key)} waits or runs: it has ended or never was` }
+    return {
+      code: 'gone',
+      message: `No job of key ${JSON.stringify(target.key)} waits or runs: it has ended or never was`
+    }
   }
   const run = await findLastRun(access, target.id)
   if (run) return { code: 'ended', ...describeEnd(run) }

@@ -37,10 +37,7 @@ async function isPooledByTransaction(sql: Sql): Promise<boolean> {
     const first = await readBackend(session)
     for (let round = 0; round < ROUNDS; round++) {
       // Held by somebody else, it cannot answer us as well, if it is shared.
-      const isShared = await holdBackend(
-        sql,
-        async held => held === first || (await readBackend(session)) !== first
-      )
+      const isShared = await holdBackend(sql, async held => held === first || (await readBackend(session)) !== first)
       if (isShared) return true
     }
     return false

@@ -109,7 +109,8 @@ function* examineLedger(
       code: 'ledger-size',
       severity: 'warning',
       message: `The ledger in ${own} has grown to ${size}`,
-      remedy: 'Keep runs for a shorter time: kretes background prune --keep 2d, and the same in the options of the workers'
+      remedy:
+        'Keep runs for a shorter time: kretes background prune --keep 2d, and the same in the options of the workers'
     }
   }
 }

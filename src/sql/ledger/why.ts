@@ -92,11 +92,7 @@ export async function countBeforeInQueue({ execute, schema }: Access, id: string
 }
 
 /** How many jobs that these tasks could run now come before a job. */
-export async function countBefore(
-  { execute, schema }: Access,
-  id: string,
-  tasks: readonly string[]
-): Promise<Before> {
+export async function countBefore({ execute, schema }: Access, id: string, tasks: readonly string[]): Promise<Before> {
   const engine = identifier(schema)
   const [row] = await execute<{ before: string }>(statement`
     select json_build_object(
