@@ -1,5 +1,7 @@
 import type { Sql } from 'postgres'
 import type { Cancellation } from '../schedule.ts'
+import { JOB_COLUMNS, KEEPS_ALL, recording } from './ledger/record.ts'
+import { CANCELLED } from './names.ts'
 import { type Access, identifier, type Statement, statement } from './statement.ts'
 import { castOf, type Target, toColumn } from './waiting.ts'
 
@@ -26,10 +28,26 @@ export async function cancelJob({ execute, schema }: Access, target: Target): Pr
       from found
       where job.id = found.id and found.locked
       returning pg_notify(${CANCEL_CHANNEL}::text, json_build_object('schema', ${schema}::text, 'job', job.id::text)::text)
-    ), removed as (
-      select from found, lateral ${identifier(schema)}.complete_jobs(array[found.id]) where not found.locked
-    )
-    select (select count(*) from removed)::text as removed, (select count(*) from marked)::text as marked`)
+    ), removed as materialized (
+      select job.* from found, lateral ${identifier(schema)}.complete_jobs(array[found.id]) job where not found.locked
+    ), ended as (
+      select
+        ${JOB_COLUMNS},
+        'cancelled' as run_state,
+        job.attempts as run_attempt,
+        null::float8 as duration,
+        0 as ago,
+        null::text as error,
+        null::text as result,
+        null::text as payload,
+        null::text as log,
+        true as is_over
+      from removed job
+    ), ${recording(schema, KEEPS_ALL, { mayLackPartition: true })}
+    select
+      (select count(*) from removed)::text as removed,
+      (select count(*) from marked)::text as marked,
+      (select count(*) from told)::text as told`)
   if (row?.removed === '1') return 'removed'
   return row?.marked === '1' ? 'cancelling' : 'not found'
 }
@@ -63,6 +81,3 @@ export function readCancelNotice(payload: string | undefined, schema: string): s
     return undefined
   }
 }
-
-/** The flag of a job that is not to run any more. */
-export const CANCELLED = 'kretes:cancelled'

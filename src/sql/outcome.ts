@@ -1,4 +1,4 @@
-import { CANCELLED } from './cancel.ts'
+import { CANCELLED } from './names.ts'
 import { type Execute, identifier, statement } from './statement.ts'
 
 /** What becomes of a job whose run has failed. */

@@ -1,5 +1,6 @@
 import type { Sql } from 'postgres'
 import { notifyWorkers } from './control.ts'
+import { JOB_COLUMNS, KEEPS_ALL, recording } from './ledger/record.ts'
 import { ownSchema } from './names.ts'
 
 /** A worker as its peers and people see it. */
@@ -107,25 +108,49 @@ export async function rescueJobs(
       )
       select pg_try_advisory_xact_lock(${lockClass(schema)}, lock_id) as is_dead from stale`
     if (!worker?.is_dead) return null
+    const reason = `Lost ${maxLosses} workers: the process that ran it ended each time`
+    const fragment = (text: string): ReturnType<Sql['unsafe']> => transaction.unsafe(text)
     const jobs = await transaction<{ id: string; losses: number }[]>`
-      update ${sql(schema)}._private_jobs
-      set
-        locked_at = null,
-        locked_by = null,
-        attempts = greatest(0, attempts - 1),
-        flags = (coalesce(flags, '{}') - ${STARTED}::text) || jsonb_build_object(${LOST}::text, case
-          when flags ->> ${STARTED} = ${id} then coalesce((flags ->> ${LOST})::int, 0) + 1
-          else greatest(1, coalesce((flags ->> ${LOST})::int, 0))
-        end)
-      where locked_by = ${id}
-      returning id, (flags ->> ${LOST})::int as losses`
+      with held as materialized (
+        select * from ${sql(schema)}._private_jobs where locked_by = ${id} for update
+      ), freed as (
+        update ${sql(schema)}._private_jobs job
+        set
+          locked_at = null,
+          locked_by = null,
+          attempts = greatest(0, job.attempts - 1),
+          flags = (coalesce(job.flags, '{}') - ${STARTED}::text) || jsonb_build_object(${LOST}::text, case
+            when job.flags ->> ${STARTED} = ${id} then coalesce((job.flags ->> ${LOST})::int, 0) + 1
+            else greatest(1, coalesce((job.flags ->> ${LOST})::int, 0))
+          end)
+        from held
+        where job.id = held.id
+        returning job.id, (job.flags ->> ${LOST})::int as losses
+      ), ended as (
+        select
+          ${fragment(JOB_COLUMNS.sql)},
+          'lost' as run_state,
+          job.attempts as run_attempt,
+          case when job.id = any(running) or job.flags ->> ${STARTED} = ${id} then
+            date_part('epoch', now() - job.locked_at) * 1000
+          end as duration,
+          0 as ago,
+          case when losses >= ${maxLosses} then
+            json_build_object('name', 'Error', 'message', ${reason}::text)::text
+          end as error,
+          null::text as result,
+          null::text as payload,
+          null::text as log,
+          losses >= ${maxLosses} as is_over
+        from held job
+        join freed using (id),
+        (select running from ${sql(ownSchema(schema))}.workers where id = ${id}) worker
+      ), ${fragment(recording(schema, KEEPS_ALL).sql)}
+      select id, losses, (select count(*) from told) from freed`
     const failed = jobs.filter(({ losses }) => losses >= maxLosses).map(job => job.id)
     if (failed.length > 0) {
       await transaction`
-        select from ${sql(schema)}.permanently_fail_jobs(
-          string_to_array(${failed.join(',')}, ',')::bigint[],
-          ${`Lost ${maxLosses} workers: the process that ran it ended each time`}
-        )`
+        select from ${sql(schema)}.permanently_fail_jobs(string_to_array(${failed.join(',')}, ',')::bigint[], ${reason})`
     }
     await transaction`select ${sql(schema)}.force_unlock_workers(array[${id}]::text[])`
     await transaction`delete from ${sql(ownSchema(schema))}.workers where id = ${id}`

@@ -7,7 +7,58 @@ import { inspect } from 'node:util'
 export function describeError(error: unknown): string {
   const text = [...tell(error, '', new Set())].join('\n')
   const short = text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH - 1)}…` : text
-  return short.replaceAll('\0', '\uFFFD').toWellFormed()
+  return clean(short)
+}
+
+/**
+ * An error as the ledger keeps it: JSON text of an object with `name`, `message` and `stack`, and with `cause` and
+ * `errors` where others lie behind it. Bounded like {@linkcode describeError}.
+ */
+export function toErrorJson(error: unknown): string {
+  const room = { errors: MOST_ERRORS, characters: MAX_LENGTH }
+  return JSON.stringify(toRecord(error, room, new Set()))
+}
+
+interface ErrorRecord {
+  name: string
+  message: string
+  stack?: string
+  cause?: ErrorRecord
+  errors?: ErrorRecord[]
+}
+
+function toRecord(error: unknown, room: { errors: number; characters: number }, told: Set<unknown>): ErrorRecord {
+  told.add(error)
+  room.errors--
+  const take = (text: string): string => {
+    const short = text.length > room.characters ? `${text.slice(0, Math.max(0, room.characters - 1))}…` : text
+    room.characters -= short.length
+    return clean(short)
+  }
+  if (!isError(error)) {
+    // What is thrown need not be an error.
+    return { name: 'Error', message: take(typeof error === 'string' ? error : inspect(error)) }
+  }
+  const record: ErrorRecord = { name: take(error.name), message: take(error.message) }
+  const frames = framesOf(error)
+  if (frames) record.stack = take(frames)
+  const isNew = (other: unknown): boolean => room.errors > 0 && room.characters > 0 && !told.has(other)
+  if (error.cause !== undefined && isNew(error.cause)) record.cause = toRecord(error.cause, room, told)
+  for (const one of error.errors ?? []) {
+    if (!isNew(one)) continue
+    record.errors ??= []
+    record.errors.push(toRecord(one, room, told))
+  }
+  return record
+}
+
+/** Without what PostgreSQL cannot hold. */
+function clean(text: string): string {
+  return text.replaceAll('\0', '\uFFFD').toWellFormed()
+}
+
+function framesOf({ stack }: ErrorLike): string | undefined {
+  return /^ +at .*/ms.exec(stack ?? '')?.[0]
 }
 
 function* tell(error: unknown, prefix: string, told: Set<unknown>): Generator<string> {
@@ -18,7 +69,7 @@ function* tell(error: unknown, prefix: string, told: Set<unknown>): Generator<st
     return
   }
   yield `${prefix}${error.name}: ${error.message}`
-  const frames = /^ +at .*/ms.exec(error.stack ?? '')?.[0]
+  const frames = framesOf(error)
   if (frames) yield frames
   if (error.cause !== undefined) yield* tell(error.cause, 'caused by ', told)
   if (error.errors) for (const one of error.errors) yield* tell(one, 'one of them: ', told)

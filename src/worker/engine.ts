@@ -11,6 +11,7 @@ import type { AnyTask } from '../task.ts'
 import { createBatchSizer } from './batch.ts'
 import { createCancelWatch } from './cancel.ts'
 import { createLookout } from './due.ts'
+import { type EndedRuns, recordCompleted } from './ended.ts'
 import type { Executor } from './execute.ts'
 import { writeFailures } from './failures.ts'
 import { createHeldJobs, idsOf } from './held.ts'
@@ -35,6 +36,8 @@ export interface EngineOptions {
   readonly url: string | undefined
   readonly tasks: ReadonlyMap<string, AnyTask>
   readonly executor: Executor
+  /** How runs ended; without, nothing is recorded. */
+  readonly ended: EndedRuns | undefined
   /** For the worker's own statements, so that they never wait behind the engine's. */
   readonly control: Sql
   /** Has `control` connect anew. */
@@ -49,7 +52,7 @@ export interface EngineOptions {
  * connections, and peers that take over when the process dies.
  */
 export async function startEngine(engineOptions: EngineOptions): Promise<Engine> {
-  const { options, url, tasks, executor, control, replaceControl, outage, signal } = engineOptions
+  const { options, url, tasks, executor, ended, control, replaceControl, outage, signal } = engineOptions
   const { schema, logger, concurrency, prepare } = options
   const names = [...tasks.keys()]
   const held = createHeldJobs()
@@ -123,7 +126,8 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     outage,
     watch,
     onHung: distrust,
-    fail: (statement, execute) => writeFailures(execute, schema, statement, executor.outcomes),
+    ...(ended && { complete: statement => recordCompleted(schema, ended, statement) }),
+    fail: (statement, execute) => writeFailures(execute, schema, statement, executor.outcomes, ended),
     onSettled,
     beforeFetch,
     onFetchLost: () => lostFetches.add()
@@ -145,6 +149,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
       for (const id of idsOf(statement)) executor.outcomes.delete(id)
       lookout.refresh()
     }
+    if (ended && statement.kind !== 'fetch') for (const id of idsOf(statement)) ended.forget(id)
     if (held.size === 0) idle.check()
   }
 

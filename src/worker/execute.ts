@@ -2,9 +2,11 @@ import type { DelayOf } from '../backoff.ts'
 import type { Job } from '../job.ts'
 import type { Logger } from '../logger.ts'
 import { isMarkedCancelled } from '../sql/cancel.ts'
+import type { RunState } from '../sql/ledger/schema.ts'
 import type { Outcome } from '../sql/outcome.ts'
 import type { AnyTask } from '../task.ts'
-import { describeError } from './describe.ts'
+import { describeError, toErrorJson } from './describe.ts'
+import type { EndedRuns } from './ended.ts'
 import { createPlanner, type Plan } from './plan.ts'
 import { reportFailure, reportStart, reportSuccess } from './report.ts'
 import { type Decision, decide } from './retry.ts'
@@ -55,10 +57,12 @@ export interface ExecutorOptions {
   readonly logger: Logger
   /** For tasks that name no backoff of their own. */
   readonly backoff: DelayOf
+  /** Remembers how runs ended; without, nothing is recorded. */
+  readonly ended?: EndedRuns | undefined
 }
 
 /** The life of a job in this process, from the engine's hand to its end. */
-export function createExecutor({ logger, backoff }: ExecutorOptions): Executor {
+export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Executor {
   const runs = new Set<Run>()
   const outcomes = new Map<string, Outcome>()
   const cancelled = new Set<string>()
@@ -69,21 +73,27 @@ export function createExecutor({ logger, backoff }: ExecutorOptions): Executor {
     const plan = planOf(task)
     const queue = helpers.job.job_queue_id === null ? null : await helpers.getQueueName()
     const run = new Run(toJob(helpers.job, queue), logger)
+    const given = ended?.readPayload(payload) ?? null
     runs.add(run)
     try {
-      if (isCancelled(helpers.job)) return reportFailure(logger, run, { kind: 'cancelled' }, undefined)
+      if (isCancelled(helpers.job)) {
+        ended?.add(run, 'cancelled', { payload: given, hasNotBegun: true })
+        return reportFailure(logger, run, { kind: 'cancelled' }, undefined)
+      }
       reportStart(logger, run)
       if (plan.timeoutMs !== undefined) run.interruptAfter(plan.timeoutMs)
       // Most runs end by themselves alone, and go the short way.
-      if (plan.timeoutMs === undefined && !isTracking()) await task(payload, run)
-      else await run.perform(() => runTracked(run, () => task(payload, run)))
+      const result = await (plan.timeoutMs === undefined && !isTracking()
+        ? task(payload, run)
+        : run.perform(() => runTracked(run, () => task(payload, run))))
       // What was interrupted has failed, whatever its task made of it.
       if (run.interruption) throw run.interruption.reason
       run.finish()
+      ended?.add(run, 'succeeded', { payload: given, result })
       reportSuccess(logger, run)
     } catch (error) {
       run.finish()
-      await record(run, plan, run.interruption?.reason ?? error, payload, helpers.job)
+      await record(run, plan, run.interruption?.reason ?? error, payload, helpers.job, given)
     } finally {
       runs.delete(run)
     }
@@ -95,8 +105,18 @@ export function createExecutor({ logger, backoff }: ExecutorOptions): Executor {
   }
 
   /** To the engine a cancelled job has ended well: it is not tried again. All others have failed. */
-  async function record(run: Run, plan: Plan, error: unknown, payload: unknown, job: EngineJob): Promise<void> {
+  async function record(
+    run: Run,
+    plan: Plan,
+    error: unknown,
+    payload: unknown,
+    job: EngineJob,
+    given: string | null
+  ): Promise<void> {
     const decision = decide(run, plan, error, logger)
+    const state = stateOf(decision, run)
+    const isFailure = decision.kind === 'failed' || decision.kind === 'retried'
+    ended?.add(run, state, { payload: given, ...(isFailure ? { error: toErrorJson(error) } : {}) })
     reportFailure(logger, run, decision, error)
     if (decision.kind === 'cancelled') return
     if (decision.kind === 'released') released++
@@ -152,6 +172,11 @@ export function createExecutor({ logger, backoff }: ExecutorOptions): Executor {
 /** What the engine is told: it stores an error's message, and nothing else of it. */
 class Failure extends Error {
   override readonly name: string = 'Failure'
+}
+
+function stateOf(decision: Decision, run: Run): RunState {
+  if (decision.kind !== 'failed' && decision.kind !== 'retried') return decision.kind
+  return run.interruption?.kind === 'timeout' ? 'timed out' : 'failed'
 }
 
 function toOutcome(decision: Decision, { id, attempts, locked_at }: EngineJob, reason: string): Outcome {

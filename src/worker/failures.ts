@@ -1,3 +1,4 @@
+import { recordFailures } from '../sql/ledger/record.ts'
 import {
   applyOutcomes,
   type FailingJob,
@@ -7,6 +8,7 @@ import {
   removeCancelled
 } from '../sql/outcome.ts'
 import type { Execute } from '../sql/statement.ts'
+import type { EndedRuns } from './ended.ts'
 
 /** The statement by which the engine writes that jobs have failed. */
 export interface FailStatement {
@@ -33,7 +35,8 @@ export async function writeFailures(
   execute: Execute,
   schema: string,
   statement: FailStatement,
-  outcomes: ReadonlyMap<string, Outcome>
+  outcomes: ReadonlyMap<string, Outcome>,
+  ended?: EndedRuns
 ): Promise<void> {
   const [worker, json] = statement.values
   const failing = JSON.parse(json ?? '[]') as Failing[]
@@ -43,6 +46,12 @@ export async function writeFailures(
   )
   const written = failing.filter(({ jobId }) => locked.has(jobId) || !outcomes.has(jobId))
   if (written.length === 0) return
+  if (ended) {
+    const runs = written.flatMap(({ jobId }) => ended.runs.get(jobId) ?? [])
+    const isOver = (id: string): boolean => outcomes.get(id)?.isFinal ?? false
+    const over = runs.map(run => ({ ...run, isOver: isOver(run.id) }))
+    if (over.length > 0) await recordFailures(execute, schema, ended.kept, worker ?? '', over)
+  }
   const messages = written.map(one => keepMessage(one, locked.get(one.jobId), outcomes.get(one.jobId)))
   await execute({ ...statement, values: [worker ?? null, JSON.stringify(messages)] })
 

@@ -1,4 +1,5 @@
 import { type Backoff, compileBackoff, type DelayOf } from '../backoff.ts'
+import { type Duration, toMilliseconds } from '../duration.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import type { AnyTask } from '../task.ts'
 
@@ -96,11 +97,63 @@ export interface WorkerOptions {
    */
   schema?: string
   /**
+   * What is kept of runs that have ended, and for how long; `false` records nothing. Views such as `kretes.runs` show it.
+   *
+   * @default successes for 7 days and failures for 30, without payloads
+   */
+  ledger?: false | LedgerOptions
+  /**
    * Told of each job's start and end, and of what the worker itself goes through.
    *
    * @default none
    */
   logger?: Logger
+}
+
+/** What a worker keeps of runs that have ended. */
+export interface LedgerOptions {
+  /**
+   * For how long runs that did not fail are kept: at least so long, and up to a day longer. `'forever'` keeps them all;
+   * `false` keeps none, though they are counted.
+   *
+   * @default '7d'
+   */
+  keepSuccesses?: Duration | 'forever' | false
+  /**
+   * The same for runs that failed, timed out, or were lost with their worker.
+   *
+   * @default '30d'
+   */
+  keepFailures?: Duration | 'forever' | false
+  /**
+   * Whether what tasks were given is kept with their runs.
+   *
+   * @default false
+   */
+  keepPayloads?: boolean
+  /**
+   * Keys whose values are replaced by `[redacted]` in what is kept of payloads and results, at any depth. Neither case
+   * nor hyphens and underscores matter.
+   *
+   * @default password, passphrase, secret, token, authorization, cookie, apiKey, accessToken, refreshToken, clientSecret, privateKey
+   */
+  redact?: readonly string[]
+  /**
+   * How many bytes of JSON the result of a task may take; a larger one is not kept, and the log says so.
+   *
+   * @default 65536
+   */
+  maxResultBytes?: number
+}
+
+/** {@linkcode LedgerOptions} with every default in place. */
+export interface LedgerSettings {
+  /** `null` is for ever. */
+  readonly successesMs: number | null | false
+  readonly failuresMs: number | null | false
+  readonly keepPayloads: boolean
+  readonly redact: readonly string[]
+  readonly maxResultBytes: number
 }
 
 /** The options of a worker with every default in place. */
@@ -120,6 +173,8 @@ export interface ResolvedOptions {
   readonly once: boolean
   readonly prepare: boolean
   readonly schema: string
+  /** `undefined` records nothing. */
+  readonly ledger: LedgerSettings | undefined
   readonly logger: Logger
 }
 
@@ -144,8 +199,25 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
     once: options.once ?? false,
     prepare: options.prepare ?? true,
     schema: options.schema ?? 'graphile_worker',
+    ledger: options.ledger === false ? undefined : resolveLedger(options.ledger ?? {}),
     logger: options.logger ?? silentLogger
   }
+}
+
+function resolveLedger(options: LedgerOptions): LedgerSettings {
+  const { keepSuccesses = '7d', keepFailures = '30d' } = options
+  return {
+    successesMs: toRetention('keepSuccesses', keepSuccesses),
+    failuresMs: toRetention('keepFailures', keepFailures),
+    keepPayloads: options.keepPayloads ?? false,
+    redact: options.redact ?? REDACTED_KEYS,
+    maxResultBytes: wholeNumber('maxResultBytes', options.maxResultBytes, 65_536, 0)
+  }
+}
+
+function toRetention(name: string, duration: Duration | 'forever' | false): number | null | false {
+  if (duration === false) return false
+  return duration === 'forever' ? null : toMilliseconds(duration, 'start a worker', name)
 }
 
 function wholeNumber(name: string, given: number | undefined, fallback: number, least: number): number {
@@ -161,3 +233,17 @@ function portNumber(given: number): number {
 
 /** The longest time that a timer takes, in milliseconds. */
 const MAX = 2 ** 31 - 1
+
+const REDACTED_KEYS = [
+  'password',
+  'passphrase',
+  'secret',
+  'token',
+  'authorization',
+  'cookie',
+  'apiKey',
+  'accessToken',
+  'refreshToken',
+  'clientSecret',
+  'privateKey'
+]

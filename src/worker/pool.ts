@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import { createSockets, type Sockets } from '../database/sockets.ts'
 import type { Logger } from '../logger.ts'
+import type { PreparedStatement } from '../sql/ledger/record.ts'
 import { beginStatement, commitStatement, type Execute } from '../sql/statement.ts'
 import type { FailStatement } from './failures.ts'
 import type { Outage } from './outage.ts'
@@ -30,6 +31,8 @@ export interface EnginePoolOptions {
   readonly watch: Watch
   /** Called when a connection was found to hang. */
   onHung(): void
+  /** The statement that completes jobs in place of the engine's, made anew each time; without, the engine's own does. */
+  complete?(statement: Settled): PreparedStatement
   /** Carries out a statement that fails jobs, and what goes with it, in a transaction. */
   fail(statement: FailStatement, execute: Execute): Promise<void>
   /** Called after each statement that the database has carried out. */
@@ -134,17 +137,23 @@ export class EnginePool extends pg.Pool {
   }
 
   async #run(config: Statement): Promise<pg.QueryResult> {
-    const { kind, releasesQueues } = classify(config.name)
-    const statement = this.#options.prepare ? config : { text: config.text, values: config.values }
+    const settled: Settled = { ...classify(config.name), values: config.values ?? [] }
+    const { kind } = settled
     const carryOut = async (): Promise<pg.QueryResult> => {
+      const own = kind === 'complete' ? this.#options.complete?.(settled) : undefined
+      const statement = this.#unnamed(own ?? config)
       const result = await (kind === 'fail' ? this.#fail(statement) : this.#query(statement))
-      if (kind !== 'other') this.#options.onSettled({ kind, releasesQueues, values: config.values ?? [] })
+      if (kind !== 'other') this.#options.onSettled(settled)
       return result
     }
     if (kind === 'fetch') return await this.#persist(() => this.#fetch(carryOut), this.#draining.signal)
     const work = this.#persist(carryOut)
     if (kind === 'return') this.#holdFetches(work)
     return await work
+  }
+
+  #unnamed(statement: Statement): Statement {
+    return this.#options.prepare ? statement : { text: statement.text, values: statement.values }
   }
 
   async #fetch(carryOut: () => Promise<pg.QueryResult>): Promise<pg.QueryResult> {

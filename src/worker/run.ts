@@ -59,17 +59,17 @@ export class Run implements TaskContext {
   }
 
   /** Does the work, to its end or until it is given up. */
-  perform(work: () => unknown): Promise<void> {
+  perform(work: () => unknown): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#giveUp = reject
-      const ended = (settle: () => void) => () => {
-        settle()
+      const ended = (settle: (value: unknown) => void) => (value: unknown) => {
+        settle(value)
         // Only what was given up is over before its task is.
         if (this.#isOver) this.#logger.warn(`${this} ended, ${this.durationMs} ms after its start`, this.#fields)
       }
       const result = work()
-      if (!isThenable(result)) resolve()
-      else result.then(ended(resolve), error => ended(() => reject(error))())
+      if (!isThenable(result)) resolve(result)
+      else result.then(ended(resolve), ended(reject))
     })
   }
 

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { Lasting } from '../database/lasting.ts'
 import type { AnyTask } from '../task.ts'
+import { createEndedRuns } from './ended.ts'
 import { startEngine } from './engine.ts'
 import { createExecutor } from './execute.ts'
 import type { EngineStatus } from './health.ts'
@@ -33,13 +34,14 @@ export interface Supervisor {
 
 /** Keeps an engine running until it is asked to stop; one that ends unasked is followed by a new one. */
 export async function supervise({ options, tasks, url, control, outage }: SuperviseOptions): Promise<Supervisor> {
-  const { logger, once, shutdownTimeoutMs, backoff } = options
-  const executor = createExecutor({ logger, backoff })
+  const { logger, once, shutdownTimeoutMs, backoff, ledger } = options
+  const ended = ledger && createEndedRuns(ledger, logger)
+  const executor = createExecutor({ logger, backoff, ended })
   const deadline = createDeadline()
   const stopping = new AbortController()
   const { signal } = stopping
   const { sql, replace } = control
-  const shared = { options, url, tasks, executor, control: sql, replaceControl: replace, outage, signal }
+  const shared = { options, url, tasks, executor, ended, control: sql, replaceControl: replace, outage, signal }
   const start = (): Promise<Engine> => startEngine(shared)
   let engine = await start()
   let restarting: Promise<void> | undefined

@@ -75,6 +75,9 @@ export const DAYS_AHEAD = 7
 /** What a run may have come to. */
 export const RUN_STATES = ['succeeded', 'failed', 'timed out', 'cancelled', 'snoozed', 'released', 'lost'] as const
 
+/** One of {@linkcode RUN_STATES}. */
+export type RunState = (typeof RUN_STATES)[number]
+
 /** Those whose rows are kept as failures. */
 export const FAILURE_STATES = ['failed', 'timed out', 'lost'] as const
 

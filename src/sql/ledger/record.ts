@@ -1,0 +1,262 @@
+import { CANCELLED, ownSchema } from '../names.ts'
+import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
+import { BUCKETS_PER_DOUBLING, FAILURE_STATES, type RunState } from './schema.ts'
+
+/** Which runs get a row; all are counted. */
+export interface Kept {
+  readonly keepsSuccesses: boolean
+  readonly keepsFailures: boolean
+}
+
+/** For those who cannot know what a worker keeps. */
+export const KEEPS_ALL: Kept = { keepsSuccesses: true, keepsFailures: true }
+
+/** The end of a run, as its worker knows it. Times are spans, so that all that is recorded is by the database's clock. */
+export interface EndedRun {
+  readonly id: string
+  readonly state: RunState
+  readonly attempt: number
+  /** How long it ran, in milliseconds; `null` if it never began. */
+  readonly durationMs: number | null
+  /** When it ended, by this process's `performance.now()`. */
+  readonly endedMs: number
+  /** What went wrong, as JSON text. */
+  readonly error: string | null
+  /** What its task returned, as JSON text. */
+  readonly result: string | null
+  /** What its task was given, as JSON text, if that is to be kept. */
+  readonly payload: string | null
+  /** The lines that it logged, as a JSON text. */
+  readonly log: string | null
+}
+
+/** A statement that is prepared under a name, with parameters of any kind. */
+export interface PreparedStatement {
+  readonly name: string
+  readonly text: string
+  readonly values: readonly unknown[]
+}
+
+/**
+ * Completes jobs as the engine does, by removing them and unlocking their queues, and records their runs in the same
+ * statement: no job is gone without its run, and a job that is gone already is recorded no second time.
+ *
+ * @param ids jobs that have ended; of some there may be nothing known but that
+ * @param worker who holds their queues; without, they are in none
+ */
+export function completeJobs(
+  schema: string,
+  kept: Kept,
+  ids: readonly string[],
+  runs: ReadonlyMap<string, EndedRun>,
+  worker: string | null
+): PreparedStatement {
+  const known = ids.map(id => runs.get(id))
+  const nowMs = performance.now()
+  // What no job of them has is one null, which costs the server nothing.
+  const column = <Value>(read: (run: EndedRun) => Value | null): readonly (Value | null)[] | null => {
+    const values = known.map(run => (run ? read(run) : null))
+    return values.every(value => value === null) ? null : values
+  }
+  const values = [
+    ids,
+    column(run => (run.state === 'succeeded' ? null : run.state)),
+    column(run => run.attempt),
+    column(run => run.durationMs),
+    column(run => Math.round((nowMs - run.endedMs) * 10) / 10),
+    column(run => run.result),
+    column(run => run.payload),
+    column(run => run.log)
+  ]
+  if (worker === null) return { name: 'kretes_complete', text: textOf(schema, kept, false), values }
+  return { name: 'kretes_complete_q', text: textOf(schema, kept, true), values: [...values, worker] }
+}
+
+/**
+ * Records runs that did not succeed and whose jobs are still there. To be asked before anything is done to the jobs, in
+ * the same transaction, for jobs that it has locked.
+ *
+ * @param runs with whether the job is over with it
+ */
+export async function recordFailures(
+  execute: Execute,
+  schema: string,
+  kept: Kept,
+  worker: string,
+  runs: readonly (EndedRun & { readonly isOver: boolean })[]
+): Promise<void> {
+  const nowMs = performance.now()
+  const json = JSON.stringify(
+    runs.map(({ id, state, attempt, durationMs, endedMs, error, payload, log, isOver }) => ({
+      id,
+      state,
+      attempt,
+      duration: durationMs,
+      ago: nowMs - endedMs,
+      error: error ?? undefined,
+      payload: payload ?? undefined,
+      log: log ?? undefined,
+      over: isOver
+    }))
+  )
+  await execute(statement`
+    with ended as materialized (
+      select
+        ${JOB_COLUMNS},
+        case when coalesce(job.flags, '{}') ? ${CANCELLED}::text then 'cancelled' else run.state end as run_state,
+        run.attempt as run_attempt,
+        run.duration,
+        run.ago,
+        case when coalesce(job.flags, '{}') ? ${CANCELLED}::text then null else run.error end as error,
+        null::text as result,
+        run.payload,
+        run.log,
+        run.over or coalesce(job.flags, '{}') ? ${CANCELLED}::text as is_over
+      from json_to_recordset(${json}::text::json) as run
+        (id bigint, state text, attempt int, duration float8, ago float8, error text, payload text, log text, over bool)
+      join ${identifier(schema)}._private_jobs job on job.id = run.id
+      where job.locked_by = ${worker}::text
+    ), ${recording(schema, kept)}
+    select from told`)
+}
+
+/**
+ * For a statement that begins with `ended`, the jobs whose run is over: turns them into runs, records and counts these.
+ * Whoever waits for the end of a job is told when the statement reads `told`.
+ *
+ * @param options.mayLackPartition whether no run is recorded if nobody has looked after the ledger for so long that it
+ * has no room for today
+ */
+export function recording(
+  schema: string,
+  kept: Kept,
+  { mayLackPartition = false }: { mayLackPartition?: boolean } = {}
+): Fragment {
+  const own = identifier(ownSchema(schema)).sql
+  const engine = identifier(schema).sql
+  const partition = `quote_ident(${quote(ownSchema(schema))}) || to_char(now() at time zone 'utc', '".ledger_"YYYYMMDD')`
+  return {
+    sql: `run as materialized (
+      select
+        timed.*,
+        case when started_at is null then 0 else date_part('epoch', finished_at - started_at) * 1000 end as running_ms,
+        case when started_at is null then 0 else greatest(0, date_part('epoch', started_at - ready_at) * 1000) end as waiting_ms
+      from (
+        select
+          job_id,
+          now() - ago * interval '1 millisecond' as finished_at,
+          now() - (ago + duration) * interval '1 millisecond' as started_at,
+          ready_at,
+          scheduled_at,
+          run_attempt as attempt,
+          max_attempts,
+          priority,
+          run_state = any('{${FAILURE_STATES.map(state => `"${state}"`).join(',')}}') as is_failure,
+          run_state as state,
+          (select identifier from ${engine}._private_tasks task where task.id = task_id) as task,
+          case when job_queue_id is not null then (
+            select queue_name from ${engine}._private_job_queues queue where queue.id = job_queue_id
+          ) end as queue,
+          key,
+          worker,
+          case when flags is not null then (
+            select substr(flag, 7) from jsonb_object_keys(flags) flag where flag like 'trace:%' limit 1
+          ) end as trace_id,
+          error::json as error,
+          result::json as result,
+          payload::json as payload,
+          log::json as log,
+          is_over
+        from ended
+      ) timed
+    ), recorded as (
+      insert into ${own}.ledger (${LEDGER_COLUMNS})
+      select ${LEDGER_COLUMNS} from run
+      where ${keeping(kept)}${mayLackPartition ? ` and to_regclass(${partition}) is not null` : ''}
+    ), counted as (
+      insert into ${own}.counters (minute, runs, duration_bucket, task, queue, state, waiting_ms, running_ms)
+      select
+        date_trunc('minute', finished_at),
+        count(*),
+        ${BUCKET},
+        task,
+        queue,
+        state,
+        sum(waiting_ms),
+        sum(running_ms)
+      from run
+      group by 1, 3, 4, 5, 6
+    ), told as (
+      select pg_notify('${ENDED_CHANNEL}', json_build_object('schema', ${quote(schema)}, 'job', job_id::text)::text)
+      from run
+      where is_over and exists (select from ${own}.waiters waiter where waiter.job_id = run.job_id)
+    )`
+  }
+}
+
+function keeping({ keepsSuccesses, keepsFailures }: Kept): string {
+  if (keepsSuccesses && keepsFailures) return 'true'
+  if (keepsSuccesses) return 'not is_failure'
+  return keepsFailures ? 'is_failure' : 'false'
+}
+
+/** What {@linkcode recording} needs of a job, by the names that it expects. */
+export const JOB_COLUMNS: Fragment = {
+  sql: `job.id as job_id, job.task_id, job.job_queue_id, job.run_at as ready_at, job.created_at as scheduled_at,
+        job.max_attempts, job.priority, job.key, job.locked_by as worker, job.flags`
+}
+
+/** Where the end of a job is told for which somebody waits. */
+export const ENDED_CHANNEL = 'kretes:ended'
+
+/** A run shorter than a millisecond counts as one of a millisecond. */
+const BUCKET = `floor(${BUCKETS_PER_DOUBLING} / ln(2) * ln(greatest(running_ms, 1)))`
+
+const LEDGER_COLUMNS = `job_id, finished_at, started_at, ready_at, scheduled_at, attempt, max_attempts, priority,
+        is_failure, state, task, queue, key, worker, trace_id, error, result, payload, log`
+
+/** The texts are as long as a page, and always the same. */
+function textOf(schema: string, kept: Kept, releasesQueues: boolean): string {
+  const key = JSON.stringify([schema, kept, releasesQueues])
+  const known = texts.get(key)
+  if (known !== undefined) return known
+  const text = writeText(schema, kept, releasesQueues)
+  texts.set(key, text)
+  return text
+}
+
+const texts = new Map<string, string>()
+
+function writeText(schema: string, kept: Kept, releasesQueues: boolean): string {
+  const engine = identifier(schema).sql
+  const queues = `released as (
+      update ${engine}._private_job_queues job_queues
+      set locked_by = null, locked_at = null
+      from ended
+      where job_queues.id = ended.job_queue_id and job_queues.locked_by = $9::text
+    ),`
+  return `
+    with ended as (
+      delete from ${engine}._private_jobs job
+      using unnest($1::bigint[], $2::text[], $3::int[], $4::float8[], $5::float8[], $6::text[], $7::text[], $8::text[])
+        as run (id, state, attempt, duration, ago, result, payload, log)
+      where job.id = run.id
+      returning
+        ${JOB_COLUMNS.sql},
+        coalesce(run.state, 'succeeded') as run_state,
+        coalesce(run.attempt, job.attempts) as run_attempt,
+        run.duration,
+        coalesce(run.ago, 0) as ago,
+        null::text as error,
+        run.result,
+        run.payload,
+        run.log,
+        true as is_over
+    ), ${releasesQueues ? queues : ''} ${recording(schema, kept).sql}
+    select from told`
+}
+
+/** A text as a literal. */
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}

@@ -1,0 +1,75 @@
+import type { Logger } from '../logger.ts'
+import { completeJobs, type EndedRun, type Kept, type PreparedStatement } from '../sql/ledger/record.ts'
+import type { RunState } from '../sql/ledger/schema.ts'
+import { idsOf } from './held.ts'
+import type { LedgerSettings } from './options.ts'
+import type { Settled } from './pool.ts'
+import { describeResult, writeRedacted } from './result.ts'
+import type { Run } from './run.ts'
+
+/** What the worker remembers of runs until their end has been written. */
+export interface EndedRuns {
+  readonly kept: Kept
+  /** By the id of the job. */
+  readonly runs: ReadonlyMap<string, EndedRun>
+  /** Reads what a task is given, before it can change it; `null` if that is not kept. */
+  readPayload(payload: unknown): string | null
+  /** A run has ended. */
+  add(run: Run, state: RunState, details: EndDetails): void
+  /** It has been written. */
+  forget(id: string): void
+}
+
+/** What else is known of the end of a run. */
+export interface EndDetails {
+  /** As {@linkcode EndedRuns.readPayload} has read it. */
+  readonly payload: string | null
+  readonly result?: unknown
+  /** JSON text. */
+  readonly error?: string
+  /** Whether it never began. */
+  readonly hasNotBegun?: boolean
+}
+
+/** Keeps what only the worker knows of the runs that end. */
+export function createEndedRuns(settings: LedgerSettings, logger: Logger): EndedRuns {
+  const { keepPayloads, redact, maxResultBytes } = settings
+  const runs = new Map<string, EndedRun>()
+  const warned = new Set<string>()
+
+  function readResult({ job }: Run, value: unknown): string | null {
+    const { text, problem } = describeResult(value, maxResultBytes, redact)
+    if (problem !== undefined && !warned.has(job.task)) {
+      warned.add(job.task)
+      logger.warn(`Results of ${job.task} are not kept: ${problem}`, { event: 'ledger.result', task: job.task })
+    }
+    return text
+  }
+
+  return {
+    kept: { keepsSuccesses: settings.successesMs !== false, keepsFailures: settings.failuresMs !== false },
+    runs,
+    readPayload: payload => (keepPayloads ? writeRedacted(payload, redact) : null),
+    add(run, state, { payload, result, error, hasNotBegun = false }) {
+      const { id, attempts } = run.job
+      runs.set(id, {
+        id,
+        state,
+        attempt: attempts,
+        durationMs: hasNotBegun ? null : run.durationMs,
+        endedMs: performance.now(),
+        error: error ?? null,
+        result: result === undefined ? null : readResult(run, result),
+        payload,
+        log: null
+      })
+    },
+    forget: id => void runs.delete(id)
+  }
+}
+
+/** The statement that completes jobs in place of one of the engine's, and records their runs. */
+export function recordCompleted(schema: string, { runs, kept }: EndedRuns, statement: Settled): PreparedStatement {
+  const worker = statement.releasesQueues ? (statement.values[1] as string) : null
+  return completeJobs(schema, kept, idsOf(statement), runs, worker)
+}

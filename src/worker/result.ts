@@ -1,0 +1,63 @@
+/** What a task returned, as the ledger keeps it. */
+export interface ResultText {
+  /** JSON, or `null` if there is nothing to keep. */
+  readonly text: string | null
+  /** Why it is not kept. */
+  readonly problem?: string
+}
+
+/**
+ * A result as JSON text. What JSON cannot hold, or takes more room than it may, is not kept: a job never fails for what
+ * it returns.
+ *
+ * @param redact keys whose values are hidden
+ */
+export function describeResult(value: unknown, maxBytes: number, redact: readonly string[] = []): ResultText {
+  if (value === undefined) return { text: null }
+  try {
+    const text = writeRedacted(value, redact)
+    // A function, or a symbol.
+    if (text === null) return { text, problem: `JSON cannot hold a ${typeof value}` }
+    const bytes = Buffer.byteLength(text)
+    if (bytes <= maxBytes) return { text }
+    return { text: null, problem: `one takes ${bytes} bytes, more than ${maxBytes}` }
+  } catch (error) {
+    return { text: null, problem: `JSON cannot hold one: ${error instanceof Error ? error.message : error}` }
+  }
+}
+
+/**
+ * A value as JSON text that PostgreSQL can read, with the values of some keys hidden; `null` if JSON knows no such value.
+ *
+ * @throws what `JSON.stringify` throws
+ */
+export function writeRedacted(value: unknown, redact: readonly string[]): string | null {
+  const text = JSON.stringify(value) as string | undefined
+  if (text === undefined) return null
+  return readable(mentions(text, redact) ? (JSON.stringify(value, hide(redact)) ?? text) : text)
+}
+
+/** Neither half of a surrogate pair nor NUL is a character to PostgreSQL; `JSON.stringify` writes both as escapes. */
+export function readable(json: string): string {
+  if (!UNREADABLE.test(json)) return json
+  return json.replace(ESCAPES, found => (found === '\\\\' ? found : '\\ufffd'))
+}
+
+/** Most values hold no such key, and are written once. */
+function mentions(text: string, keys: readonly string[]): boolean {
+  const plain = text.toLowerCase().replaceAll(/[-_]/g, '')
+  return keys.some(key => plain.includes(normalize(key)))
+}
+
+function hide(keys: readonly string[]): (key: string, value: unknown) => unknown {
+  const hidden = new Set(keys.map(normalize))
+  return (key, value) => (key !== '' && hidden.has(normalize(key)) ? REDACTED : value)
+}
+
+function normalize(key: string): string {
+  return key.toLowerCase().replaceAll(/[-_]/g, '')
+}
+
+const REDACTED = '[redacted]'
+const UNREADABLE = /\\u(?:0000|d[89a-f])/
+const ESCAPES = /\\\\|\\u(?:0000|d[89a-f][0-9a-f]{2})/g
