@@ -1,5 +1,4 @@
-import { CANCELLED } from '../cancel.ts'
-import { ownSchema } from '../names.ts'
+import { CANCELLED, ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, statement, textArray } from '../statement.ts'
 import { castOf, type Target, toColumn } from '../waiting.ts'
 import { JOB_STATE } from './views.ts'
