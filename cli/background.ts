@@ -56,6 +56,9 @@ function defineCommands(cli: CAC): CAC {
     .option('--shutdown-timeout <seconds>', 'How long running jobs get to finish when it stops (default: 25)')
     .option('--health-port <port>', 'Serve /live and /ready over HTTP on this port (default: none)')
     .option('--health-host <address>', 'Serve them at this address only (default: all)')
+    .option('--keep <duration>', 'For how long to keep runs that did not fail, or forever (default: 7d)')
+    .option('--keep-failures <duration>', 'For how long to keep runs that failed, or forever (default: 30d)')
+    .option('--no-ledger', 'Record no runs')
     .option('--log-format <format>', `${LOG_FORMATS.join(' or ')} (default: pretty)`)
     .example(name => `  $ ${name} --concurrency 20\n  $ ${name} --once --log-format json`)
   cli

@@ -1,5 +1,4 @@
 import { checkKey } from '../src/check.ts'
-import { toMilliseconds } from '../src/duration.ts'
 import { toTimes } from '../src/enqueue/request.ts'
 import type { KeyMode } from '../src/job.ts'
 import { Queue } from '../src/queue.ts'
@@ -14,7 +13,7 @@ import { UsageError } from './usage.ts'
  */
 export function readJobOptions(args: Arguments): JobOptions {
   const runAt = readRunAt(args)
-  const delay = readDelay(args)
+  const delay = args.duration('in')
   if (runAt !== undefined && delay !== undefined) {
     throw new UsageError('Cannot read --in: --run-at is given as well, and a job has one time')
   }
@@ -40,17 +39,6 @@ export const KEY_MODES: readonly KeyMode[] = ['replace', 'preserveRunAt', 'unsaf
 function readRunAt(args: Arguments): string | undefined {
   const runAt = args.text('run-at')
   return reword('run-at', () => toTimes({ runAt }, '').runAt ?? undefined)
-}
-
-function readDelay(args: Arguments): number | undefined {
-  const text = args.text('in')
-  if (text === undefined) return undefined
-  try {
-    return toMilliseconds(text, 'read --in', 'it')
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw new UsageError((error as Error).message)
-    throw new UsageError(`Cannot read --in: ${JSON.stringify(text)} is not a duration such as 90s, 5m or 1h30m`)
-  }
 }
 
 function readKey(args: Arguments): string | undefined {

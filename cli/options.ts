@@ -1,3 +1,4 @@
+import { toMilliseconds } from '../src/duration.ts'
 import type { Line } from './line.ts'
 import { didYouMean, nearMatches, UsageError } from './usage.ts'
 
@@ -11,6 +12,8 @@ export interface Arguments {
   flag(name: string): boolean
   /** A number in a range, or `undefined`. */
   number(name: string, range: Range): number | undefined
+  /** A length of time such as `5m` in milliseconds, or `undefined`. */
+  duration(name: string): number | undefined
   /** One of some words, or `undefined`. */
   choice<Word extends string>(name: string, words: readonly Word[]): Word | undefined
 }
@@ -43,6 +46,18 @@ export function toArguments({ words, options }: Line): Arguments {
       if (number >= least && number <= most && (!isWhole || Number.isInteger(number))) return number
       const kind = isWhole ? 'whole number' : 'number'
       throw new UsageError(`Cannot read --${name}: ${JSON.stringify(value)} is not a ${kind} from ${least} to ${most}`)
+    },
+    duration(name) {
+      const value = text(name)
+      if (value === undefined) return undefined
+      try {
+        return toMilliseconds(value, `read --${name}`, 'it')
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw new UsageError((error as Error).message)
+        throw new UsageError(
+          `Cannot read --${name}: ${JSON.stringify(value)} is not a duration such as 90s, 5m or 1h30m`
+        )
+      }
     },
     choice(name, words) {
       const value = text(name)

@@ -1,11 +1,12 @@
 import type { Logger } from '../../src/logger.ts'
-import { startWorker, type Worker } from '../../src/worker/mod.ts'
+import { type LedgerOptions, startWorker, type Worker } from '../../src/worker/mod.ts'
 import type { CommandContext } from '../context.ts'
 import { readDatabase, waitFor } from '../databases.ts'
 import { createLogger, LOG_FORMATS, LOG_LEVELS } from '../log.ts'
 import type { Arguments } from '../options.ts'
 import { startFields, startScreen } from '../screen.ts'
 import { Interrupted } from '../signals.ts'
+import { UsageError } from '../usage.ts'
 
 /** `kretes background`: runs the worker until it is asked to stop, or with `--once` until no job is due. */
 export async function work(args: Arguments, context: CommandContext): Promise<number> {
@@ -18,6 +19,7 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
   const healthPort = args.number('health-port', { least: 0, most: 65_535, isWhole: true })
   const healthHost = args.text('health-host')
   const tasks = args.text('tasks')
+  const ledger = readLedger(args)
   const database = readDatabase(args, env)
 
   const logger = createLogger({ level, format, style: output.style, write: output.line })
@@ -31,6 +33,7 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
     shutdownTimeoutMs,
     healthPort,
     healthHost,
+    ledger,
     logger
   })
   const worker = await waitFor(starting, database, context, logger)
@@ -55,6 +58,20 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
   if (unfinished === 0) return 0
   logger.warn(`Stopped; ${unfinished} ${unfinished === 1 ? 'job has' : 'jobs have'} been put back for another worker`)
   return 1
+}
+
+function readLedger(args: Arguments): false | LedgerOptions {
+  const keepSuccesses = readRetention(args, 'keep')
+  const keepFailures = readRetention(args, 'keep-failures')
+  if (!args.flag('no-ledger')) return { keepSuccesses, keepFailures }
+  if (keepSuccesses === undefined && keepFailures === undefined) return false
+  throw new UsageError(
+    'Cannot run without a ledger and keep runs in it: give either --no-ledger, or --keep and --keep-failures'
+  )
+}
+
+function readRetention(args: Arguments, name: string): number | 'forever' | undefined {
+  return args.text(name) === 'forever' ? 'forever' : args.duration(name)
 }
 
 function announceStop({ running }: Worker, reason: unknown, logger: Logger): void {

@@ -1,4 +1,4 @@
-import type { ISql, Sql } from 'postgres'
+import type { ISql, Sql, TransactionSql } from 'postgres'
 
 /** Tells every worker's fetch that jobs wait, by the notification that `add_job` sends. */
 export async function notifyWorkers(sql: ISql, count: number): Promise<void> {
@@ -33,9 +33,17 @@ export async function workingBackends(sql: Sql, backends: readonly number[]): Pr
 /**
  * Lets go of every job and queue that a worker holds, for others to take. Its jobs get their attempt back: they did
  * not fail.
+ *
+ * @param before what else is to be done in the same transaction, while the worker still holds them
  */
-export async function releaseWorker(sql: Sql, schema: string, worker: string): Promise<number> {
+export async function releaseWorker(
+  sql: Sql,
+  schema: string,
+  worker: string,
+  before?: (transaction: TransactionSql) => Promise<void>
+): Promise<number> {
   return await sql.begin(async transaction => {
+    await before?.(transaction)
     const held = await transaction<{ id: string; attempts: number }[]>`
       select id, attempts from ${sql(schema)}._private_jobs where locked_by = ${worker} for update`
     await transaction`select ${sql(schema)}.force_unlock_workers(array[${worker}]::text[])`

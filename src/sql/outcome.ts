@@ -41,6 +41,7 @@ export async function lockFailing(
   worker: string,
   outcomes: readonly Outcome[]
 ): Promise<readonly FailingJob[]> {
+  if (outcomes.length === 0) return []
   return await execute<FailingJob>(statement`
     select
       job.id::text as id,

@@ -1,11 +1,11 @@
 import type { Logger } from '../logger.ts'
-import { completeJobs, type EndedRun, type Kept, type PreparedStatement } from '../sql/ledger/record.ts'
+import { completeJobs, type EndedRun, type Kept, type PreparedStatement, recordFailures } from '../sql/ledger/record.ts'
 import type { RunState } from '../sql/ledger/schema.ts'
-import { idsOf } from './held.ts'
+import type { Execute } from '../sql/statement.ts'
 import type { LedgerSettings } from './options.ts'
-import type { Settled } from './pool.ts'
 import { describeResult, writeRedacted } from './result.ts'
 import type { Run } from './run.ts'
+import { idsOf, type Settled } from './settled.ts'
 
 /** What the worker remembers of runs until their end has been written. */
 export interface EndedRuns {
@@ -16,6 +16,8 @@ export interface EndedRuns {
   readPayload(payload: unknown): string | null
   /** A run has ended. */
   add(run: Run, state: RunState, details: EndDetails): void
+  /** Something of these cannot be written: does without all that their tasks left behind. */
+  strip(ids: readonly string[], error: unknown): void
   /** It has been written. */
   forget(id: string): void
 }
@@ -64,6 +66,16 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
         log: null
       })
     },
+    strip(ids, error) {
+      logger.warn(`Results and errors of ${ids.length} runs are not kept: ${error}`, {
+        event: 'ledger.stripped',
+        error
+      })
+      for (const id of ids) {
+        const run = runs.get(id)
+        if (run) runs.set(id, { ...run, result: null, error: null, payload: null, log: null })
+      }
+    },
     forget: id => void runs.delete(id)
   }
 }
@@ -72,4 +84,22 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
 export function recordCompleted(schema: string, { runs, kept }: EndedRuns, statement: Settled): PreparedStatement {
   const worker = statement.releasesQueues ? (statement.values[1] as string) : null
   return completeJobs(schema, kept, idsOf(statement), runs, worker)
+}
+
+/** Records runs of jobs that their worker lets go of before their end. */
+export async function recordReleased(
+  execute: Execute,
+  schema: string,
+  { kept }: EndedRuns,
+  worker: string,
+  runs: readonly EndedRun[]
+): Promise<void> {
+  if (runs.length === 0) return
+  await recordFailures(
+    execute,
+    schema,
+    kept,
+    worker,
+    runs.map(run => ({ ...run, isOver: false }))
+  )
 }

@@ -1,33 +1,33 @@
-import { hostname } from 'node:os'
-import process from 'node:process'
 import { setTimeout } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { urlForPg } from '../database/config.ts'
 import { findCancelled, readCancelNotice } from '../sql/cancel.ts'
-import { hasDueJobs, notifyWorkers, releaseForgotten, releaseWorker, workingBackends } from '../sql/control.ts'
+import { hasDueJobs, notifyWorkers, workingBackends } from '../sql/control.ts'
 import { nextDueTimes } from '../sql/due.ts'
-import { markStarted, registerWorker, unregisterWorker } from '../sql/workers.ts'
+import { markStarted } from '../sql/workers.ts'
 import type { AnyTask } from '../task.ts'
 import { createBatchSizer } from './batch.ts'
 import { createCancelWatch } from './cancel.ts'
 import { createLookout } from './due.ts'
-import { type EndedRuns, recordCompleted } from './ended.ts'
+import { type EndedRuns, recordCompleted, recordReleased } from './ended.ts'
 import type { Executor } from './execute.ts'
 import { writeFailures } from './failures.ts'
-import { createHeldJobs, idsOf } from './held.ts'
+import { createHeldJobs } from './held.ts'
 import { createIdleCheck } from './idle.ts'
-import type { Engine, EngineEnd } from './life.ts'
+import { createInsistence } from './insist.ts'
+import type { Engine } from './life.ts'
 import { watchListening } from './listen.ts'
-import { connectSession, keepAlive, type Liveness } from './liveness.ts'
-import { createLostFetches } from './lost.ts'
+import { createMembership } from './membership.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Outage } from './outage.ts'
 import { createPacer } from './pace.ts'
 import { persist } from './persist.ts'
-import { EnginePool, type Settled } from './pool.ts'
+import { EnginePool } from './pool.ts'
 import { createQueueWaker } from './queues.ts'
 import { type Runner, startRunner } from './runner.ts'
+import { idsOf, type Settled } from './settled.ts'
 import { createSuspects } from './suspects.ts'
+import { startUpkeep } from './upkeep.ts'
 import { createWatch } from './watch.ts'
 
 /** What {@linkcode startEngine} takes. */
@@ -57,14 +57,26 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
   const names = [...tasks.keys()]
   const held = createHeldJobs()
   const started = Promise.withResolvers<Runner>()
-  const declaredDead = Promise.withResolvers<EngineEnd>()
-  const session = connectSession({ url, prepare, onHung: distrust, onClose: () => liveness?.sessionEnded() })
+  const id = started.promise.then(runner => runner.id)
+  const membership = createMembership({
+    options,
+    url,
+    tasks: names,
+    control,
+    outage,
+    held,
+    id,
+    recordReleased: async (execute, worker) => {
+      if (ended) await recordReleased(execute, schema, ended, worker, executor.unfinished())
+    },
+    onHung: distrust
+  })
+  const upkeep = options.ledger && startUpkeep({ settings: options.ledger, control, url, schema, logger })
+  const insistence =
+    ended && upkeep && createInsistence({ most: MOST_WAITING, mend: upkeep.mend, strip: ended.strip, logger })
   let runner: Runner | undefined
-  let registering: Promise<Liveness> | undefined
-  let liveness: Liveness | undefined
   let shutting: Promise<void> | undefined
   let closed: Promise<void> | undefined
-  const lostFetches = createLostFetches()
 
   const wake = (): void => runner?.wake()
   const idle = createIdleCheck({
@@ -108,7 +120,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     onHung: distrust,
     onLost: error => outage.failed(listener, error)
   })
-  const watch = createWatch({ findWorking: backends => workingBackends(session, backends), logger })
+  const watch = createWatch({ findWorking: backends => workingBackends(membership.session, backends), logger })
   const cancels = createCancelWatch({
     held: () => held.ids(),
     look(ids) {
@@ -127,10 +139,11 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     watch,
     onHung: distrust,
     ...(ended && { complete: statement => recordCompleted(schema, ended, statement) }),
+    ...(insistence && { insist: insistence.insist }),
     fail: (statement, execute) => writeFailures(execute, schema, statement, executor.outcomes, ended),
     onSettled,
     beforeFetch,
-    onFetchLost: () => lostFetches.add()
+    onFetchLost: membership.fetchLost
   })
 
   // What makes one connection hang seldom spares the others.
@@ -153,57 +166,12 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     if (held.size === 0) idle.check()
   }
 
-  // Whoever locks jobs is registered before, for the jobs of an unknown worker are left alone when it dies; and holds its
-  // lock before, for else a task that blocks the event loop would have it taken for dead.
-  async function beforeFetch(): Promise<void> {
-    if (!liveness) {
-      registering = register()
-      liveness = await registering
-    }
-    await liveness.whenLocked()
+  async function beforeFetch(draining: AbortSignal): Promise<void> {
+    await insistence?.whenFew(draining)
+    await membership.whenMember()
     await pacer.turn()
-    if (lostFetches.areDue) await putBackForgotten()
+    await membership.putBackForgotten()
     sizer.fetching()
-  }
-
-  async function register(): Promise<Liveness> {
-    const { id } = await started.promise
-    closing.signal.throwIfAborted()
-    await registerWorker(control, schema, { id, host: hostname(), pid: process.pid, concurrency, tasks: names })
-    closing.signal.throwIfAborted()
-    return keepAlive({
-      session,
-      control,
-      schema,
-      id,
-      maxLosses: options.maxLosses,
-      logger,
-      outage,
-      onDeclaredDead: () => declaredDead.resolve({ reason: new Error('it was taken for dead'), isDeclaredDead: true })
-    })
-  }
-
-  // The database may have locked jobs for a fetch whose answer was lost. Only between two fetches is it certain that
-  // what is locked and unknown here is such a job.
-  async function putBackForgotten(): Promise<void> {
-    if (!runner) return
-    const count = await releaseForgotten(control, schema, runner.id, held.ids())
-    lostFetches.settle()
-    if (count > 0) logger.info(`Put back ${count} jobs that a lost connection had left locked`)
-  }
-
-  /** Lets go of all that it holds; with a database that does not answer, that is left to a peer. */
-  async function letGo(id: string): Promise<number> {
-    try {
-      // One that is under way would come after the removal.
-      await registering?.catch(() => {})
-      if (held.size > 0 || lostFetches.areThere) await releaseWorker(control, schema, id)
-      await unregisterWorker(control, schema, id)
-      return 0
-    } catch (error) {
-      logger.debug(`The worker could not let go of its jobs: ${error}`, { error })
-      return held.size
-    }
   }
 
   async function shut(): Promise<void> {
@@ -211,18 +179,17 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     cancels.stop()
     listening.stop()
     watch.stop()
+    upkeep?.stop()
     pool.giveUp()
     closing.abort()
     outage.forget(listener)
-    // First the beat, for it may wait for a database that does not answer.
-    await session.end({ timeout: 1 })
-    await liveness?.stop()
+    await membership.stop()
   }
 
   async function release(id: string): Promise<number> {
     shutting ??= shut()
     await shutting
-    const left = await Promise.race([letGo(id), setTimeout(LET_GO_TIMEOUT_MS, held.size, { ref: false })])
+    const left = await Promise.race([membership.leave(id), setTimeout(LET_GO_TIMEOUT_MS, held.size, { ref: false })])
     closed ??= pool.close()
     await closed
     return left
@@ -278,15 +245,15 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
         return listening.isListening
       },
       get isBeating() {
-        return liveness?.isBeating ?? false
+        return membership.liveness?.isBeating ?? false
       },
       get lastBeatAt() {
-        return liveness?.lastBeatAt
+        return membership.liveness?.lastBeatAt
       }
     },
     ended: Promise.race([
       running.ended.then(reason => reason && { reason, isDeclaredDead: false }),
-      declaredDead.promise
+      membership.declaredDead
     ]),
     whenIdle: idle.whenIdle,
     async stop() {
@@ -300,3 +267,6 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
 /** For the engine's listener, and for completions while every worker's statement is under way. */
 const EXTRA_CONNECTIONS = 2
 const LET_GO_TIMEOUT_MS = 5_000
+
+/** How many jobs may have ended and not be written off before no more are fetched. */
+const MOST_WAITING = 1_000

@@ -2,6 +2,7 @@ import type { DelayOf } from '../backoff.ts'
 import type { Job } from '../job.ts'
 import type { Logger } from '../logger.ts'
 import { isMarkedCancelled } from '../sql/cancel.ts'
+import type { EndedRun } from '../sql/ledger/record.ts'
 import type { RunState } from '../sql/ledger/schema.ts'
 import type { Outcome } from '../sql/outcome.ts'
 import type { AnyTask } from '../task.ts'
@@ -40,6 +41,8 @@ export interface Executor {
   readonly running: number
   /** How many were stopped before their end and go back for another worker. */
   readonly released: number
+  /** Those that are running, as they would be recorded if their worker let go of them now. */
+  unfinished(): readonly EndedRun[]
   /** What becomes of failed jobs, by id, until it has been written. */
   readonly outcomes: Map<string, Outcome>
   /** Runs a job to its end. Throws if it did not succeed, with all that is to be kept of the error as its message. */
@@ -153,6 +156,7 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
     get released() {
       return released
     },
+    unfinished: () => [...runs].map(toReleased),
     outcomes,
     execute,
     abort(reason) {
@@ -172,6 +176,11 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
 /** What the engine is told: it stores an error's message, and nothing else of it. */
 class Failure extends Error {
   override readonly name: string = 'Failure'
+}
+
+function toReleased({ job, durationMs }: Run): EndedRun {
+  const nothing = { error: null, result: null, payload: null, log: null }
+  return { id: job.id, state: 'released', attempt: job.attempts, durationMs, endedMs: performance.now(), ...nothing }
 }
 
 function stateOf(decision: Decision, run: Run): RunState {

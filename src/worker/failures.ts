@@ -1,4 +1,4 @@
-import { recordFailures } from '../sql/ledger/record.ts'
+import { type EndedRun, recordFailures } from '../sql/ledger/record.ts'
 import {
   applyOutcomes,
   type FailingJob,
@@ -8,6 +8,7 @@ import {
   removeCancelled
 } from '../sql/outcome.ts'
 import type { Execute } from '../sql/statement.ts'
+import { toErrorJson } from './describe.ts'
 import type { EndedRuns } from './ended.ts'
 
 /** The statement by which the engine writes that jobs have failed. */
@@ -47,10 +48,9 @@ export async function writeFailures(
   const written = failing.filter(({ jobId }) => locked.has(jobId) || !outcomes.has(jobId))
   if (written.length === 0) return
   if (ended) {
-    const runs = written.flatMap(({ jobId }) => ended.runs.get(jobId) ?? [])
-    const isOver = (id: string): boolean => outcomes.get(id)?.isFinal ?? false
-    const over = runs.map(run => ({ ...run, isOver: isOver(run.id) }))
-    if (over.length > 0) await recordFailures(execute, schema, ended.kept, worker ?? '', over)
+    const runs = written.map(one => ended.runs.get(one.jobId) ?? unknownRun(one))
+    const withEnd = runs.map(run => ({ ...run, isOver: outcomes.get(run.id)?.isFinal ?? null }))
+    await recordFailures(execute, schema, ended.kept, worker ?? '', withEnd)
   }
   const messages = written.map(one => keepMessage(one, locked.get(one.jobId), outcomes.get(one.jobId)))
   await execute({ ...statement, values: [worker ?? null, JSON.stringify(messages)] })
@@ -62,6 +62,13 @@ export async function writeFailures(
   if (cancelled.length > 0) await removeCancelled(execute, schema, cancelled)
   if (final.length > 0) await failForGood(execute, schema, final)
   if (again.length > 0) await applyOutcomes(execute, schema, again)
+}
+
+/** The engine itself has failed the job. */
+function unknownRun({ jobId, message = '' }: Failing): EndedRun {
+  const error = toErrorJson(message)
+  const rest = { attempt: null, durationMs: null, result: null, payload: null, log: null }
+  return { id: jobId, state: 'failed', endedMs: performance.now(), error, ...rest }
 }
 
 /** A run that does not count leaves the error of an earlier one. */

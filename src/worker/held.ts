@@ -1,4 +1,4 @@
-import type { Settled } from './pool.ts'
+import { idsOf, type Settled } from './settled.ts'
 
 /** The jobs that this worker has locked: fetched, and not yet known to be written off in the database. */
 export interface HeldJobs {
@@ -30,21 +30,5 @@ export function createHeldJobs(): HeldJobs {
         else held.delete(id)
       }
     }
-  }
-}
-
-/** The job ids among the parameters of the engine's statements; a test holds this against the real ones. */
-export function idsOf({ kind, values }: Settled): readonly string[] {
-  switch (kind) {
-    case 'complete':
-      return ([] as string[]).concat(values[0] as string | string[])
-    case 'fail':
-      // The engine fails jobs one by one with the details as JSON, and all at once when it is forced to stop.
-      if (Array.isArray(values[0])) return values[0]
-      return (JSON.parse(values[1] as string) as { jobId: string }[]).map(({ jobId }) => jobId)
-    case 'return':
-      return values[1] as string[]
-    default:
-      return []
   }
 }

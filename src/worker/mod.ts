@@ -12,6 +12,6 @@
  *
  * @module
  */
-export type { WorkerOptions } from './options.ts'
+export type { LedgerOptions, WorkerOptions } from './options.ts'
 export { type GuardOptions, guardProcess } from './uncaught.ts'
 export { startWorker, type Worker } from './worker.ts'

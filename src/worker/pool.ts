@@ -7,18 +7,8 @@ import { beginStatement, commitStatement, type Execute } from '../sql/statement.
 import type { FailStatement } from './failures.ts'
 import type { Outage } from './outage.ts'
 import { persist } from './persist.ts'
+import { classify, idsOf, type Settled } from './settled.ts'
 import type { Watch } from './watch.ts'
-
-/** What the engine's named statements do, as far as the worker must know. */
-export type StatementKind = 'fetch' | 'complete' | 'fail' | 'return' | 'other'
-
-/** A statement of the engine's that the database has carried out. */
-export interface Settled {
-  readonly kind: StatementKind
-  /** Whether it unlocked named queues. */
-  readonly releasesQueues: boolean
-  readonly values: readonly unknown[]
-}
 
 /** What {@linkcode EnginePool} takes. */
 export interface EnginePoolOptions {
@@ -37,8 +27,10 @@ export interface EnginePoolOptions {
   fail(statement: FailStatement, execute: Execute): Promise<void>
   /** Called after each statement that the database has carried out. */
   onSettled(statement: Settled): void
-  /** Awaited before each fetch. */
-  beforeFetch(): Promise<void>
+  /** Repeats what writes the end of jobs until it is done, or the signal aborts; without, it is done once. */
+  insist?<Result>(jobs: readonly string[], work: () => Promise<Result>, signal: AbortSignal): Promise<Result>
+  /** Awaited before each fetch; the signal aborts when none is wanted any more. */
+  beforeFetch(draining: AbortSignal): Promise<void>
   /** Called when a fetch failed and nobody knows whether the database has locked jobs for it. */
   onFetchLost(): void
 }
@@ -147,7 +139,10 @@ export class EnginePool extends pg.Pool {
       return result
     }
     if (kind === 'fetch') return await this.#persist(() => this.#fetch(carryOut), this.#draining.signal)
-    const work = this.#persist(carryOut)
+    const { insist } = this.#options
+    const persist = (): Promise<pg.QueryResult> => this.#persist(carryOut)
+    const isEnd = kind === 'complete' || kind === 'fail'
+    const work = insist && isEnd ? insist(idsOf(settled), persist, this.#closing.signal) : persist()
     if (kind === 'return') this.#holdFetches(work)
     return await work
   }
@@ -160,7 +155,7 @@ export class EnginePool extends pg.Pool {
     this.#isFetching = true
     try {
       await Promise.allSettled(this.#returning)
-      if (!this.#draining.signal.aborted) await this.#options.beforeFetch()
+      if (!this.#draining.signal.aborted) await this.#options.beforeFetch(this.#draining.signal)
       if (this.#draining.signal.aborted) return NOTHING
       return await carryOut().catch(error => {
         this.#options.onFetchLost()
@@ -229,14 +224,6 @@ export class EnginePool extends pg.Pool {
   #persist<Result>(work: () => Promise<Result>, signal: AbortSignal = this.#closing.signal): Promise<Result> {
     return persist(work, { outage: this.#options.outage, signal })
   }
-}
-
-/** What a statement does, by the name under which the engine prepares it: `complete_job_q/graphile_worker`. */
-export function classify(name: string | undefined): Pick<Settled, 'kind' | 'releasesQueues'> {
-  const found = name && /^(get|complete|fail|return)_jobs?(?:\d+)?(_q)?(?:[FN]+)?\//.exec(name)
-  if (!found) return { kind: 'other', releasesQueues: false }
-  const kind = found[1] === 'get' ? 'fetch' : (found[1] as StatementKind)
-  return { kind, releasesQueues: found[2] !== undefined }
 }
 
 type ConnectCallback = (

@@ -1,4 +1,4 @@
-import type { Settled } from './pool.ts'
+import type { Settled } from './settled.ts'
 
 /** The parts of the engine's pool of workers that the remedy needs. */
 export interface EngineWorkers {

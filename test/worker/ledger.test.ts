@@ -1,4 +1,5 @@
 import { createBackground, Queue, Snooze } from '../../mod.ts'
+import { rescueJobs } from '../../src/sql/workers.ts'
 import { defineTask } from '../../src/task.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
@@ -266,6 +267,69 @@ test('tells those who wait for a job, when it is over and only then', async () =
   assert.equal(ids.map(({ job }) => job).toSorted(), jobs.map(({ id }) => id).toSorted())
   assert.equal([...new Set(ids.map(({ schema }) => schema))], ['graphile_worker'])
   await unlisten()
+})
+
+test('records jobs that go back while their tasks go on', async () => {
+  const gate = Promise.withResolvers<void>()
+  const worker = await work(database, { tasks: { Deaf: () => gate.promise } })
+  const { id } = await background.schedule({ task: 'Deaf' })
+  await until(() => worker.running === 1)
+  await worker.stop({ timeoutMs: 0 })
+  gate.resolve()
+  const [run, ...rest] = await runsOf(id)
+  assert.is(run?.state, 'released')
+  assert.ok(run?.started_at)
+  assert.is(rest.length, 0)
+  await background.cancel(id)
+})
+
+test('records what a lost worker held, and blames it on nobody who had not begun', async () => {
+  const { id: running } = await background.schedule({ task: 'Nobody' })
+  const { id: fetched } = await background.schedule({ task: 'Nobody' })
+  const { id: last } = await background.schedule({ task: 'Nobody' })
+  await sql`
+    update graphile_worker._private_jobs
+    set locked_by = 'dead', locked_at = now() - interval '2 s', attempts = 1,
+      flags = case when id = ${last} then '{"kretes:lost": 2, "kretes:started": "dead"}'::jsonb end
+    where id = any(array[${running}, ${fetched}, ${last}]::bigint[])`
+  await sql`
+    insert into kretes.workers (id, host, pid, concurrency, beat_at, running)
+    values ('dead', 'gone', 1, 1, now() - interval '1 minute', array[${running}::bigint])`
+  await sql`insert into kretes.waiters values (${running}, 'me', now() + interval '1 hour'), (${last}, 'me', now() + interval '1 hour')`
+  const told: string[] = []
+  const { unlisten } = await sql.listen('kretes:ended', message => void told.push(JSON.parse(message).job))
+  const rescue = await rescueJobs(sql, 'graphile_worker', 'dead', { staleAfterMs: 6_000, maxLosses: 3 })
+  assert.equal(rescue, { rescued: 2, failed: [last] })
+  const runs = await Promise.all([running, fetched, last].map(async id => (await runsOf(id))[0]))
+  assert.equal(
+    runs.map(run => [run?.state, run?.attempt, run?.worker, run?.started_at !== null, run?.error_message]),
+    [
+      ['lost', 1, 'dead', true, null],
+      ['lost', 1, 'dead', false, null],
+      ['lost', 1, 'dead', true, 'Lost 3 workers: the process that ran it ended each time']
+    ]
+  )
+  await until(() => told.length > 0)
+  assert.equal(told, [last])
+  await unlisten()
+  await sql`select graphile_worker.complete_jobs(array[${running}, ${fetched}, ${last}]::bigint[])`
+})
+
+test('takes the trace of a job from its flags', async () => {
+  await using _worker = await work(database, { tasks: { Traced: () => {} } })
+  const { id } = await background.schedule({ task: 'Traced', flags: ['other', 'trace:00-abc-def-01'] })
+  assert.is((await whenRun(id))[0]?.trace_id, '00-abc-def-01')
+})
+
+test('works without prepared statements, and in any schema', async () => {
+  const own = await createDatabase()
+  const schema = 'my "jobs\'s'
+  await using its = createBackground({ connection: own.url, schema })
+  await using _worker = await work(own, { schema, prepare: false, tasks: { Fine: () => 1 } })
+  await its.schedule({ task: 'Fine', queue: Queue.for('one') })
+  await until(
+    async () => (await own.sql`select from ${own.sql(`kretes_${schema}`)}.runs where state = 'succeeded'`).length === 1
+  )
 })
 
 test('has counters that equal a recount of its runs', async () => {

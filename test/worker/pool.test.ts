@@ -6,8 +6,9 @@ import { createExecutor } from '../../src/worker/execute.ts'
 import { writeFailures } from '../../src/worker/failures.ts'
 import { createHeldJobs, type HeldJobs } from '../../src/worker/held.ts'
 import { createOutage } from '../../src/worker/outage.ts'
-import { classify, EnginePool, type EnginePoolOptions, type Settled } from '../../src/worker/pool.ts'
+import { EnginePool, type EnginePoolOptions } from '../../src/worker/pool.ts'
 import { type Runner, startRunner } from '../../src/worker/runner.ts'
+import { classify, type Settled } from '../../src/worker/settled.ts'
 import { createWatch } from '../../src/worker/watch.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
@@ -20,14 +21,16 @@ const test = suite("the engine's statements")
 /** What the engine sends, each by its name, seen on the way to the database. */
 class WatchedPool extends EnginePool {
   readonly names: Set<string> = new Set()
+  readonly texts: Map<string, string> = new Map()
 
   constructor(options: EnginePoolOptions) {
     super(options)
     this.on('connect', client => {
       const query = client.query.bind(client) as (...parameters: unknown[]) => never
       client.query = (...parameters: unknown[]) => {
-        const { name } = parameters[0] as { name?: string }
+        const { name, text = '' } = parameters[0] as { name?: string; text?: string }
         if (name) this.names.add(name)
+        if (name) this.texts.set(name, text.replaceAll(/\s+/g, ' '))
         return query(...parameters)
       }
     })
@@ -76,9 +79,18 @@ test('have the names by which they are told apart, and account for every job tha
   pool.names.delete('clear_stale_locks/graphile_worker')
   assert.equal([...pool.names].sort(), Object.keys(expected).sort())
   for (const name of pool.names) assert.equal(classify(name), expected[name], name)
+  for (const [name, text] of Object.entries(COMPLETIONS)) assert.is(pool.texts.get(`${name}/graphile_worker`), text)
   for (const kind of ['fetch', 'complete', 'fail']) assert.ok(settled.some(statement => statement.kind === kind))
   await runner.stop()
 })
+
+/** What `completeJobs` in src/sql/ledger/record.ts does in their place. */
+const COMPLETIONS = {
+  complete_job: 'delete from "graphile_worker"._private_jobs as jobs where id = $1::bigint',
+  complete_jobs: 'delete from "graphile_worker"._private_jobs as jobs using unnest($1::bigint[]) n(n) where id = n',
+  complete_job_q:
+    'with j as ( delete from "graphile_worker"._private_jobs as jobs using unnest($1::bigint[]) n(n) where id = n returning * ) update "graphile_worker"._private_job_queues as job_queues set locked_by = null, locked_at = null from j where job_queues.id = j.job_queue_id and job_queues.locked_by = $2::text;'
+}
 
 test('that give jobs back have theirs, and take the jobs off what is held', async () => {
   const database = await prepared()

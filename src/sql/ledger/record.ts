@@ -15,7 +15,8 @@ export const KEEPS_ALL: Kept = { keepsSuccesses: true, keepsFailures: true }
 export interface EndedRun {
   readonly id: string
   readonly state: RunState
-  readonly attempt: number
+  /** `null` if only the database knows. */
+  readonly attempt: number | null
   /** How long it ran, in milliseconds; `null` if it never began. */
   readonly durationMs: number | null
   /** When it ended, by this process's `performance.now()`. */
@@ -63,7 +64,7 @@ export function completeJobs(
     column(run => (run.state === 'succeeded' ? null : run.state)),
     column(run => run.attempt),
     column(run => run.durationMs),
-    column(run => Math.round((nowMs - run.endedMs) * 10) / 10),
+    column(run => agoOf(run, nowMs)),
     column(run => run.result),
     column(run => run.payload),
     column(run => run.log)
@@ -76,14 +77,14 @@ export function completeJobs(
  * Records runs that did not succeed and whose jobs are still there. To be asked before anything is done to the jobs, in
  * the same transaction, for jobs that it has locked.
  *
- * @param runs with whether the job is over with it
+ * @param runs with whether the job is over with it, if that is not for its attempts to say
  */
 export async function recordFailures(
   execute: Execute,
   schema: string,
   kept: Kept,
   worker: string,
-  runs: readonly (EndedRun & { readonly isOver: boolean })[]
+  runs: readonly (EndedRun & { readonly isOver: boolean | null })[]
 ): Promise<void> {
   const nowMs = performance.now()
   const json = JSON.stringify(
@@ -92,7 +93,7 @@ export async function recordFailures(
       state,
       attempt,
       duration: durationMs,
-      ago: nowMs - endedMs,
+      ago: agoOf({ endedMs }, nowMs),
       error: error ?? undefined,
       payload: payload ?? undefined,
       log: log ?? undefined,
@@ -104,14 +105,14 @@ export async function recordFailures(
       select
         ${JOB_COLUMNS},
         case when coalesce(job.flags, '{}') ? ${CANCELLED}::text then 'cancelled' else run.state end as run_state,
-        run.attempt as run_attempt,
+        coalesce(run.attempt, job.attempts) as run_attempt,
         run.duration,
         run.ago,
         case when coalesce(job.flags, '{}') ? ${CANCELLED}::text then null else run.error end as error,
         null::text as result,
         run.payload,
         run.log,
-        run.over or coalesce(job.flags, '{}') ? ${CANCELLED}::text as is_over
+        coalesce(run.over, job.attempts >= job.max_attempts) or coalesce(job.flags, '{}') ? ${CANCELLED}::text as is_over
       from json_to_recordset(${json}::text::json) as run
         (id bigint, state text, attempt int, duration float8, ago float8, error text, payload text, log text, over bool)
       join ${identifier(schema)}._private_jobs job on job.id = run.id
@@ -199,6 +200,13 @@ function keeping({ keepsSuccesses, keepsFailures }: Kept): string {
   if (keepsSuccesses) return 'not is_failure'
   return keepsFailures ? 'is_failure' : 'false'
 }
+
+/** How long ago it ended. What waited longer to be written ended at the latest half a day ago: the ledger has room there. */
+function agoOf({ endedMs }: Pick<EndedRun, 'endedMs'>, nowMs: number): number {
+  return Math.min(Math.round((nowMs - endedMs) * 10) / 10, HALF_A_DAY_MS)
+}
+
+const HALF_A_DAY_MS = 43_200_000
 
 /** What {@linkcode recording} needs of a job, by the names that it expects. */
 export const JOB_COLUMNS: Fragment = {

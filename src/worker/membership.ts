@@ -1,0 +1,132 @@
+import { hostname } from 'node:os'
+import process from 'node:process'
+import type { Sql, TransactionSql } from 'postgres'
+import { isTransientFailure } from '../database/failure.ts'
+import { executeIn } from '../database/session.ts'
+import { releaseForgotten, releaseWorker } from '../sql/control.ts'
+import type { Execute } from '../sql/statement.ts'
+import { registerWorker, unregisterWorker } from '../sql/workers.ts'
+import type { HeldJobs } from './held.ts'
+import type { EngineEnd } from './life.ts'
+import { connectSession, keepAlive, type Liveness } from './liveness.ts'
+import { createLostFetches } from './lost.ts'
+import type { ResolvedOptions } from './options.ts'
+import type { Outage } from './outage.ts'
+
+/** What {@linkcode createMembership} takes. */
+export interface MembershipOptions {
+  readonly options: ResolvedOptions
+  readonly url: string | undefined
+  /** The names of the tasks that it runs. */
+  readonly tasks: readonly string[]
+  readonly control: Sql
+  readonly outage: Outage
+  readonly held: HeldJobs
+  /** Records the runs of jobs that are let go of before their end. */
+  recordReleased(execute: Execute, worker: string): Promise<void>
+  /** Resolves with the id under which the engine locks jobs. */
+  readonly id: Promise<string>
+  /** A connection was found to hang. */
+  onHung(): void
+}
+
+/** A worker among its peers. */
+export interface Membership {
+  readonly session: Sql
+  readonly liveness: Liveness | undefined
+  /** Resolves if its peers have taken it for dead. */
+  readonly declaredDead: Promise<EngineEnd>
+  /** Awaited before each fetch: whoever locks jobs is known to its peers. */
+  whenMember(): Promise<void>
+  /** Puts back what the database may have locked for a fetch whose answer was lost. */
+  putBackForgotten(): Promise<void>
+  fetchLost(): void
+  /** Shows no more that it lives. */
+  stop(): Promise<void>
+  /** Lets go of all that it holds; with a database that does not answer, that is left to a peer. */
+  leave(id: string): Promise<number>
+}
+
+/** Keeps a worker in the register of workers, with all that it has locked. */
+export function createMembership(membershipOptions: MembershipOptions): Membership {
+  const { options, url, tasks, control, outage, held, id, recordReleased, onHung } = membershipOptions
+  const { schema, logger, concurrency, prepare } = options
+  const declaredDead = Promise.withResolvers<EngineEnd>()
+  const session = connectSession({ url, prepare, onHung, onClose: () => liveness?.sessionEnded() })
+  const closing = new AbortController()
+  const lostFetches = createLostFetches()
+  let registering: Promise<Liveness> | undefined
+  let liveness: Liveness | undefined
+
+  async function register(): Promise<Liveness> {
+    const itsId = await id
+    closing.signal.throwIfAborted()
+    await registerWorker(control, schema, { id: itsId, host: hostname(), pid: process.pid, concurrency, tasks })
+    closing.signal.throwIfAborted()
+    return keepAlive({
+      session,
+      control,
+      schema,
+      id: itsId,
+      maxLosses: options.maxLosses,
+      logger,
+      outage,
+      onDeclaredDead: () => declaredDead.resolve({ reason: new Error('it was taken for dead'), isDeclaredDead: true })
+    })
+  }
+
+  /** A ledger that cannot be written is no reason to keep them. */
+  async function letGo(itsId: string): Promise<void> {
+    const record = (transaction: TransactionSql): Promise<void> => recordReleased(executeIn(transaction), itsId)
+    try {
+      await releaseWorker(control, schema, itsId, record)
+    } catch (error) {
+      if (isTransientFailure(error)) throw error
+      logger.warn(`Cannot record the jobs that are put back: ${error}`, { event: 'ledger.failed', error })
+      await releaseWorker(control, schema, itsId)
+    }
+  }
+
+  return {
+    session,
+    get liveness() {
+      return liveness
+    },
+    declaredDead: declaredDead.promise,
+    // Whoever locks jobs is registered before, for the jobs of an unknown worker are left alone when it dies; and holds
+    // its lock before, for else a task that blocks the event loop would have it taken for dead.
+    async whenMember() {
+      if (!liveness) {
+        registering = register()
+        liveness = await registering
+      }
+      await liveness.whenLocked()
+    },
+    // Only between two fetches is it certain that what is locked and unknown here is such a job.
+    async putBackForgotten() {
+      if (!lostFetches.areDue) return
+      const count = await releaseForgotten(control, schema, await id, held.ids())
+      lostFetches.settle()
+      if (count > 0) logger.info(`Put back ${count} jobs that a lost connection had left locked`)
+    },
+    fetchLost: () => lostFetches.add(),
+    async stop() {
+      closing.abort()
+      // First the beat, for it may wait for a database that does not answer.
+      await session.end({ timeout: 1 })
+      await liveness?.stop()
+    },
+    async leave(itsId) {
+      try {
+        // One that is under way would come after the removal.
+        await registering?.catch(() => {})
+        if (held.size > 0 || lostFetches.areThere) await letGo(itsId)
+        await unregisterWorker(control, schema, itsId)
+        return 0
+      } catch (error) {
+        logger.debug(`The worker could not let go of its jobs: ${error}`, { error })
+        return held.size
+      }
+    }
+  }
+}

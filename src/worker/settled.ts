@@ -1,0 +1,34 @@
+/** What the engine's named statements do, as far as the worker must know. */
+export type StatementKind = 'fetch' | 'complete' | 'fail' | 'return' | 'other'
+
+/** A statement of the engine's that the database has carried out. */
+export interface Settled {
+  readonly kind: StatementKind
+  /** Whether it unlocked named queues. */
+  readonly releasesQueues: boolean
+  readonly values: readonly unknown[]
+}
+
+/** What a statement does, by the name under which the engine prepares it: `complete_job_q/graphile_worker`. */
+export function classify(name: string | undefined): Pick<Settled, 'kind' | 'releasesQueues'> {
+  const found = name && /^(get|complete|fail|return)_jobs?(?:\d+)?(_q)?(?:[FN]+)?\//.exec(name)
+  if (!found) return { kind: 'other', releasesQueues: false }
+  const kind = found[1] === 'get' ? 'fetch' : (found[1] as StatementKind)
+  return { kind, releasesQueues: found[2] !== undefined }
+}
+
+/** The job ids among the parameters of the engine's statements; a test holds this against the real ones. */
+export function idsOf({ kind, values }: Settled): readonly string[] {
+  switch (kind) {
+    case 'complete':
+      return ([] as string[]).concat(values[0] as string | string[])
+    case 'fail':
+      // The engine fails jobs one by one with the details as JSON, and all at once when it is forced to stop.
+      if (Array.isArray(values[0])) return values[0]
+      return (JSON.parse(values[1] as string) as { jobId: string }[]).map(({ jobId }) => jobId)
+    case 'return':
+      return values[1] as string[]
+    default:
+      return []
+  }
+}

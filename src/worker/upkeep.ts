@@ -1,0 +1,72 @@
+import type { Sql } from 'postgres'
+import { connect } from '../database/open.ts'
+import { dropPartitions, makeRoom, tidyLedger } from '../ledger/prune.ts'
+import type { Logger } from '../logger.ts'
+import type { LedgerSettings } from './options.ts'
+
+/** What {@linkcode startUpkeep} takes. */
+export interface UpkeepOptions {
+  readonly settings: LedgerSettings
+  readonly control: Sql
+  readonly url: string | undefined
+  readonly schema: string
+  readonly logger: Logger
+}
+
+/** Looks after the ledger while the worker lives. */
+export interface Upkeep {
+  /** Makes room for runs of today, which somebody could not record. */
+  mend(): Promise<void>
+  stop(): void
+}
+
+/** Every worker looks after the ledger now and then; the database sees to it that they do so one at a time. */
+export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOptions): Upkeep {
+  let timer: NodeJS.Timeout | undefined
+  let isStopped = false
+  let rounds = 0
+  let told = ''
+
+  async function round(): Promise<void> {
+    const isThorough = rounds++ % THOROUGH_EVERY === 0
+    try {
+      const tidied = await tidyLedger(control, schema, settings, { isThorough })
+      if (tidied && tidied.due.length > 0 && !isStopped) await drop(tidied.due)
+      told = ''
+    } catch (error) {
+      const problem = `Cannot look after the ledger: ${error instanceof Error ? error.message : error}`
+      if (!isStopped && problem !== told) logger.warn(problem, { event: 'ledger.upkeep', error })
+      told = problem
+    }
+    if (!isStopped) timer = setTimeout(round, INTERVAL_MS * (0.5 + Math.random()))
+    timer?.unref()
+  }
+
+  /** On a connection of its own: it may have to wait for somebody who reads what goes. */
+  async function drop(due: Parameters<typeof dropPartitions>[2]): Promise<void> {
+    const sql = connect({ url }, { max: 1, prepare: false, name: 'kretes upkeep' })
+    try {
+      const dropped = await dropPartitions(sql, schema, due)
+      logger.info(`Removed old runs: ${dropped.join(', ')}`, { event: 'ledger.pruned', dropped })
+    } finally {
+      await sql.end({ timeout: 1 })
+    }
+  }
+
+  // Not among all the rest that a worker does when it starts.
+  timer = setTimeout(round, FIRST_AFTER_MS * (0.5 + Math.random()))
+  timer.unref()
+  return {
+    mend: () => makeRoom(control, schema),
+    stop() {
+      isStopped = true
+      clearTimeout(timer)
+    }
+  }
+}
+
+const FIRST_AFTER_MS = 1_000
+const INTERVAL_MS = 30_000
+
+/** Once in about an hour. */
+const THOROUGH_EVERY = 120
