@@ -54,6 +54,7 @@ function createDefault(): DefaultBackground {
     status: statusOptions => current().status(statusOptions),
     why: job => current().why(job),
     doctor: () => current().doctor(),
+    prune: pruneOptions => current().prune(pruneOptions),
     with: transaction => current().with(transaction),
     migrate: () => current().migrate(),
     close,

@@ -2,6 +2,7 @@ import type { CAC } from 'cac'
 import type { CommandContext } from '../context.ts'
 import type { Arguments } from '../options.ts'
 import { doctor } from './doctor.ts'
+import { prune } from './prune.ts'
 import { status } from './status.ts'
 import { why } from './why.ts'
 
@@ -9,7 +10,8 @@ import { why } from './why.ts'
 export const healthActions: Readonly<Record<string, (args: Arguments, context: CommandContext) => Promise<number>>> = {
   status,
   why,
-  doctor
+  doctor,
+  prune
 }
 
 /** Defines them. */
@@ -30,5 +32,12 @@ export function defineHealthCommands(cli: CAC): void {
   cli
     .command('doctor', 'Look for what is wrong, and say what to do; exits with 1 if it finds something')
     .option('--json', 'Print what it finds as JSON')
+    .option(...databaseUrl)
+  cli
+    .command('prune', 'Remove old runs from the ledger; workers do so by themselves')
+    .option('--keep <duration>', 'For how long runs are kept that did not fail (default: 7d)')
+    .option('--keep-failures <duration>', 'For how long failures are kept (default: 30d)')
+    .option('--dry-run', 'Only tell what would be removed')
+    .option('--json', 'Print the outcome as JSON')
     .option(...databaseUrl)
 }

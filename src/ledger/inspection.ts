@@ -6,10 +6,11 @@ import { toCancelTarget } from '../enqueue/cancel.ts'
 import type { JobReference } from '../schedule.ts'
 import type { Access } from '../sql/statement.ts'
 import { type Diagnosis, diagnose } from './doctor.ts'
+import { type PruneOptions, type PruneReport, prune, toKept } from './prune-command.ts'
 import { readStatus, type Status, type StatusOptions } from './status.ts'
 import { explainJob, type Why } from './why.ts'
 
-/** Tells how things stand. */
+/** Tells how things stand, and looks after what is kept. */
 export interface Inspection {
   /**
    * How things stand: tasks, queues and workers, with what waits and runs now and what has ended lately. It costs the
@@ -57,6 +58,21 @@ export interface Inspection {
    * ```
    */
   doctor(): Promise<Diagnosis>
+  /**
+   * Removes runs that are older than they have to be kept, a day at a time, and folds counters. Nobody who reads or
+   * writes runs waits for it. Workers do the same by themselves.
+   *
+   * @throws {TypeError} if an age is no duration
+   * @throws {RangeError} if an age is negative
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * const { dropped } = await Background.prune({ keep: '3d', keepFailures: '14d' })
+   * console.log(`Dropped ${dropped.length} partitions`)
+   * ```
+   */
+  prune(options?: PruneOptions): Promise<PruneReport>
 }
 
 /** What a Background has opened. */
@@ -86,14 +102,17 @@ export function createInspection(use: Use, schema: string): Inspection {
       return await use('explain a job', opened => read(opened, () => explainJob(opened.access, target)))
     },
     doctor: () =>
-      use('examine the database', async ({ database }) => {
-        const sql = connectForDoctor(database)
-        try {
-          return await diagnose({ sql, schema, label: database.label })
-        } finally {
-          await sql.end({ timeout: 1 })
-        }
+      use('examine the database', ({ database }) =>
+        withOwn(database, sql => diagnose({ sql, schema, label: database.label }))
+      ),
+    async prune(options = {}) {
+      const kept = toKept(options)
+      return await use('prune the ledger', async opened => {
+        return await read(opened, () =>
+          withOwn(opened.database, sql => prune(sql, schema, kept, options.isDryRun ?? false))
+        )
       })
+    }
   }
 }
 
@@ -108,11 +127,17 @@ async function read<Result>({ migrate }: Opened, work: () => Promise<Result>): P
   }
 }
 
-/** Connections of its own, since it tries what a pooler would break. */
-function connectForDoctor(database: Database): Sql {
+/** With connections of its own: the doctor tries what a pooler would break, and partitions go outside of transactions. */
+async function withOwn<Result>({ client, url }: Database, work: (sql: Sql) => Promise<Result>): Promise<Result> {
   const options = { max: MOST_CONNECTIONS, prepare: false, fetch_types: false }
-  if (database.client) return postgres({ ...database.client.options, ...options } as unknown as Options<never>) as Sql
-  return connect(database, { max: MOST_CONNECTIONS, prepare: false, name: 'kretes doctor' })
+  const sql = client
+    ? postgres({ ...client.options, ...options } as unknown as Options<Record<string, never>>)
+    : connect({ url }, { max: MOST_CONNECTIONS, prepare: false, name: 'kretes doctor' })
+  try {
+    return await work(sql)
+  } finally {
+    await sql.end({ timeout: 1 })
+  }
 }
 
 const MINUTE_MS = 60_000
