@@ -16,7 +16,8 @@ export async function prune(args: Arguments, context: CommandContext): Promise<n
 }
 
 function describe({ dropped, folded, isDryRun }: PruneReport): string {
-  const days = dropped.length === 0 ? 'no partition' : `${dropped.length} ${dropped.length === 1 ? 'partition' : 'partitions'}`
+  const days =
+    dropped.length === 0 ? 'no partition' : `${dropped.length} ${dropped.length === 1 ? 'partition' : 'partitions'}`
   if (isDryRun) return `Would drop ${[days, ...dropped].join('\n  ')}`
   return `${[`Dropped ${days}`, ...dropped].join('\n  ')}\nFolded ${folded.toLocaleString('en')} rows of counters`
 }

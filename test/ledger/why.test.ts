@@ -1,10 +1,10 @@
 import { createBackground } from '../../src/background.ts'
+import { Snooze } from '../../src/errors.ts'
 import type { ReasonCode } from '../../src/ledger/reason.ts'
 import type { Why } from '../../src/ledger/why.ts'
 import { Queue } from '../../src/queue.ts'
 import type { JobReference } from '../../src/schedule.ts'
-import { Snooze } from '../../src/errors.ts'
-import { TASKS, createProgram } from '../cli/program.ts'
+import { createProgram, TASKS } from '../cli/program.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -34,7 +34,10 @@ test('no live worker knows its task', async () => {
   const { reasons } = await background.why(job)
   assert.is(reasons[0]?.code, 'unknown-task')
   assert.equal(reasons[0]?.tasks, ['Count', 'SendEmail'])
-  assert.match(reasons[0]!.message, /^No live worker knows SendMail: 1 worker, with Count, SendEmail\. Did you mean SendEmail\?$/)
+  assert.match(
+    reasons[0]!.message,
+    /^No live worker knows SendMail: 1 worker, with Count, SendEmail\. Did you mean SendEmail\?$/
+  )
 })
 
 test('it backs off after an error, it is put off, it has failed for good', async () => {
@@ -52,13 +55,19 @@ test('it backs off after an error, it is put off, it has failed for good', async
   const napping = await background.schedule({ task: 'Nap' })
   const failed = await background.schedule({ task: 'Fail', maxAttempts: 1 })
   const backing = await whenFirst(background, failing, 'backing-off')
-  assert.match(backing.reasons[0]!.message, /^Attempt 1 of 3 failed, and the next is to come at .* \(in .*\): RangeError: It broke$/)
+  assert.match(
+    backing.reasons[0]!.message,
+    /^Attempt 1 of 3 failed, and the next is to come at .* \(in .*\): RangeError: It broke$/
+  )
   assert.is(backing.job?.state, 'retrying')
   assert.ok(backing.reasons[0]!.at! > new Date(Date.now() + 3_000_000))
   const snoozed = await whenFirst(background, napping, 'snoozed')
   assert.match(snoozed.reasons[0]!.message, /^Its task has put it off until /)
   const spent = await whenFirst(background, failed, 'attempts-spent')
-  assert.match(spent.reasons[0]!.message, /^It has failed for good, after attempt 1 of 1: RangeError: It broke\. It will not run again unless/)
+  assert.match(
+    spent.reasons[0]!.message,
+    /^It has failed for good, after attempt 1 of 1: RangeError: It broke\. It will not run again unless/
+  )
   assert.equal(codesOf(spent), ['attempts-spent'])
 })
 
@@ -81,14 +90,20 @@ test('it runs, its queue is held, it stands behind others, all workers are busy'
   assert.equal(codesOf(held), ['queue-held', 'behind-in-queue', 'workers-busy'])
   const [holder, before] = held.reasons
   assert.equal([holder?.worker, holder?.job], [id, first.id])
-  assert.match(holder!.message, new RegExp(`^Its queue email is held by worker ${id}, which runs job ${first.id} of it, since `))
+  assert.match(
+    holder!.message,
+    new RegExp(`^Its queue email is held by worker ${id}, which runs job ${first.id} of it, since `)
+  )
   assert.equal([before?.count, before?.job], [1, second.id])
   const parallel = await background.schedule({ task: 'Wait', priority: 5 })
   const next = await background.schedule({ task: 'Wait', priority: 6 })
   // The worker may keep one at hand.
   await until(async () => codesOf(await background.why(next))[0] === 'workers-busy')
   const busy = await background.why(next)
-  assert.match(busy.reasons[0]!.message, /^All workers that know Wait are busy: 1 worker, 1 job at a time; [01] jobs? that could run now comes? before it$/)
+  assert.match(
+    busy.reasons[0]!.message,
+    /^All workers that know Wait are busy: 1 worker, 1 job at a time; [01] jobs? that could run now comes? before it$/
+  )
   assert.ok(['workers-busy', 'fetched'].includes(codesOf(await background.why(parallel))[0]!))
 })
 
@@ -97,11 +112,18 @@ test('a worker has fetched it and is busy', async () => {
   const gate = Promise.withResolvers<void>()
   onceDone(() => gate.resolve())
   for (let n = 0; n < 5; n++) await background.schedule({ task: 'Wait' })
-  await work(database, { tasks: { Wait: () => gate.promise }, concurrency: 1, localQueueSize: 5, localQueueTtlMs: 60_000 })
+  await work(database, {
+    tasks: { Wait: () => gate.promise },
+    concurrency: 1,
+    localQueueSize: 5,
+    localQueueTtlMs: 60_000
+  })
   const codes = async (): Promise<string> =>
     (await Promise.all([1, 2, 3, 4, 5].map(async id => codesOf(await background.why(String(id)))[0]))).sort().join()
   await until(async () => (await codes()) === 'fetched,fetched,fetched,fetched,running')
-  const [reason] = (await Promise.all([1, 2].map(id => background.why(String(id))))).flatMap(({ reasons }) => reasons.filter(({ code }) => code === 'fetched'))
+  const [reason] = (await Promise.all([1, 2].map(id => background.why(String(id))))).flatMap(({ reasons }) =>
+    reasons.filter(({ code }) => code === 'fetched')
+  )
   assert.match(reason!.message, /fetched it at .* and has not begun it: it runs 1 of 1 jobs/)
   assert.is(reason?.count, 1)
 })
@@ -116,7 +138,10 @@ test('its worker was lost, or is none of ours', async () => {
   killed.kill('SIGKILL')
   await killed.exit
   const lost = await whenFirst(background, job, 'worker-lost')
-  assert.match(lost.reasons[0]!.message, /was lost: it last showed itself .* ago, and the next worker to start will give the job back$/)
+  assert.match(
+    lost.reasons[0]!.message,
+    /was lost: it last showed itself .* ago, and the next worker to start will give the job back$/
+  )
   const waiting = await background.schedule({ task: 'Greet' })
   const without = await background.why(waiting)
   assert.match(without.reasons[0]!.message, /^No worker is running: the last one, .*, was lost .* ago\. Start one/)
