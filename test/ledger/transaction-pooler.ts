@@ -3,7 +3,7 @@ import { onceDone } from '../helpers/cleanup.ts'
 
 /**
  * Puts a pooler in transaction mode in front of a database, as far as that is needed to see one at work: each client's
- * start opens a connection to the server, which then serves whoever begins a transaction next, the last used first.
+ * start opens a connection to the server, which then serves whoever begins a transaction next, the longest idle first.
  *
  * @returns the database's URL by way of it
  */
@@ -25,7 +25,7 @@ export async function createTransactionPooler(target: string): Promise<string> {
     }
     const send = (chunk: Buffer): void => {
       if (!server && idle.length === 0) return void waiting.push(() => send(chunk))
-      server ??= idle.pop()!
+      server ??= idle.shift()!
       server.deliver = (bytes, isFree) => {
         client.write(bytes)
         if (isFree) release()
