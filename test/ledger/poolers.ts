@@ -1,4 +1,4 @@
-import { connect, createServer, type Socket } from 'node:net'
+import { connect, createServer, type Server as Listener, type Socket } from 'node:net'
 import { onceDone } from '../helpers/cleanup.ts'
 
 /**
@@ -43,6 +43,26 @@ export async function createTransactionPooler(target: string): Promise<string> {
       send(chunk)
     })
   })
+  return await listen(listener, sockets, target)
+}
+
+/**
+ * Puts a proxy in front of a database that keeps notifications to itself.
+ *
+ * @returns the database's URL by way of it
+ */
+export async function createDeafProxy(target: string): Promise<string> {
+  const sockets = new Set<Socket>()
+  const listener = createServer(client => {
+    const server = openServer(new URL(target))
+    server.deliver = (bytes, _isFree, isNotification) => void (isNotification || client.write(bytes))
+    sockets.add(client.on('error', () => {})).add(server.socket)
+    client.pipe(server.socket)
+  })
+  return await listen(listener, sockets, target)
+}
+
+async function listen(listener: Listener, sockets: ReadonlySet<Socket>, target: string): Promise<string> {
   await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve))
   onceDone(() => {
     listener.close()
@@ -54,8 +74,8 @@ export async function createTransactionPooler(target: string): Promise<string> {
 
 interface Server {
   readonly socket: Socket
-  /** Takes what the server says, and whether it is free of a transaction after that. */
-  deliver(bytes: Buffer, isFree: boolean): void
+  /** Takes a message of the server's: whether it is free of a transaction after that, whether it is a notification. */
+  deliver(bytes: Buffer, isFree: boolean, isNotification: boolean): void
 }
 
 /** Cuts what a server says into messages, to know when it is free. */
@@ -66,19 +86,16 @@ function openServer(url: URL): Server {
   socket.on('error', () => {})
   socket.on('data', chunk => {
     rest = Buffer.concat([rest, chunk])
-    let end = 0
-    let isFree = false
-    while (rest.length >= end + 5 && rest.length >= end + 1 + rest.readInt32BE(end + 1)) {
-      isFree = rest[end] === READY_FOR_QUERY && rest[end + 5] === IDLE
-      end += 1 + rest.readInt32BE(end + 1)
+    while (rest.length >= 5 && rest.length > rest.readInt32BE(1)) {
+      const message = rest.subarray(0, 1 + rest.readInt32BE(1))
+      rest = rest.subarray(message.length)
+      server.deliver(message, message[0] === READY_FOR_QUERY && message[5] === IDLE, message[0] === NOTIFICATION)
     }
-    const bytes = rest.subarray(0, end)
-    rest = rest.subarray(end)
-    if (bytes.length > 0) server.deliver(bytes, isFree)
   })
   return server
 }
 
 const TERMINATE = 'X'.charCodeAt(0)
 const READY_FOR_QUERY = 'Z'.charCodeAt(0)
+const NOTIFICATION = 'A'.charCodeAt(0)
 const IDLE = 'I'.charCodeAt(0)
