@@ -3,6 +3,7 @@ import { cancel } from './commands/cancel.ts'
 import { database } from './commands/database.ts'
 import { defineHealthCommands, healthActions } from './commands/health.ts'
 import { migrateDatabase } from './commands/migrate.ts'
+import { reschedule } from './commands/reschedule.ts'
 import { schedule } from './commands/schedule.ts'
 import { listTasks } from './commands/tasks.ts'
 import { work } from './commands/work.ts'
@@ -37,6 +38,7 @@ type Action = (args: Arguments, context: CommandContext) => Promise<number>
 const actions: Readonly<Record<string, Action>> = {
   '': work,
   schedule,
+  reschedule,
   cancel,
   migrate: migrateDatabase,
   ...healthActions,
@@ -79,6 +81,17 @@ function defineCommands(cli: CAC): CAC {
     .example(name => `  $ ${name} schedule SendEmail '{ "to": "admin@example.com" }' --queue email --in 5m`)
     .example(name => `  $ ${name} schedule SendEmail @payload.json --key welcome-7 --priority -1`)
     .example(name => `  $ zcat users.jsonl.gz | ${name} schedule SendEmail --lines -`)
+  cli
+    .command('reschedule <job>', 'Change when and how a job that waits will run, by id or key')
+    .option('--in <duration>', 'Not before this long from now, such as 90s, 5m or 1h30m; 0s for now')
+    .option('--run-at <time>', 'Not before this time, such as 2030-01-31T08:00:00Z')
+    .option('--priority <number>', 'Lower runs first, also below zero')
+    .option('--max-attempts <number>', 'After how many failures it is not tried again')
+    .option('--json', 'Print the job as JSON')
+    .option(...databaseUrl)
+    .example(
+      name => `  $ ${name} reschedule 42 --in 0s\n  $ ${name} reschedule welcome-7 --run-at 2030-01-31T08:00:00Z`
+    )
   cli
     .command('cancel <job>', 'Remove a job that waits, or stop one that runs, by id or key')
     .option('--json', 'Print the outcome as JSON')

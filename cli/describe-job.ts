@@ -4,7 +4,12 @@ import type { Style } from './context.ts'
 import { pairs } from './output.ts'
 
 /** A job that was scheduled, a line for each thing to know of it; what nobody asked for and is as ever is left out. */
-export function describeJob(job: Job, { runAt, delay, key, flags }: JobOptions, style: Style): string {
+export function describeJob(
+  job: Job,
+  { runAt, delay, key, flags }: JobOptions,
+  style: Style,
+  title: string = 'Scheduled'
+): string {
   const isTimed = runAt !== undefined || delay !== undefined || key !== undefined
   const wait = isTimed ? describeWait(job.runAt.getTime() - Date.now()) : ''
   const rows: [string, string][] = [
@@ -17,7 +22,7 @@ export function describeJob(job: Job, { runAt, delay, key, flags }: JobOptions, 
   if (job.maxAttempts !== DEFAULT_ATTEMPTS) rows.push(['attempts', `${job.maxAttempts} at most`])
   if (job.key !== null) rows.push(['key', job.key])
   if (flags) rows.push(['flags', flags.join(', ')])
-  return `Scheduled\n${pairs(rows, style, { indent: '  ' })}`
+  return `${title}\n${pairs(rows, style, { indent: '  ' })}`
 }
 
 /** ` (in 5 minutes)`; nothing for a time that has come. */

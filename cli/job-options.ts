@@ -2,7 +2,7 @@ import { checkKey } from '../src/check.ts'
 import { toTimes } from '../src/enqueue/request.ts'
 import type { KeyMode } from '../src/job.ts'
 import { Queue } from '../src/queue.ts'
-import type { JobOptions } from '../src/schedule.ts'
+import type { JobOptions, RescheduleOptions } from '../src/schedule.ts'
 import type { Arguments } from './options.ts'
 import { UsageError } from './usage.ts'
 
@@ -12,24 +12,36 @@ import { UsageError } from './usage.ts'
  * @throws {UsageError} if one of them is wrong, or two do not go together
  */
 export function readJobOptions(args: Arguments): JobOptions {
-  const runAt = readRunAt(args)
-  const delay = args.duration('in')
-  if (runAt !== undefined && delay !== undefined) {
-    throw new UsageError('Cannot read --in: --run-at is given as well, and a job has one time')
-  }
+  const changes = readChanges(args)
   const key = readKey(args)
   const keyMode = args.choice('key-mode', KEY_MODES)
   if (keyMode && key === undefined) throw new UsageError('Cannot read --key-mode: there is no --key')
   const flags = args.texts('flag')
   return {
+    ...changes,
     queue: readQueue(args),
-    runAt,
-    delay,
-    priority: args.number('priority', { least: -32_768, most: 32_767, isWhole: true }),
-    maxAttempts: args.number('max-attempts', { least: 1, most: 32_767, isWhole: true }),
     key,
     keyMode,
     flags: flags.length > 0 ? flags : undefined
+  }
+}
+
+/**
+ * Those of them that can be changed later.
+ *
+ * @throws {UsageError} if one of them is wrong, or two do not go together
+ */
+export function readChanges(args: Arguments): RescheduleOptions {
+  const runAt = readRunAt(args)
+  const delay = args.duration('in')
+  if (runAt !== undefined && delay !== undefined) {
+    throw new UsageError('Cannot read --in: --run-at is given as well, and a job has one time')
+  }
+  return {
+    runAt,
+    delay,
+    priority: args.number('priority', { least: -32_768, most: 32_767, isWhole: true }),
+    maxAttempts: args.number('max-attempts', { least: 1, most: 32_767, isWhole: true })
   }
 }
 

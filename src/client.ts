@@ -67,7 +67,8 @@ export interface BackgroundClient extends Scheduler, Inspection, AsyncDisposable
   /**
    * The same calls inside a transaction of yours: the job exists if and only if it commits. Nothing is grouped there,
    * the schema is not brought up to date, and no statement is sent twice. Errors of the database come as your library
-   * throws them.
+   * throws them, but for one: calls reject with a `BackgroundError` of code `MIGRATION` if the schema is missing or out
+   * of date.
    *
    * @param transaction of postgres.js or Bun, a client of node-postgres or anything with its `query(text, values)`, or
    * what Drizzle, Kysely, Prisma, Knex and TypeORM hand to the function that runs in a transaction

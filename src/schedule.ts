@@ -18,7 +18,9 @@ export interface JobOptions extends JobDefaults {
    */
   delay?: Duration
   /**
-   * Identifies the job while it exists: there is never more than one of a key. 1 to 512 characters.
+   * Identifies the job while it exists: there is never more than one of a key. 1 to 512 characters. A call waits while
+   * an open transaction has scheduled that key, and calls with keys behind it wait too; a `lock_timeout` of the
+   * connection bounds that, and fails this call alone.
    *
    * @default none
    */
@@ -43,7 +45,8 @@ export type PayloadOption<Input extends object> =
   Record<string, never> extends Input
     ? {
         /**
-         * What the task is called with: an object that JSON can hold. A Date in it arrives as a string.
+         * What the task is called with: an object that JSON can hold. A Date in it arrives as a string. What JSON would
+         * change or drop in silence is refused, but for properties that are undefined or under symbols.
          *
          * @default {}
          */

@@ -67,7 +67,10 @@ const REASONS: Readonly<Record<string, readonly [BackgroundErrorCode, string]>> 
   '57P01': [UNAVAILABLE, '% closed the connection'],
   '57P02': [UNAVAILABLE, '% crashed and restarts'],
   '57P03': [UNAVAILABLE, '% is starting up or shutting down'],
-  '42501': ['MIGRATION', 'the user of % lacks a privilege there. Let its owner run: kretes background migrate'],
+  '42501': [
+    'MIGRATION',
+    'the user of % lacks a privilege there. Let its owner grant it, or, if the schema is missing or out of date, run: kretes background migrate'
+  ],
   '25006': [UNAVAILABLE, '% is read-only']
 }
 

@@ -1,7 +1,7 @@
 import postgres, { type Options, type Sql } from 'postgres'
 import type { Execute, Statement } from '../sql/statement.ts'
 
-/** One connection, for one statement at a time. It connects when first used. */
+/** One connection, whose statements run in the order in which they were sent. It connects when first used. */
 export interface Session {
   readonly execute: Execute
   /** Whether the connection was lost; it is never made anew. */
@@ -28,13 +28,15 @@ export function openSession(client: Sql): Session {
   let isLost = false
   let isEstablished = false
   let deadline: ReturnType<typeof setInterval> | undefined
-  let abandon: ((error: Error) => void) | undefined
+  const underWay = new Set<(error: Error) => void>()
   const connection = postgres({
     ...client.options,
     max: 1,
     idle_timeout: null,
     max_lifetime: null,
     fetch_types: false,
+    // What the server has told one session is else no news from the next, and it would never count as established.
+    parameters: {},
     onparameter: () => {
       isEstablished = true
       clearInterval(deadline)
@@ -46,7 +48,8 @@ export function openSession(client: Sql): Session {
   function lose(error: Error): void {
     isLost = true
     clearInterval(deadline)
-    abandon?.(error)
+    for (const abandon of underWay) abandon(error)
+    underWay.clear()
   }
 
   return {
@@ -56,10 +59,12 @@ export function openSession(client: Sql): Session {
     execute: <Row>(statement: Statement) =>
       new Promise<readonly Row[]>((resolve, reject) => {
         if (isLost) return reject(connectionClosed())
-        abandon = reject
+        underWay.add(reject)
         // The driver tries for ever where somebody takes connections and closes them, as a proxy without a server does.
         if (!isEstablished) deadline ??= afterTicks(CONNECT_TIMEOUT_MS / 1_000, () => lose(connectTimeout()))
-        execute<Row>(statement).then(resolve, reject)
+        execute<Row>(statement)
+          .then(resolve, reject)
+          .finally(() => underWay.delete(reject))
       }),
     end: () => connection.end({ timeout: isEstablished ? 5 : 0 })
   }

@@ -91,12 +91,15 @@ export async function insist(access: Access, job: NewJob): Promise<Job> {
   throw new Error(`Cannot schedule ${job.task}: a worker keeps taking the job of its key`)
 }
 
+/** See {@linkcode addTogether}. */
 function canGoTogether(jobs: readonly NewJob[]): boolean {
   const keys = new Set<string>()
-  return jobs.every(({ runAt, key, keyMode }) => {
-    if (key === null) return runAt === null
+  const isTimed = jobs.find(({ key }) => key === null)?.runAt !== null
+  return jobs.every(({ runAt, queue, key, keyMode }) => {
+    if (runAt !== null && queue !== null) return false
+    if (key === null) return (runAt !== null) === isTimed
     const isNew = !keys.has(key)
     keys.add(key)
-    return runAt === null && keyMode === 'replace' && isNew
+    return keyMode === 'replace' && isNew
   })
 }

@@ -2,11 +2,12 @@ import { isSchemaMissing } from '../database/migrate.ts'
 import type { Job } from '../job.ts'
 import type { ManyOptions, PayloadsOptions } from '../schedule.ts'
 import { addUnseen } from '../sql/add.ts'
+import { addAlike, addAlikeUnseen } from '../sql/add-alike.ts'
 import type { Access, Execute } from '../sql/statement.ts'
 import { findSchema } from '../sql/waiting.ts'
-import { type Chunk, toChunks } from './chunk.ts'
+import { type Chunk, type ChunkReader, gatherJobs, gatherPayloads, readChunks } from './chunk.ts'
 import { addAll, insist } from './group.ts'
-import { type AnyOptions, type JobSettings, toNewJob, toRequest } from './request.ts'
+import { type AnyOptions, type JobSettings, toNewJob, toPayload, toRequest } from './request.ts'
 
 /** What callers give: one task with payloads, or jobs of any tasks. */
 export type ManyGiven = PayloadsOptions | Iterable<AnyOptions> | AsyncIterable<AnyOptions>
@@ -28,47 +29,70 @@ export async function scheduleMany(
   { access, transact, migrate }: ManyAccess
 ): Promise<Job[] | number> {
   const { atomic = true, returning = true } = many
-  const chunks = readChunks(given, settings)
+  const chunks = open(given, settings, returning)
   try {
-    const ahead = [await nextOf(chunks), await nextOf(chunks)]
+    const ahead = [await chunks.read(), await chunks.read()]
     if (migrate) await migrateIfMissing(access, migrate)
-    const send = (execute: Execute): Promise<Sent> => sendChunks({ ...access, execute }, ahead, chunks, many)
+    const read = (): Promise<Chunk | undefined> | Chunk | undefined =>
+      ahead.length > 0 ? ahead.shift() : chunks.read()
+    const send = (execute: Execute, width: number): Promise<Sent> =>
+      sendChunks({ ...access, execute }, read, many, width)
     const isTransaction = atomic && transact && !fitOneStatement(ahead)
-    const { jobs, count } = await (isTransaction ? transact(send) : send(access.execute))
+    const sending = isTransaction ? transact(execute => send(execute, 2)) : send(access.execute, 1)
+    const { jobs, count } = await sending
     return returning ? jobs : count
   } finally {
-    // The iterable is left as a loop that breaks would leave it.
-    await chunks.return(undefined)
+    await chunks.leave()
   }
 }
 
-function readChunks(given: ManyGiven, settings: JobSettings): AsyncGenerator<Chunk> {
+function open(given: ManyGiven, settings: JobSettings, returning: boolean): ChunkReader {
   const { defaults } = settings
   if (isIterable(given)) {
-    return toChunks(given, options => toNewJob(options, toRequest(options, defaults), settings))
+    return readChunks(given, options => toNewJob(options, toRequest(options, defaults), settings), gatherJobs())
   }
   const { payloads, ...rest } = given ?? {}
+  const { task } = rest
   const request = toRequest(rest, defaults)
   if (!isIterable(payloads)) throw new TypeError(`Cannot schedule ${request.task}: payloads is no iterable of payloads`)
-  return toChunks(payloads, payload => toNewJob({ task: rest.task, payload }, request, settings))
+  const { key, queue, runAt } = request
+  if (key === null && !(returning && queue !== null && runAt !== null)) {
+    const make = (payload: unknown): string | Promise<string> => toPayload({ task, payload }, settings, request.task)
+    return readChunks(payloads, make, gatherPayloads(request))
+  }
+  return readChunks(payloads, payload => toNewJob({ task, payload }, request, settings), gatherJobs())
 }
 
 function isIterable(value: unknown): value is Iterable<AnyOptions> | AsyncIterable<AnyOptions> {
   return typeof value === 'object' && value !== null && (Symbol.iterator in value || Symbol.asyncIterator in value)
 }
 
+/** Asks once, as long as all goes well. */
 async function migrateIfMissing(access: Access, migrate: () => Promise<unknown>): Promise<void> {
+  if (migrated.has(access)) return
   try {
     await findSchema(access)
   } catch (error) {
     if (!isSchemaMissing(error)) throw error
     await migrate()
   }
+  migrated.add(access)
 }
+
+/** Where the schema was found. */
+const migrated = new WeakSet<Access>()
 
 /** One statement is atomic by itself. A job with a key may take a second one. */
 function fitOneStatement([first, second]: readonly (Chunk | undefined)[]): boolean {
-  return !second && (first ?? []).every(({ key }) => key === null)
+  return !second && !(first && hasKeys(first))
+}
+
+function hasKeys(chunk: Chunk): boolean {
+  return isList(chunk) && chunk.some(({ key }) => key !== null)
+}
+
+function isList(chunk: Chunk): chunk is Extract<Chunk, readonly unknown[]> {
+  return Array.isArray(chunk)
 }
 
 /** What was sent so far. */
@@ -79,39 +103,55 @@ interface Sent {
 }
 
 /**
- * Sends chunks one after another, first those that were read ahead. While one is under way the next is put together, but
- * not sent: jobs run in the order in which their statements began.
+ * Sends chunks one after another: jobs run in the order in which their statements began. While some are under way the
+ * next is put together.
+ *
+ * @param width how many may be under way; more than one only over a single connection, which keeps them in order
  */
 async function sendChunks(
   access: Access,
-  ahead: (Chunk | undefined)[],
-  chunks: AsyncIterator<Chunk>,
-  { returning = true, onProgress }: ManyOptions
+  read: () => Promise<Chunk | undefined> | Chunk | undefined,
+  { returning = true, onProgress }: ManyOptions,
+  width: number
 ): Promise<Sent> {
   const sent: Sent = { count: 0, jobs: [] }
-  for (let chunk = ahead.shift(); chunk; ) {
-    // Both are waited for, so that a failure of the one never leaves the other under way.
-    const sending = sendChunk(access, chunk, returning)
-    const reading = ahead.length > 0 ? ahead.shift() : nextOf(chunks)
-    await Promise.allSettled([sending, reading])
-    for (const job of await sending) sent.jobs.push(job)
-    sent.count += chunk.length
-    onProgress?.(sent.count)
-    chunk = await reading
-  }
-  return sent
-}
+  const underWay: { readonly sending: Promise<readonly Job[]>; readonly count: number }[] = []
 
-async function nextOf(chunks: AsyncIterator<Chunk>): Promise<Chunk | undefined> {
-  const { done, value } = await chunks.next()
-  return done ? undefined : value
+  async function settle(room: number): Promise<void> {
+    while (underWay.length > room) {
+      const [{ sending, count }] = underWay as [(typeof underWay)[number]]
+      for (const job of await sending) sent.jobs.push(job)
+      underWay.shift()
+      sent.count += count
+      onProgress?.(sent.count)
+    }
+  }
+
+  try {
+    let isStrict = false
+    for (let chunk = await read(); chunk; chunk = await read()) {
+      // Jobs with keys may take a second statement, before which nothing else may come.
+      const wasStrict = isStrict
+      isStrict = hasKeys(chunk)
+      await settle(isStrict || wasStrict ? 0 : width - 1)
+      underWay.push({ sending: sendChunk(access, chunk, returning), count: isList(chunk) ? chunk.length : chunk.count })
+      underWay.at(-1)?.sending.catch(() => {})
+    }
+    await settle(0)
+    return sent
+  } catch (error) {
+    // Nothing is left under way, and what failed first is told.
+    const outcomes = await Promise.allSettled(underWay.map(({ sending }) => sending))
+    throw outcomes.find(outcome => outcome.status === 'rejected')?.reason ?? error
+  }
 }
 
 async function sendChunk(access: Access, chunk: Chunk, returning: boolean): Promise<readonly Job[]> {
-  if (!returning && chunk.every(({ key }) => key === null)) {
-    await addUnseen(access, chunk)
+  if (!returning && !hasKeys(chunk)) {
+    await (isList(chunk) ? addUnseen(access, chunk) : addAlikeUnseen(access, chunk))
     return []
   }
+  if (!isList(chunk)) return await addAlike(access, chunk)
   const added = await addAll(access, chunk)
   const jobs: Job[] = []
   for (const [index, job] of chunk.entries()) jobs.push(added[index] ?? (await insist(access, job)))

@@ -70,6 +70,8 @@ function findObjectFault(value: object, above: object[], key: string | number): 
   if (value instanceof Date && Number.isNaN(value.getTime())) return toFault('is an invalid Date')
   if ('toJSON' in value && typeof value.toJSON === 'function') {
     const json: unknown = value.toJSON(String(key))
+    // JSON writes null for it in a list.
+    if (json === undefined && typeof key === 'number') return toFault(`is undefined, ${UNHELD}`)
     return json === value ? findMemberFault(value, above) : findFault(json, above, key)
   }
   if (value instanceof Number || value instanceof String || value instanceof Boolean || value instanceof BigInt) {
@@ -131,7 +133,7 @@ function describe(value: unknown): string {
 const UNHELD = 'which JSON cannot hold'
 
 /** What JSON turns into an empty object without a word. */
-const EMPTIED = [Map, Set, WeakMap, WeakSet, Promise, RegExp, Error, ArrayBuffer]
+const EMPTIED = [Map, Set, WeakMap, WeakSet, WeakRef, Promise, RegExp, Error, ArrayBuffer, Symbol]
 
 /** Deeper ones would overflow the stack, here or in the database. */
 const MAX_DEPTH = 1_000

@@ -52,19 +52,29 @@ export interface JobSettings {
  * The job that a call asks for, with its payload as JSON. Not a promise unless the task's schema gives one, so that
  * calls keep their order.
  *
+ * @throws what {@linkcode toPayload} throws
+ */
+export function toNewJob(given: AnyOptions, request: Request, settings: JobSettings): NewJob | Promise<NewJob> {
+  const payload = toPayload(given, settings, request.task)
+  return payload instanceof Promise ? payload.then(text => ({ ...request, payload: text })) : { ...request, payload }
+}
+
+/**
+ * A payload as JSON. Not a promise unless the task's schema gives one.
+ *
  * @throws {TypeError} if the payload is none
  * @throws {RangeError} if it is too large
  * @throws {BackgroundError} `INVALID_PAYLOAD` if the task's schema refuses what would be stored
  */
-export function toNewJob(
+export function toPayload(
   { task, payload: given }: AnyOptions,
-  request: Request,
-  { maxPayloadBytes }: JobSettings
-): NewJob | Promise<NewJob> {
-  const payload = encodePayload(request.task, given, maxPayloadBytes)
+  { maxPayloadBytes }: JobSettings,
+  name: string
+): string | Promise<string> {
+  const payload = encodePayload(name, given, maxPayloadBytes)
   const { schema } = optionsOf(task)
-  const checked = schema && validatePayload(schema, JSON.parse(payload), `schedule ${request.task}`)
-  return checked instanceof Promise ? checked.then(() => ({ ...request, payload })) : { ...request, payload }
+  const checked = schema && validatePayload(schema, JSON.parse(payload), `schedule ${name}`)
+  return checked instanceof Promise ? checked.then(() => payload) : payload
 }
 
 /** When a job is to run: at most one of the two. */

@@ -34,33 +34,29 @@ export async function addJob(access: Access, job: NewJob): Promise<Job | undefin
 }
 
 /**
- * Schedules jobs in one `add_jobs`: fast, but only for jobs without a time of their own and with distinct keys. Each
- * runs a microsecond after the one before it, which keeps a queue in order and tells which row is whose: `add_jobs`
- * returns rows in whatever order the plan of its insert gives.
+ * Schedules jobs in one `add_jobs`: fast, but only for jobs with distinct keys, of which those without a key all have a
+ * time of their own, or none has. Each runs a microsecond after the one before it, which keeps a queue in order and tells
+ * which row is whose: `add_jobs` returns rows in whatever order the plan of its insert gives. With times of their own no
+ * queue: there those of an earlier statement must not be a microsecond later.
  *
  * @returns in the order of the jobs; a gap where a worker took the job of that key at the same moment
  */
 export async function addTogether(access: Access, jobs: readonly NewJob[]): Promise<(Job | undefined)[]> {
-  const rows = await access.execute<AddedRow & { started: string }>(statement`
-    select ${ADDED}, (date_part('epoch', statement_timestamp()) * 1000000)::text as started
+  const isTimed = jobs.some(({ key, runAt }) => key === null && runAt !== null)
+  const rows = await access.execute<AddedRow & PlacedRow>(statement`
+    select ${ADDED}, ${toPlace(isTimed)}
     from ${planning(access)}, lateral ${identifier(access.schema)}.add_jobs(array(
-      select (task, payload, queue, ${IN_ORDER}, attempts, key, priority, flags)::${identifier(access.schema)}.job_spec
+      select (task, payload, queue, coalesce(at + (ordinal - 1) * interval '1 microsecond', ${IN_ORDER}),
+        attempts, key, priority, flags)::${identifier(access.schema)}.job_spec
       from rows from (json_to_recordset(${toJson(jobs)}::text::json) ${SPEC}
     ), planning.mode is null) job`)
   const byKey = new Map<string, number>()
   for (const [index, { key }] of jobs.entries()) if (key !== null) byKey.set(key, index)
-  const added = new Array<Job | undefined>(jobs.length).fill(undefined)
-  for (const row of rows) {
-    // Delays are whole milliseconds, so that the microseconds are the ordinal.
-    const ordinal = Math.round(Number(row.due) - Number(row.started)) % GROUP_LIMIT
-    const index = row.key === null ? ordinal : byKey.get(row.key)
+  return inPlace(jobs.length, rows, row => {
+    const index = row.key === null ? Number(row.place) : byKey.get(row.key)
     const job = index === undefined ? undefined : jobs[index]
-    if (index === undefined || !job || added[index]) {
-      throw new Error('Cannot tell whose jobs the engine returned: something in the database changes when they run')
-    }
-    added[index] = toJob(job, row)
-  }
-  return added
+    return { index, job: job && toJob(job, row) }
+  })
 }
 
 /** How many jobs {@linkcode addTogether} takes at most: a millisecond has no more microseconds to tell them by. */
@@ -72,6 +68,37 @@ export const GROUP_LIMIT = 1_000
  */
 const IN_ORDER: Fragment = {
   sql: "statement_timestamp() + (coalesce(delay, 0) * 1000 + ordinal - 1) * interval '1 microsecond'"
+}
+
+/**
+ * The ordinal of a job, from 0, as a column `place`. Times and delays that callers give are whole milliseconds, so that
+ * the microseconds are the ordinal.
+ */
+export function toPlace(isTimed: boolean): Fragment {
+  const base = isTimed ? "'epoch'::timestamptz" : 'statement_timestamp()'
+  return { sql: `(date_part('microseconds', job.run_at - ${base})::int % ${GROUP_LIMIT})::text as place` }
+}
+
+/** A row of {@linkcode toPlace}. */
+export interface PlacedRow {
+  readonly place: string
+}
+
+/** Puts rows where they belong. */
+export function inPlace<Row>(
+  count: number,
+  rows: readonly Row[],
+  read: (row: Row) => { readonly index: number | undefined; readonly job: Job | undefined }
+): (Job | undefined)[] {
+  const added = new Array<Job | undefined>(count).fill(undefined)
+  for (const row of rows) {
+    const { index, job } = read(row)
+    if (index === undefined || index >= count || added[index]) {
+      throw new Error('Cannot tell whose jobs the engine returned: something in the database changes when they run')
+    }
+    added[index] = job
+  }
+  return added
 }
 
 /**
@@ -102,10 +129,7 @@ export async function addInTurn(access: Access, jobs: readonly NewJob[]): Promis
   return added
 }
 
-/**
- * Schedules jobs without keys in one `add_jobs` and returns nothing but that it was done: the fastest way, and the only
- * one for which the time of a job does not matter.
- */
+/** Schedules jobs without keys in one `add_jobs` and returns nothing but that it was done. */
 export async function addUnseen(access: Access, jobs: readonly NewJob[]): Promise<void> {
   await access.execute(statement`
     select count(*)
@@ -194,7 +218,7 @@ function addJobOnce(access: Access, job: NewJob): Statement {
  *
  * Nor may the engine's plan scan the table for a key: made while the table was empty, it would be kept while it fills.
  */
-function planning({ isOurs }: Access): Fragment {
+export function planning({ isOurs }: Access): Fragment {
   return {
     sql: isOurs
       ? "concat(set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)) planning (mode)"

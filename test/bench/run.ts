@@ -9,6 +9,7 @@ import { parallel } from './measures/drain.ts'
 import { herd } from './measures/herd.ts'
 import { latency } from './measures/latency.ts'
 import { lateness } from './measures/lateness.ts'
+import { ledger } from './measures/ledger.ts'
 import { overhead } from './measures/overhead.ts'
 import { queues } from './measures/queues.ts'
 import { schedule } from './measures/schedule.ts'
@@ -22,6 +23,7 @@ const measures: readonly Measure[] = [
   schedule,
   overhead,
   parallel,
+  ledger,
   queues,
   starvation,
   herd,

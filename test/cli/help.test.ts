@@ -66,6 +66,7 @@ test('a Node that is too old is told so in a sentence', async () => {
 
 const USAGES = {
   schedule: 'schedule <task> [payload]',
+  reschedule: 'reschedule <job>',
   cancel: 'cancel <job>',
   tasks: 'tasks',
   migrate: 'migrate',
@@ -82,6 +83,7 @@ Usage:
 Commands:
   kretes background                            Run the worker
   kretes background schedule <task> [payload]  Schedule a job; the payload is a JSON object, @file, or - to read it
+  kretes background reschedule <job>           Change when and how a job that waits will run, by id or key
   kretes background cancel <job>               Remove a job that waits, or stop one that runs, by id or key
   kretes background tasks                      List the task files
   kretes background migrate                    Bring the database's schema up to date

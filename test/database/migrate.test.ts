@@ -120,7 +120,7 @@ test('cannot be installed or used by a role without privileges, which is told wh
   const url = new URL(database.url)
   url.username = role
   const label = `${role}@${url.host}/${database.name}`
-  const remedy = `the user of ${label} lacks a privilege there. Let its owner run: kretes background migrate`
+  const remedy = `the user of ${label} lacks a privilege there. Let its owner grant it, or, if the schema is missing or out of date, run: kretes background migrate`
   const tasks = { SendEmail: () => {} }
   const rejections = async (): Promise<unknown[]> => {
     await using background = createBackground({ connection: url })

@@ -25,17 +25,23 @@ for (const setting of ['none', 'enable_hashjoin', 'enable_nestloop', 'enable_mer
       await other.sql`alter database ${sql(other.name)} set ${sql(setting)} = off`
     }
     await using there = createBackground({ connection: other.url })
-    const jobs = await Promise.all(Array.from({ length: 3_000 }, (_, n) => there.schedule(toCall(n))))
+    const jobs = await Promise.all(Array.from({ length: 10_000 }, (_, n) => there.schedule(toCall(n))))
     await holdToTheirCalls(other, jobs)
   })
 }
 
 mapping('are told apart even if their payloads say the same', async () => {
-  const payload = { a: 1, b: [1, 2], c: 'x' }
-  const turned = { c: 'x', b: [1, 2], a: 1 }
-  const calls = Array.from({ length: 2_000 }, (_, n) => ({
-    task: n % 3 ? 'Same' : 'Other',
-    payload: n % 2 ? payload : turned
+  const payloads = [
+    { a: 1, b: [1, 2], c: 'x' },
+    { c: 'x', b: [1, 2], a: 1 },
+    { a: 1, b: [1, 2], c: 'x ' },
+    { a: 1, b: [1, 2], c: ' x' },
+    { a: 1, b: [1, 2], 'c ': 'x' },
+    { a: 1, b: [1, 2], c: 'x\n' }
+  ]
+  const calls = Array.from({ length: 3_000 }, (_, n) => ({
+    task: n % 5 ? 'Same' : 'Other',
+    payload: payloads[n % payloads.length]
   }))
   const jobs = await Promise.all(calls.map(call => background.schedule(call)))
   assert.is(new Set(jobs.map(({ id }) => id)).size, calls.length)
@@ -174,6 +180,26 @@ keys('throttle: there is one job, due after the first call, with the payload of 
   const jobs = await Promise.all([1, 2, 3].map(call))
   assert.ok(jobs.every(({ runAt }) => runAt.getTime() === first.runAt.getTime()))
   assert.equal(await payloadsOf('Throttled'), ['{"n":3}'])
+})
+
+keys("wait for somebody's open transaction, and with a lock_timeout only those of its key fail", async () => {
+  await using patient = createBackground({ connection: `${database.url}?lock_timeout=100` })
+  await patient.schedule({ task: 'Held' })
+  const failure = await sql.begin(async transaction => {
+    await background.with(transaction).schedule({ task: 'Held', key: 'held 7' })
+    const calls = Array.from({ length: 40 }, (_, n) => patient.schedule({ task: 'Held', key: `held ${n}` }))
+    // Those without a key do not even wait.
+    await patient.schedule({ task: 'Held' })
+    const settled = await Promise.allSettled(calls)
+    assert.equal(
+      settled.flatMap(({ status }, n) => (status === 'rejected' ? [n] : [])),
+      [7]
+    )
+    const outcome = settled[7]
+    return outcome?.status === 'rejected' ? outcome.reason : undefined
+  })
+  assert.is(failure.code, '55P03')
+  assert.is(await countOf('Held'), 42)
 })
 
 order('run in the order of the calls, whatever else is scheduled', async () => {

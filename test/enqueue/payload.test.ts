@@ -56,9 +56,57 @@ test('objects without a prototype, of classes and frozen ones are objects', () =
   }
 })
 
+test('a boxed primitive is what it holds, and properties under symbols are left out, as by JSON', () => {
+  const payload = { text: Object('a'), number: Object(1), yes: Object(true), [Symbol('aside')]: 1 }
+  assert.equal(encode(payload), { text: 'a', number: 1, yes: true })
+})
+
+test('an object of a class is what its own enumerable properties are, getters of the class left out', () => {
+  class Account {
+    #secret = 'x'
+    id = 7
+    get secret(): string {
+      return this.#secret
+    }
+  }
+  assert.equal(encode({ account: new Account() }), { account: { id: 7 } })
+})
+
+test('a toJSON is asked as JSON asks it: with the key, on arrays too, and its own result as it is', () => {
+  const named = { toJSON: (key: string) => `under ${key}` }
+  const list = Object.assign([1, 2], { toJSON: () => ({ length: 2 }) })
+  class Itself {
+    a = 1
+    toJSON(): object {
+      return this
+    }
+  }
+  const payload = { here: named, items: [named], list, itself: new Itself(), gone: { toJSON: () => undefined } }
+  assert.equal(encode(payload), {
+    here: 'under here',
+    items: ['under 0'],
+    list: { length: 2 },
+    itself: { a: 1 }
+  })
+})
+
+test('nested 1,000 levels deep is deep enough', () => {
+  const text = JSON.stringify(nest(1_000))
+  assert.is(encodePayload('SendEmail', nest(1_000)), text)
+})
+
+/** An object around an object, and so on. */
+function nest(levels: number): object {
+  let inner: object = {}
+  for (let level = 0; level < levels; level++) inner = { a: inner }
+  return inner
+}
+
 const cycle: Record<string, unknown> = { child: { list: [] } }
 ;(cycle.child as { list: unknown[] }).list.push({ parent: cycle })
 const itself: Record<string, unknown> = {}
+const withGap = [1, 2, 3]
+delete withGap[1]
 itself.self = itself
 
 const refused: [string, unknown, string][] = [
@@ -79,6 +127,21 @@ const refused: [string, unknown, string][] = [
   ['undefined in an array', { list: [1, undefined] }, 'payload.list[1] is undefined, which JSON cannot hold'],
   ['a Map in it', { index: new Map() }, 'payload.index is a Map, which JSON cannot hold'],
   ['a Set in it', { index: new Set() }, 'payload.index is a Set, which JSON cannot hold'],
+  ['a WeakMap in it', { index: new WeakMap() }, 'payload.index is a WeakMap, which JSON cannot hold'],
+  ['a RegExp in it', { filter: { by: /x/ } }, 'payload.filter.by is a RegExp, which JSON cannot hold'],
+  ['an Error in it', { cause: new TypeError('x') }, 'payload.cause is a TypeError, which JSON cannot hold'],
+  ['a promise in it', { later: Promise.resolve() }, 'payload.later is a Promise, which JSON cannot hold'],
+  ['bytes in it', { file: new Uint8Array(2) }, 'payload.file is a Uint8Array, which JSON cannot hold'],
+  ['boxed NaN', { amount: Object(Number.NaN) }, 'payload.amount is NaN, which JSON cannot hold'],
+  ['a boxed BigInt', { amount: Object(1n) }, 'payload.amount is a BigInt, which JSON cannot hold'],
+  ['a boxed symbol', { kind: Object(Symbol('x')) }, 'payload.kind is a Symbol, which JSON cannot hold'],
+  ['a gap in an array', { list: withGap }, 'payload.list[1] is undefined, which JSON cannot hold'],
+  [
+    'undefined from toJSON in an array',
+    { list: [{ toJSON() {} }] },
+    'payload.list[0] is undefined, which JSON cannot hold'
+  ],
+  ['what is too deep', nest(1_001), `payload${'.a'.repeat(1_001)} is nested more than 1000 levels deep`],
   ['an invalid Date', { at: new Date(Number.NaN) }, 'payload.at is an invalid Date'],
   ['itself', itself, 'payload.self refers back to an object that contains it, which JSON cannot hold'],
   [

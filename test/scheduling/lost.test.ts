@@ -10,7 +10,7 @@ const test = suite('a lost connection')
 
 /** KRETES_TEST_SEED repeats a run, KRETES_TEST_ROUNDS makes it longer. */
 const seed = Number(process.env.KRETES_TEST_SEED) || Math.floor(Math.random() * 2 ** 31)
-const rounds = Number(process.env.KRETES_TEST_ROUNDS) || 10
+const rounds = Number(process.env.KRETES_TEST_ROUNDS) || 50
 const random = randomFrom(seed)
 
 const { sql, url } = await createDatabase()

@@ -51,6 +51,57 @@ test('cuts any number of payloads into chunks, in order, and tells how far it is
   )
 })
 
+test('tells jobs apart if all are to run at the same time, and schedules them for that very millisecond', async () => {
+  const runAt = new Date('2040-01-02T03:04:05.678Z')
+  const payloads = Array.from({ length: 2_500 }, (_, n) => ({ n }))
+  const calls = payloads.map(payload => ({ task: 'Timed', payload, runAt }))
+  for (const jobs of [
+    await background.scheduleMany({ task: 'Timed', payloads, runAt }),
+    await background.scheduleMany(calls),
+    await Promise.all(calls.map(call => background.schedule(call)))
+  ]) {
+    assert.equal(await payloadsOf(jobs.map(({ id }) => id)), payloads)
+    assert.ok(jobs.every(job => job.runAt.getTime() === runAt.getTime()))
+    const rows = await sql`
+      select from graphile_worker.jobs
+      where id = any(${jobs.map(({ id }) => id)}::bigint[]) and date_trunc('milliseconds', run_at) = ${runAt}`
+    assert.is(rows.length, payloads.length)
+  }
+})
+
+test('puts no job of a queue before one of the same time that was scheduled earlier', async () => {
+  const runAt = new Date(2e12)
+  const payloads = Array.from({ length: 1_200 }, (_, n) => ({ n }))
+  const given = { task: 'Timed', payloads, runAt, queue: Queue.for('timed') }
+  await background.scheduleMany(given, { returning: false })
+  await background.scheduleMany(given)
+  await background.scheduleMany(payloads.map(payload => ({ ...given, payload })))
+  const rows = await sql`
+    select distinct run_at as "runAt", count(*)::int from graphile_worker.jobs where queue_name = 'timed' group by 1`
+  assert.equal([...rows], [{ runAt, count: 3_600 }])
+})
+
+test('returns jobs of any time, those too that are past what a double counts in microseconds', async () => {
+  const toRunAt = (n: number) => ({ runAt: new Date(Date.UTC(9999, 11, 31, 23, 59, 59, 999) - (n % 3)) })
+  const mixed = Array.from({ length: 30 }, (_, n) => ({
+    task: 'AnyTime',
+    payload: { n },
+    ...(n % 2 ? toRunAt(n) : { delay: n * 1e10 })
+  }))
+  for (const list of [
+    mixed,
+    mixed.filter(({ payload }) => payload.n % 2),
+    mixed.filter(({ payload }) => payload.n % 2 === 0)
+  ]) {
+    const jobs = await background.scheduleMany(list)
+    assert.equal(
+      await payloadsOf(jobs.map(({ id }) => id)),
+      list.map(({ payload }) => payload)
+    )
+    for (const [index, call] of list.entries()) if ('runAt' in call) assert.equal(jobs[index]?.runAt, call.runAt)
+  }
+})
+
 test('cuts large payloads by their size', async () => {
   const progress: number[] = []
   const payloads = Array.from({ length: 10 }, () => ({ text: 'x'.repeat(900_000) }))

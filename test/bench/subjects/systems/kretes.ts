@@ -2,10 +2,10 @@ import postgres from 'postgres'
 import { createBackground } from '../../../../src/background.ts'
 import { type Client, POOL, type WorkerSettings } from '../contract.ts'
 
-/** With its defaults. */
-export async function startWorker({ url, tasks }: WorkerSettings): Promise<void> {
+/** With its defaults, but for the ledger where jobs that are done are not to be kept. */
+export async function startWorker({ url, tasks, keepsDone = true }: WorkerSettings): Promise<void> {
   const { startWorker } = await import('../../../../src/worker/mod.ts')
-  await startWorker({ connection: url, tasks })
+  await startWorker({ connection: url, tasks, ...(!keepsDone && { ledger: false }) })
 }
 
 /** With its defaults. */

@@ -1,0 +1,33 @@
+import { toCancelTarget } from '../../src/enqueue/cancel.ts'
+import type { RescheduleOptions } from '../../src/schedule.ts'
+import type { CommandContext } from '../context.ts'
+import { withBackground } from '../databases.ts'
+import { describeJob } from '../describe-job.ts'
+import { readChanges } from '../job-options.ts'
+import type { Arguments } from '../options.ts'
+import { UsageError } from '../usage.ts'
+
+/** `kretes background reschedule`: changes when and how a job that waits will run, and prints it. */
+export async function reschedule(args: Arguments, context: CommandContext): Promise<number> {
+  const { output } = context
+  const [word = ''] = args.words
+  const target = readTarget(word)
+  const changes: RescheduleOptions = readChanges(args)
+  if (Object.values(changes).every(value => value === undefined)) {
+    throw new UsageError(
+      `Cannot reschedule ${word}: nothing is to change. Give --in, --run-at, --priority or --max-attempts`
+    )
+  }
+  const job = await withBackground(args, context, background => background.reschedule(target, changes))
+  output.line(args.flag('json') ? JSON.stringify(job) : describeJob(job, changes, output.style, 'Rescheduled'))
+  return 0
+}
+
+/** A word of digits is an id, any other a key, as for `cancel`. */
+function readTarget(word: string): ReturnType<typeof toCancelTarget> {
+  try {
+    return toCancelTarget(word)
+  } catch (error) {
+    throw new UsageError((error as Error).message.replace('Cannot cancel', 'Cannot reschedule'))
+  }
+}

@@ -1,0 +1,52 @@
+import type { Job } from '../job.ts'
+import { ADDED, type AddedRow, inPlace, type NewJob, type PlacedRow, planning, toJob, toPlace } from './add.ts'
+import { type Access, type Fragment, identifier, type Statement, statement, textArray } from './statement.ts'
+
+/** Jobs without keys that differ in nothing but their payloads. */
+export interface AlikeJobs {
+  readonly shared: Omit<NewJob, 'payload' | 'key' | 'keyMode'>
+  /** JSON text: the array of the payloads. */
+  readonly payloads: string
+  readonly count: number
+}
+
+/** Schedules jobs in one `add_jobs`: told apart as by `addTogether`, so those with a time of their own have no queue. */
+export async function addAlike(access: Access, jobs: AlikeJobs): Promise<Job[]> {
+  const { shared, count } = jobs
+  const result: Fragment = { sql: `${ADDED.sql}, ${toPlace(shared.runAt !== null).sql}` }
+  const rows = await access.execute<AddedRow & PlacedRow>(add(access, jobs, result, IN_ORDER))
+  const added = inPlace(count, rows, row => ({ index: Number(row.place), job: toJob(shared, row) }))
+  if (rows.length !== count || !added.every(job => job !== undefined)) {
+    throw new Error(`Cannot tell whose jobs the engine returned: ${rows.length} instead of ${count}`)
+  }
+  return added
+}
+
+/** Schedules jobs in one `add_jobs` and returns nothing but that it was done: the fastest way. */
+export async function addAlikeUnseen(access: Access, jobs: AlikeJobs): Promise<void> {
+  await access.execute(add(access, jobs, { sql: 'count(*)' }, jobs.shared.runAt === null ? IN_ORDER : AT_ONCE))
+}
+
+/** A microsecond after each other, or not. */
+const IN_ORDER: Fragment = { sql: "+ (ordinal - 1) * interval '1 microsecond'" }
+const AT_ONCE: Fragment = { sql: '' }
+
+/** What is the same for all is no part of the JSON: neither side has to write and read it again and again. */
+function add(access: Access, { shared, payloads }: AlikeJobs, result: Fragment, offset: Fragment): Statement {
+  const { task, queue, runAt, delayMs, maxAttempts, priority, flags } = shared
+  return statement`
+    select ${result}
+    from ${planning(access)}, lateral ${identifier(access.schema)}.add_jobs(array(
+      select (
+        ${task}::text,
+        payload,
+        ${queue}::text,
+        coalesce(${runAt}::text::timestamptz, statement_timestamp() + ${delayMs}::text::float8 * interval '1 millisecond') ${offset},
+        ${maxAttempts}::text::int2,
+        null,
+        ${priority}::text::int2,
+        ${textArray(flags)}::text::text[]
+      )::${identifier(access.schema)}.job_spec
+      from json_array_elements(${payloads}::text::json) with ordinality as spec (payload, ordinal)
+    ), planning.mode is null) job`
+}
