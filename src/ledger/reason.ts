@@ -23,6 +23,7 @@ export type ReasonCode =
 
 /** A reason why a job does not run. What does not belong to it is left out. */
 export interface Reason {
+  /** What it is about. */
   readonly code: ReasonCode
   /** The reason in words. */
   readonly message: string

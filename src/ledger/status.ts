@@ -55,6 +55,7 @@ export interface Figures extends Percentiles {
 
 /** A task and its {@linkcode Figures}. */
 export interface TaskStatus extends Figures {
+  /** Its name. */
   readonly task: string
   /** How many live workers run it. */
   readonly workers: number
@@ -62,6 +63,7 @@ export interface TaskStatus extends Figures {
 
 /** A queue and its {@linkcode Figures}. */
 export interface QueueStatus extends Figures {
+  /** Its name. */
   readonly queue: string
   /** The worker that has a job of it at hand, or `null`. */
   readonly worker: string | null
@@ -71,8 +73,11 @@ export interface QueueStatus extends Figures {
 
 /** A worker on the register. */
 export interface WorkerStatus {
+  /** The name under which it locks jobs. */
   readonly id: string
+  /** The machine that it runs on. */
   readonly host: string
+  /** The number of its process there. */
   readonly pid: number
   /** How many jobs it runs at the same time at most. */
   readonly concurrency: number
@@ -80,6 +85,7 @@ export interface WorkerStatus {
   readonly running: number
   /** The names of the tasks that it knows. */
   readonly tasks: readonly string[]
+  /** When it registered, by the database's clock. */
   readonly startedAt: Date
   /** How many milliseconds ago it last showed that it lives. */
   readonly beatAgeMs: number
@@ -101,6 +107,7 @@ export interface Status {
   readonly queues: readonly QueueStatus[]
   /** How many queues are not listed; those without a job are left out if those with one fill the list. */
   readonly moreQueues: number
+  /** Those on the register, the oldest first: lost ones too, until another takes them off. */
   readonly workers: readonly WorkerStatus[]
 }
 

@@ -8,14 +8,23 @@ import { lengthOf } from './words.ts'
 
 /** A job that is not done. */
 export interface WhyJob {
+  /** The database's identity of the job. */
   readonly id: string
+  /** The name of the task that runs it. */
   readonly task: string
+  /** Its queue, or `null`. */
   readonly queue: string | null
+  /** Its key, or `null`. */
   readonly key: string | null
+  /** Its state, as the view `jobs` has it. */
   readonly state: 'waiting' | 'scheduled' | 'running' | 'retrying' | 'failed'
+  /** Lower runs first. */
   readonly priority: number
+  /** How many attempts have begun. */
   readonly attempts: number
+  /** After this many failed attempts it stays failed. */
   readonly maxAttempts: number
+  /** Not before this time. */
   readonly runAt: Date
 }
 

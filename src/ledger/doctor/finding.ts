@@ -25,9 +25,11 @@ export type FindingCode =
 
 /** Something that is wrong, and what to do about it. */
 export interface Finding {
+  /** What it is about. */
   readonly code: FindingCode
   /** `error`: jobs do not run as they should. `warning`: before long they may not. */
   readonly severity: 'error' | 'warning'
+  /** What was found, in words. */
   readonly message: string
   /** What to do, in words or as a statement. */
   readonly remedy: string
