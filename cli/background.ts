@@ -1,5 +1,6 @@
 import { type CAC, cac } from 'cac'
 import { database } from './commands/database.ts'
+import { defineHealthCommands, healthActions } from './commands/health.ts'
 import { defineInspectCommands, inspectActions } from './commands/inspect.ts'
 import { migrateDatabase } from './commands/migrate.ts'
 import { reschedule } from './commands/reschedule.ts'
@@ -40,6 +41,7 @@ const actions: Readonly<Record<string, Action>> = {
   reschedule,
   ...inspectActions,
   migrate: migrateDatabase,
+  ...healthActions,
   tasks: listTasks,
   db: database
 }
@@ -91,6 +93,7 @@ function defineCommands(cli: CAC): CAC {
       name => `  $ ${name} reschedule 42 --in 0s\n  $ ${name} reschedule welcome-7 --run-at 2030-01-31T08:00:00Z`
     )
   defineInspectCommands(cli)
+  defineHealthCommands(cli)
   cli
     .command('tasks', 'List the task files')
     .option('--json', 'Print them as JSON')

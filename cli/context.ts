@@ -18,6 +18,8 @@ export interface Output {
   readonly width: number
   /** How many columns the terminal has that shows the results; `undefined` if they go elsewhere. */
   readonly columns: number | undefined
+  /** The terminal to which results go; `undefined` if they go elsewhere. */
+  readonly terminal: Terminal | undefined
   /** Results. */
   line(text: string): void
   /** Notices and errors. */
@@ -28,6 +30,14 @@ export interface Output {
   readonly noticeStyle: Style
   /** Waits until everything has been written. */
   flush(): Promise<void>
+}
+
+/** A terminal, of the size that it has now. */
+export interface Terminal {
+  readonly columns: number
+  readonly rows: number
+  /** Writes what draws on it. */
+  write(text: string): void
 }
 
 /** How text is set off; plain where colours do not belong. */

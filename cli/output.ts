@@ -1,5 +1,5 @@
 import { styleText } from 'node:util'
-import type { Output, Style } from './context.ts'
+import type { Output, Style, Terminal } from './context.ts'
 
 type Stream = NodeJS.WriteStream
 
@@ -16,6 +16,7 @@ export function createOutput(stdout: Stream, stderr: Stream, env: NodeJS.Process
     style: styleFor(stdout, env),
     noticeStyle: styleFor(stderr, env),
     columns: stdout.isTTY ? stdout.columns || DEFAULT_WIDTH : undefined,
+    terminal: stdout.isTTY && env.TERM !== 'dumb' ? terminalOf(stdout, results.write) : undefined,
     width: Math.min(stdout.columns || DEFAULT_WIDTH, MOST_WIDTH),
     line: text => results.write(`${text}\n`),
     notice: text => {
@@ -63,6 +64,18 @@ function styleFor(stream: Stream, env: NodeJS.ProcessEnv): Style {
   return isColoured ? (format, text) => styleText(format, text, { validateStream: false }) : (_format, text) => text
 }
 
+function terminalOf(stream: Stream, write: (text: string) => void): Terminal {
+  return {
+    get columns() {
+      return stream.columns || DEFAULT_WIDTH
+    },
+    get rows() {
+      return stream.rows || DEFAULT_HEIGHT
+    },
+    write
+  }
+}
+
 interface Writer {
   write(text: string): void
   flush(): Promise<void>
@@ -95,5 +108,6 @@ const ERASE = '\r\u001b[2K'
 const UNWRAPPED = ['\u001b[?7l', '\u001b[?7h'] as const
 
 const DEFAULT_WIDTH = 80
+const DEFAULT_HEIGHT = 24
 const MOST_WIDTH = 120
 const LEAST_ROOM = 20

@@ -17,6 +17,7 @@ import { toJobTarget } from './enqueue/target.ts'
 import { BackgroundError } from './errors.ts'
 import type { BulkOptions, Cancel, JobSelection } from './inspector.ts'
 import { idOf } from './ledger/find.ts'
+import { createInspection } from './ledger/inspection.ts'
 import { createInspector } from './ledger/inspector.ts'
 import { createResults } from './ledger/results.ts'
 import { createToScheduled } from './ledger/scheduled.ts'
@@ -157,6 +158,7 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
       return await results.wait({ id, since: null }, options)
     },
     with: transaction => createForeignScheduler(executeInTransaction(transaction), settings, toScheduled),
+    ...createInspection(use, schema),
     migrate: () => use('migrate the database', ({ migrate }) => migrate()),
     close: () => (closing ??= closeAll()),
     [Symbol.asyncDispose]: () => (closing ??= closeAll())

@@ -3,6 +3,7 @@ import type { MigrationReport } from './database/migrate.ts'
 import type { ForeignTransaction } from './enqueue/adapters.ts'
 import type { Cancel, Inspector } from './inspector.ts'
 import type { JobDefaults, ResultOptions } from './job.ts'
+import type { Inspection } from './ledger/inspection.ts'
 import type { Logger } from './logger.ts'
 import type { JobReference, Scheduler } from './schedule.ts'
 
@@ -63,7 +64,7 @@ export interface BackgroundOptions {
 }
 
 /** Schedules jobs in one database, and looks after them. */
-export interface BackgroundClient extends Scheduler, Inspector, AsyncDisposable {
+export interface BackgroundClient extends Scheduler, Inspector, Inspection, AsyncDisposable {
   /**
    * Cancels one job or many.
    *

@@ -156,7 +156,8 @@ const UNREADY_CODES = new Set([
   DEADLOCK
 ])
 
-const NEWEST = migrations.at(-1)?.id ?? 0
+/** The newest step of our own schema. */
+export const NEWEST: number = migrations.at(-1)?.id ?? 0
 
 /** The newest migration that graphile-worker 0.18 brings; a test holds it against a fresh database. */
-const NEWEST_OF_ENGINE = 20
+export const NEWEST_OF_ENGINE = 20

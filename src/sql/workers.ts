@@ -188,8 +188,11 @@ export const LOST = 'kretes:lost'
 /** See {@linkcode LOST}. */
 export const STARTED = 'kretes:started'
 
+/** How long a worker may be silent before its peers look whether its lock is free: three beats missed. */
+export const STALE_AFTER_MS = 6_000
+
 /** The class of advisory locks that the workers of a schema share: their numbers are unique only there. */
-function lockClass(schema: string): number {
+export function lockClass(schema: string): number {
   if (schema === 'graphile_worker') return LOCK_CLASS
   let sum = LOCK_CLASS
   for (const letter of schema) sum = (Math.imul(sum, 31) + letter.charCodeAt(0)) | 0

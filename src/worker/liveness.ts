@@ -4,7 +4,7 @@ import { isTransientFailure } from '../database/failure.ts'
 import { connectLasting } from '../database/lasting.ts'
 import { connect } from '../database/open.ts'
 import type { Logger } from '../logger.ts'
-import { beat, rescueJobs } from '../sql/workers.ts'
+import { beat, rescueJobs, STALE_AFTER_MS } from '../sql/workers.ts'
 import type { Outage } from './outage.ts'
 
 /** What {@linkcode connectSession} takes. */
@@ -156,9 +156,6 @@ const BEAT_INTERVAL_MS = 2_000
 
 /** Without its lock. */
 const RETRY_INTERVAL_MS = 200
-
-/** Three beats missed. With the sweep that follows, jobs of a killed worker run again within about eight seconds. */
-const STALE_AFTER_MS = 6_000
 
 /** How long workers get to come back after an outage before one of them may take another for dead. */
 const RETURN_MS = 15_000

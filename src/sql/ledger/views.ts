@@ -37,13 +37,7 @@ async function createJobs(session: Sql, own: string, engine: string): Promise<vo
       task.identifier as task,
       queue.queue_name as queue,
       job.key,
-      case
-        when job.locked_at is not null and (worker.id is null or job.id = any(worker.running)) then 'running'
-        when job.attempts >= job.max_attempts and job.locked_at is null then 'failed'
-        when job.attempts > 0 and job.locked_at is null then 'retrying'
-        when job.run_at > now() then 'scheduled'
-        else 'waiting'
-      end as state,
+      ${session.unsafe(JOB_STATE)} as state,
       job.payload,
       job.priority,
       job.attempts,
@@ -209,3 +203,16 @@ function columns(session: Sql): PendingQuery<Row[]> {
     p95 as p95_last_hour,
     p99 as p99_last_hour`
 }
+
+/** The state of a `job`, beside the `worker` that holds it if that is one of ours. */
+export const JOB_STATE = `case
+        when job.locked_at is null then case
+          when job.attempts >= job.max_attempts then 'failed'
+          when job.attempts > 0 then 'retrying'
+          when job.run_at > now() then 'scheduled'
+          else 'waiting'
+        end
+        when worker.id is null or job.id = any(worker.running) then 'running'
+        when job.run_at > now() then 'scheduled'
+        else 'waiting'
+      end`

@@ -1,0 +1,72 @@
+import type { Style } from './context.ts'
+
+/** A column: what its cells say, and which columns go first where there is no room for all. */
+export interface Column<Row> {
+  readonly title: string
+  readonly text: (row: Row) => string
+  /** Whether it is set to the left, as names are. */
+  readonly isName?: boolean
+  /** A column of a higher number is left out earlier. */
+  readonly rank: number
+  /** How a cell is set off. */
+  readonly format?: (row: Row) => Parameters<Style>[0] | undefined
+}
+
+/** Lines of a table that are no longer than a width: columns are left out, then names cut short. */
+export function tableLines<Row>(
+  rows: readonly Row[],
+  columns: readonly Column<Row>[],
+  { style, width }: { readonly style: Style; readonly width: number }
+): string[] {
+  const sized = columns.map(column => ({
+    ...column,
+    size: Math.max(column.title.length, ...rows.map(row => column.text(row).length))
+  }))
+  const shown = fit(sized, width)
+  const line = (cell: (column: Sized<Row>) => string): string => shown.map(cell).join(GAP).trimEnd()
+  return [
+    line(column => style('dim', pad(column.title, column))),
+    ...rows.map(row =>
+      line(column => {
+        const text = pad(column.text(row), column)
+        const format = column.format?.(row)
+        return format ? style(format, text) : text
+      })
+    )
+  ]
+}
+
+/** Cuts a text short, with a mark. */
+export function cut(text: string, length: number): string {
+  return text.length <= length ? text : `${text.slice(0, Math.max(0, length - 1))}…`
+}
+
+interface Sized<Row> extends Column<Row> {
+  readonly size: number
+}
+
+function fit<Row>(columns: readonly Sized<Row>[], width: number): Sized<Row>[] {
+  const total = columns.reduce((sum, { size }) => sum + size, 0) + GAP.length * (columns.length - 1)
+  if (total <= width) return [...columns]
+  const [name] = columns.filter(({ isName, size }) => isName && size > LEAST_NAME).toSorted((a, b) => b.size - a.size)
+  if (name) {
+    const size = Math.max(LEAST_NAME, name.size - (total - width))
+    return fit(
+      columns.map(column => (column === name ? { ...column, size } : column)),
+      width
+    )
+  }
+  const last = columns.toSorted((left, right) => right.rank - left.rank)[0]!
+  return columns.length === 1 ? columns.map(column => ({ ...column, size: width })) : fit(without(columns, last), width)
+}
+
+function without<Item>(items: readonly Item[], item: Item): Item[] {
+  return items.filter(other => other !== item)
+}
+
+function pad<Row>(text: string, { size, isName = false }: Sized<Row>): string {
+  return isName ? cut(text, size).padEnd(size) : cut(text, size).padStart(size)
+}
+
+const GAP = '  '
+const LEAST_NAME = 16

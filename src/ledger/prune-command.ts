@@ -1,0 +1,71 @@
+import type { Sql } from 'postgres'
+import { type Duration, toMilliseconds } from '../duration.ts'
+import { dayOf, partitionOf } from '../sql/ledger/partitions.ts'
+import { listPartitions } from '../sql/ledger/upkeep.ts'
+import { ownSchema } from '../sql/names.ts'
+import { pruneLedger } from './prune.ts'
+
+/** What {@linkcode Inspection.prune} takes. */
+export interface PruneOptions {
+  /**
+   * For how long runs are kept that did not fail. Runs go by whole days, and never those of today and yesterday.
+   *
+   * @default '7d'
+   */
+  keep?: Duration
+  /**
+   * For how long failures are kept.
+   *
+   * @default '30d'
+   */
+  keepFailures?: Duration
+  /**
+   * Whether only to tell what would be removed.
+   *
+   * @default false
+   */
+  isDryRun?: boolean
+}
+
+/** What {@linkcode Inspection.prune} did, or would do. */
+export interface PruneReport {
+  /** The partitions of the ledger that were dropped, each a day of runs. */
+  readonly dropped: readonly string[]
+  /** How many rows of counters were folded into fewer. */
+  readonly folded: number
+  /** Whether nothing was done. */
+  readonly isDryRun: boolean
+}
+
+/** How long runs are to be kept. */
+export interface Kept {
+  readonly successesMs: number
+  readonly failuresMs: number
+}
+
+/**
+ * @throws {TypeError} if one is no duration
+ * @throws {RangeError} if one is negative
+ */
+export function toKept({ keep = '7d', keepFailures = '30d' }: PruneOptions): Kept {
+  return {
+    successesMs: toMilliseconds(keep, 'prune the ledger', 'keep'),
+    failuresMs: toMilliseconds(keepFailures, 'prune the ledger', 'keepFailures')
+  }
+}
+
+/** Removes what is older, or only tells what that is. */
+export async function prune(sql: Sql, schema: string, kept: Kept, isDryRun: boolean): Promise<PruneReport> {
+  if (!isDryRun) return { ...(await pruneLedger(sql, schema, kept)), isDryRun }
+  const partitions = await listPartitions(sql, ownSchema(schema))
+  const dropped = partitions
+    .map(({ name }) => name)
+    .filter(name => name < oldestKept(name.endsWith('_failures') ? kept.failuresMs : kept.successesMs))
+  return { dropped, folded: 0, isDryRun }
+}
+
+function oldestKept(keptMs: number): string {
+  return partitionOf(dayOf(new Date(Date.now() - Math.max(keptMs, DAY_MS))), false)
+}
+
+const DAY_MS = 86_400_000

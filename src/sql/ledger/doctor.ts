@@ -1,0 +1,161 @@
+import type { Sql } from 'postgres'
+import { ownSchema } from '../names.ts'
+import { partitionOf } from './partitions.ts'
+
+/** What a server says of itself, when asked. */
+export interface ServerFacts {
+  readonly version: string
+  readonly versionNumber: number
+  /** By its own clock, in milliseconds since 1970. */
+  readonly clockMs: number
+  readonly hasAutovacuum: boolean
+  readonly isReadOnly: boolean
+  readonly user: string
+}
+
+/** Asks a server for its version, its clock and how it is set. */
+export async function readServer(sql: Sql): Promise<ServerFacts> {
+  const [row] = await sql<{ facts: string }[]>`
+    select json_build_object(
+      'version', current_setting('server_version'),
+      'versionNumber', current_setting('server_version_num')::int,
+      'clockMs', date_part('epoch', clock_timestamp()) * 1000,
+      'hasAutovacuum', current_setting('autovacuum')::bool,
+      'isReadOnly', current_setting('transaction_read_only')::bool,
+      'user', current_user
+    )::text as facts`
+  return JSON.parse(row!.facts)
+}
+
+/** Which server process answers on this connection. */
+export async function readBackend(sql: Sql): Promise<number> {
+  const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`
+  return row!.pid
+}
+
+/** The same, followed by work while that process is kept in a transaction. */
+export async function holdBackend<Result>(sql: Sql, work: (backend: number) => Promise<Result>): Promise<Result> {
+  const held = await sql.begin(async transaction => {
+    const [row] = await transaction<{ pid: number }[]>`select pg_backend_pid() as pid`
+    return { result: await work(row!.pid) }
+  })
+  return held.result as Result
+}
+
+/** What keeps vacuum from removing dead rows. */
+export interface Holder {
+  readonly kind: 'transaction' | 'slot' | 'prepared'
+  /** What it is called. */
+  readonly name: string
+  /** For how long, if that is known. */
+  readonly ageMs: number | null
+}
+
+/** Finds what has kept vacuum from removing dead rows of this database for long. */
+export async function findHolders(sql: Sql, olderThanMs: number): Promise<Holder[]> {
+  const [row] = await sql<{ holders: string }[]>`
+    with holders as (
+      select
+        'transaction' as kind,
+        'process ' || pid || coalesce(' of ' || nullif(application_name, ''), '') || coalesce(' (' || state || ')', '') as name,
+        date_part('epoch', now() - xact_start) * 1000 as "ageMs"
+      from pg_stat_activity
+      where datname = current_database() and (backend_xmin is not null or backend_xid is not null)
+        and pid <> pg_backend_pid() and backend_type = 'client backend' and query not ilike 'vacuum%'
+      union all
+      select 'slot', slot_name::text, date_part('epoch', now() - (to_jsonb(slot) ->> 'inactive_since')::timestamptz) * 1000
+      from pg_replication_slots slot
+      where not active and (xmin is not null or catalog_xmin is not null) and coalesce(database, current_database()) = current_database()
+      union all
+      select 'prepared', gid, date_part('epoch', now() - prepared) * 1000
+      from pg_prepared_xacts
+      where database = current_database()
+    )
+    select coalesce(json_agg(holders order by "ageMs" desc), '[]')::text as holders
+    from holders
+    where coalesce("ageMs", ${olderThanMs}::float8) >= ${olderThanMs}::float8`
+  return JSON.parse(row!.holders)
+}
+
+/** How the table of jobs is kept. */
+export interface JobTableFacts {
+  readonly dead: number
+  readonly live: number
+  readonly hasAutovacuum: boolean
+  /** `null` if it was never vacuumed. */
+  readonly vacuumedMsAgo: number | null
+}
+
+/** Reads how many dead rows the table of jobs has, by the server's statistics. */
+export async function readJobTable(sql: Sql, schema: string): Promise<JobTableFacts> {
+  const [row] = await sql<{ facts: string }[]>`
+    select json_build_object(
+      'dead', n_dead_tup,
+      'live', n_live_tup,
+      'hasAutovacuum', not exists (
+        select from unnest(reloptions) option where option ilike 'autovacuum_enabled=%' and not split_part(option, '=', 2)::bool
+      ),
+      'vacuumedMsAgo', date_part('epoch', now() - greatest(last_vacuum, last_autovacuum)) * 1000
+    )::text as facts
+    from pg_class
+    join pg_stat_user_tables on relid = pg_class.oid
+    where pg_class.oid = format('%I._private_jobs', ${schema}::text)::regclass`
+  return JSON.parse(row!.facts)
+}
+
+/** How the ledger is kept. */
+export interface LedgerFacts {
+  /** The names of its partitions. */
+  readonly partitions: readonly string[]
+  readonly bytes: number
+  /** Partitions that there should be and are not, by the server's clock: of today, of tomorrow. */
+  readonly isTodayMissing: boolean
+  readonly isTomorrowMissing: boolean
+  /** The day that it is, as a number of days since 1970-01-01 in UTC. */
+  readonly today: number
+}
+
+/** Reads how large the ledger is and for which days it has room. */
+export async function readLedger(sql: Sql, schema: string): Promise<LedgerFacts> {
+  const [row] = await sql<{ partitions: string; bytes: number; today: number }[]>`
+    select
+      coalesce(json_agg(relname order by relname), '[]')::text as partitions,
+      coalesce(sum(pg_total_relation_size(pg_class.oid)), 0)::float8 as bytes,
+      floor(date_part('epoch', now()) / 86400)::int as today
+    from pg_inherits
+    join pg_class on pg_class.oid = inhrelid
+    where inhparent = format('%I.ledger', ${ownSchema(schema)}::text)::regclass`
+  const { bytes, today } = row!
+  const partitions: string[] = JSON.parse(row!.partitions)
+  const isMissing = (day: number): boolean =>
+    [true, false].some(isFailure => !partitions.includes(partitionOf(day, isFailure)))
+  return { partitions, bytes, today, isTodayMissing: isMissing(today), isTomorrowMissing: isMissing(today + 1) }
+}
+
+/** What a worker needs to be allowed and this user is not. */
+export async function findLackingPrivileges(sql: Sql, schema: string): Promise<string[]> {
+  const own = ownSchema(schema)
+  const [row] = await sql<{ lacking: string }[]>`
+    with needed as (
+      select format('usage on schema %I', name) as privilege, has_schema_privilege(name, 'usage') as has
+      from unnest(array[${schema}::text, ${own}::text]) name
+      union all
+      select format('create on schema %I', ${own}::text), has_schema_privilege(${own}::text, 'create')
+      union all
+      select
+        format('select, insert, update and delete on %I.%I', nspname, relname),
+        has_table_privilege(pg_class.oid, 'select') and has_table_privilege(pg_class.oid, 'insert')
+          and has_table_privilege(pg_class.oid, 'update') and has_table_privilege(pg_class.oid, 'delete')
+      from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+      where (nspname, relname) in (
+        (${schema}::text, '_private_jobs'), (${schema}::text, '_private_job_queues'),
+        (${own}::text, 'workers'), (${own}::text, 'ledger'), (${own}::text, 'counters')
+      )
+      union all
+      select format('ownership of %I.ledger', ${own}::text), pg_has_role(relowner, 'usage')
+      from pg_class join pg_namespace on pg_namespace.oid = relnamespace
+      where nspname = ${own}::text and relname = 'ledger'
+    )
+    select coalesce(json_agg(privilege), '[]')::text as lacking from needed where not has`
+  return JSON.parse(row!.lacking)
+}

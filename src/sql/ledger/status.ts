@@ -1,0 +1,228 @@
+import { ownSchema } from '../names.ts'
+import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
+import { lockClass, STALE_AFTER_MS } from '../workers.ts'
+import { JOB_STATE } from './views.ts'
+
+/** How many jobs of a task or a queue are in which state. */
+export interface LiveRow {
+  readonly name: string
+  readonly waiting: number
+  readonly scheduled: number
+  readonly running: number
+  readonly retrying: number
+  readonly failed: number
+  readonly oldestWaitingMs: number | null
+}
+
+/** A queue with jobs, and who holds it. */
+export interface LiveQueueRow extends LiveRow {
+  readonly worker: string | null
+  readonly heldSince: string | null
+}
+
+/** What {@linkcode readLive} finds. */
+export interface Live {
+  readonly at: string
+  readonly tasks: readonly LiveRow[]
+  /** Those with the most waiting jobs. */
+  readonly queues: readonly LiveQueueRow[]
+  /** How many queues have jobs. */
+  readonly queueCount: number
+}
+
+/** Counts the jobs that are not done, by task and by queue, in one pass over them. */
+export async function readLive({ execute, schema }: Access, mostQueues: number): Promise<Live> {
+  const engine = identifier(schema)
+  const [row] = await execute<{ live: string }>(statement`
+    with counted as materialized (
+      select job.task_id, job.job_queue_id, ${{ sql: JOB_STATE }} as state, count(*) as jobs, min(job.run_at) as oldest
+      from ${engine}._private_jobs job
+      left join ${ownIn(schema)}.workers worker on worker.id = job.locked_by
+      group by 1, 2, 3
+    ), tasks as (
+      select task.identifier as name, ${SUMS}
+      from ${engine}._private_tasks task
+      left join counted on counted.task_id = task.id
+      group by task.id
+      order by 1
+    ), queues as (
+      select queue.queue_name as name, ${SUMS}, queue.locked_by as worker, queue.locked_at as "heldSince"
+      from counted
+      join ${engine}._private_job_queues queue on queue.id = counted.job_queue_id
+      group by queue.id
+      order by waiting desc, running desc, retrying desc, scheduled desc, name
+      limit ${mostQueues}::text::int
+    )
+    select json_build_object(
+      'at', now(),
+      'tasks', coalesce((select json_agg(tasks) from tasks), '[]'),
+      'queues', coalesce((select json_agg(queues) from queues), '[]'),
+      'queueCount', (select count(distinct job_queue_id) from counted)
+    )::text as live`)
+  return JSON.parse(row!.live)
+}
+
+/** What became of the runs of a task or a queue since some time. */
+export interface PastRow {
+  readonly name: string
+  readonly succeeded: number
+  readonly failures: number
+  readonly ended: number
+  readonly waitingMs: number
+  /** How many took how long, of those that succeeded: pairs of a duration bucket and a number, the shortest first. */
+  readonly buckets: readonly (readonly [number, number])[]
+}
+
+/** What {@linkcode readPastTasks} finds. */
+export interface Past {
+  /** The start of the first minute that was counted. */
+  readonly since: string
+  readonly tasks: readonly PastRow[]
+}
+
+/** Sums up the counters of the last minutes, by task. */
+export async function readPastTasks({ execute, schema }: Access, windowMs: number): Promise<Past> {
+  const [row] = await execute<{ past: string }>(statement`
+    with recent as materialized (
+      select task as name, state, duration_bucket, sum(runs) as runs, sum(waiting_ms) as waiting_ms
+      from ${ownIn(schema)}.counters
+      where minute >= ${sinceOf(windowMs)}
+      group by task, state, duration_bucket
+    ), ${SUMMED}
+    select json_build_object(
+      'since', ${sinceOf(windowMs)},
+      'tasks', coalesce((select json_agg(summed) from summed), '[]')
+    )::text as past`)
+  return JSON.parse(row!.past)
+}
+
+/** Queues of which something has ended in the last minutes, those with the most runs first, and how many there are. */
+export async function findPastQueues(
+  { execute, schema }: Access,
+  windowMs: number,
+  most: number
+): Promise<{ readonly queues: readonly string[]; readonly count: number }> {
+  const [row] = await execute<{ past: string }>(statement`
+    with recent as materialized (
+      select queue, sum(runs) as runs
+      from ${ownIn(schema)}.counters
+      where minute >= ${sinceOf(windowMs)} and queue is not null
+      group by queue
+    )
+    select json_build_object(
+      'queues', array(select queue from recent order by runs desc, queue limit ${most}::text::int),
+      'count', (select count(*) from recent)
+    )::text as past`)
+  return JSON.parse(row!.past)
+}
+
+/** Sums up the counters of the last minutes for some queues. */
+export async function readPastQueues(
+  { execute, schema }: Access,
+  windowMs: number,
+  queues: readonly string[]
+): Promise<PastRow[]> {
+  const [row] = await execute<{ past: string }>(statement`
+    with recent as materialized (
+      select queue as name, state, duration_bucket, sum(runs) as runs, sum(waiting_ms) as waiting_ms
+      from ${ownIn(schema)}.counters
+      join unnest(${textArray(queues)}::text::text[]) listed on listed = queue
+      where minute >= ${sinceOf(windowMs)}
+      group by queue, state, duration_bucket
+    ), ${SUMMED}
+    select coalesce(json_agg(summed), '[]')::text as past from summed`)
+  return JSON.parse(row!.past)
+}
+
+/** Queues of which no job is left, and who holds them: the last one's worker may still. */
+export async function readQueueHolders(
+  { execute, schema }: Access,
+  queues: readonly string[]
+): Promise<Pick<LiveQueueRow, 'name' | 'worker' | 'heldSince'>[]> {
+  const [row] = await execute<{ queues: string }>(statement`
+    select coalesce(json_agg(
+      json_build_object('name', queue_name, 'worker', locked_by, 'heldSince', locked_at)
+    ), '[]')::text as queues
+    from ${identifier(schema)}._private_job_queues
+    where queue_name = any(${textArray(queues)}::text::text[]) and locked_at is not null`)
+  return JSON.parse(row!.queues)
+}
+
+/** A worker on the register. */
+export interface WorkerRow {
+  readonly id: string
+  readonly host: string
+  readonly pid: number
+  readonly concurrency: number
+  /** The ids of the jobs that it runs. */
+  readonly running: readonly string[]
+  readonly tasks: readonly string[]
+  readonly startedAt: string
+  readonly beatAt: string
+  readonly beatAgeMs: number
+  readonly isAlive: boolean
+}
+
+/** The workers on the register. One is dead if its last beat is old and nobody holds its lock. */
+export async function readWorkers({ execute, schema }: Access): Promise<WorkerRow[]> {
+  const [row] = await execute<{ workers: string }>(workersStatement(schema))
+  return JSON.parse(row!.workers)
+}
+
+function workersStatement(schema: string): Statement {
+  return statement`
+    select coalesce(json_agg(json_build_object(
+      'id', id,
+      'host', host,
+      'pid', pid,
+      'concurrency', concurrency,
+      'running', array(select unnest(running)::text),
+      'tasks', coalesce(tasks, '{}'),
+      'startedAt', started_at,
+      'beatAt', beat_at,
+      'beatAgeMs', greatest(0, date_part('epoch', now() - beat_at) * 1000),
+      'isAlive', beat_at > now() - ${STALE_AFTER_MS}::text::float8 * interval '1 millisecond' or exists (
+        select from pg_locks
+        where locktype = 'advisory' and granted and classid = ${lockClass(schema)}::text::oid
+          and objid = lock_id::oid
+          and database = (select oid from pg_database where datname = current_database())
+      )
+    ) order by started_at, id), '[]')::text as workers
+    from ${ownIn(schema)}.workers`
+}
+
+const SUMS: Fragment = {
+  sql: `coalesce(sum(jobs) filter (where state = 'waiting'), 0) as waiting,
+        coalesce(sum(jobs) filter (where state = 'scheduled'), 0) as scheduled,
+        coalesce(sum(jobs) filter (where state = 'running'), 0) as running,
+        coalesce(sum(jobs) filter (where state = 'retrying'), 0) as retrying,
+        coalesce(sum(jobs) filter (where state = 'failed'), 0) as failed,
+        date_part('epoch', now() - min(oldest) filter (where state = 'waiting')) * 1000 as "oldestWaitingMs"`
+}
+
+const SUMMED: Fragment = {
+  sql: `summed as (
+      select
+        name,
+        coalesce(sum(runs) filter (where state = 'succeeded'), 0) as succeeded,
+        coalesce(sum(runs) filter (where state in ('failed', 'timed out', 'lost')), 0) as failures,
+        sum(runs) as ended,
+        sum(waiting_ms) as "waitingMs",
+        coalesce(
+          json_agg(json_build_array(duration_bucket, runs) order by duration_bucket) filter (where state = 'succeeded'),
+          '[]'
+        ) as buckets
+      from recent
+      where name is not null
+      group by name
+    )`
+}
+
+/** Counters are by the minute: the first one is counted whole. */
+function sinceOf(windowMs: number): Fragment {
+  return { sql: `date_trunc('minute', now() - ${Math.round(windowMs)} * interval '1 millisecond')` }
+}
+
+function ownIn(schema: string): Fragment {
+  return identifier(ownSchema(schema))
+}

@@ -1,0 +1,159 @@
+import { CANCELLED, ownSchema } from '../names.ts'
+import { type Access, type Fragment, identifier, statement, textArray } from '../statement.ts'
+import { castOf, type Target, toColumn } from '../waiting.ts'
+import { JOB_STATE } from './views.ts'
+
+/** A job that is not done, with what bears on when it runs. */
+export interface LiveJobRow {
+  readonly id: string
+  readonly task: string
+  readonly queue: string | null
+  readonly key: string | null
+  readonly state: string
+  readonly priority: number
+  readonly attempts: number
+  readonly maxAttempts: number
+  readonly scheduledAt: string
+  readonly readyAt: string
+  readonly isDue: boolean
+  readonly error: string | null
+  readonly worker: string | null
+  readonly fetchedAt: string | null
+  readonly isCancelled: boolean
+  /** Marks that its caller has given it. */
+  readonly flags: readonly string[]
+  readonly queueWorker: string | null
+  readonly queueHeldSince: string | null
+  /** The job of its queue that a worker has at hand. */
+  readonly queueJob: string | null
+  readonly isQueueJobRunning: boolean | null
+}
+
+/** Finds a job that is not done. */
+export async function findLiveJob({ execute, schema }: Access, target: Target): Promise<LiveJobRow | undefined> {
+  const engine = identifier(schema)
+  const { column, value } = toColumn(target)
+  const [row] = await execute<{ job: string }>(statement`
+    select json_build_object(
+      'id', job.id::text,
+      'task', task.identifier,
+      'queue', queue.queue_name,
+      'key', job.key,
+      'state', ${{ sql: JOB_STATE }},
+      'priority', job.priority,
+      'attempts', job.attempts,
+      'maxAttempts', job.max_attempts,
+      'scheduledAt', job.created_at,
+      'readyAt', job.run_at,
+      'isDue', job.run_at <= now(),
+      'error', job.last_error,
+      'worker', job.locked_by,
+      'fetchedAt', job.locked_at,
+      'isCancelled', coalesce(job.flags ? ${CANCELLED}::text, false),
+      'flags', array(select flag from jsonb_object_keys(coalesce(job.flags, '{}')) flag where flag not like 'kretes:%'),
+      'queueWorker', queue.locked_by,
+      'queueHeldSince', queue.locked_at,
+      'queueJob', holding.id::text,
+      'isQueueJobRunning', holding.id = any(holder.running)
+    )::text as job
+    from ${engine}._private_jobs job
+    join ${engine}._private_tasks task on task.id = job.task_id
+    left join ${engine}._private_job_queues queue on queue.id = job.job_queue_id
+    left join ${ownIn(schema)}.workers worker on worker.id = job.locked_by
+    left join lateral (
+      select other.id from ${engine}._private_jobs other
+      where other.job_queue_id = job.job_queue_id and other.locked_at is not null and other.locked_by = queue.locked_by
+      limit 1
+    ) holding on queue.locked_at is not null
+    left join ${ownIn(schema)}.workers holder on holder.id = queue.locked_by
+    where job.${column} = ${value}::text${castOf(target)}`)
+  return row && JSON.parse(row.job)
+}
+
+/** How many jobs come before one, and the first of them. */
+export interface Before {
+  readonly count: number
+  readonly first: string | null
+}
+
+/** How many jobs of the same queue that could run now come before a job, other than the one at hand. */
+export async function countBeforeInQueue({ execute, schema }: Access, id: string): Promise<Before> {
+  const engine = identifier(schema)
+  const [row] = await execute<{ before: string }>(statement`
+    select json_build_object(
+      'count', count(other.id),
+      'first', (array_agg(other.id::text order by other.priority, other.run_at, other.id))[1]
+    )::text as before
+    from ${engine}._private_jobs job
+    join ${engine}._private_jobs other on other.job_queue_id = job.job_queue_id
+    where job.id = ${id}::text::bigint and other.is_available and ${COMES_BEFORE}`)
+  return JSON.parse(row!.before)
+}
+
+/** How many jobs that these tasks could run now come before a job. */
+export async function countBefore({ execute, schema }: Access, id: string, tasks: readonly string[]): Promise<Before> {
+  const engine = identifier(schema)
+  const [row] = await execute<{ before: string }>(statement`
+    select json_build_object(
+      'count', count(other.id),
+      'first', (array_agg(other.id::text order by other.priority, other.run_at, other.id))[1]
+    )::text as before
+    from ${engine}._private_jobs job
+    join ${engine}._private_jobs other on other.is_available and ${COMES_BEFORE}
+    join ${engine}._private_tasks task on task.id = other.task_id
+    where job.id = ${id}::text::bigint and task.identifier = any(${textArray(tasks)}::text::text[])
+      and not exists (
+        select from ${engine}._private_job_queues queue
+        where queue.id = other.job_queue_id and queue.locked_at is not null
+      )`)
+  return JSON.parse(row!.before)
+}
+
+/** The last run of a job. */
+export interface LastRunRow {
+  readonly task: string
+  readonly queue: string | null
+  readonly state: string
+  readonly attempt: number
+  readonly finishedAt: string
+  readonly worker: string | null
+  readonly error: string | null
+}
+
+/** Finds the last run of a job that the ledger holds. */
+export async function findLastRun({ execute, schema }: Access, id: string): Promise<LastRunRow | undefined> {
+  const [row] = await execute<{ run: string }>(statement`
+    select json_build_object(
+      'task', task,
+      'queue', queue,
+      'state', state,
+      'attempt', attempt,
+      'finishedAt', finished_at,
+      'worker', worker,
+      'error', error_message
+    )::text as run
+    from ${ownIn(schema)}.runs
+    where job_id = ${id}::text::bigint
+    order by finished_at desc
+    limit 1`)
+  return row && JSON.parse(row.run)
+}
+
+/** Whether the engine has ever given a job this id. */
+export async function wasIdGiven({ execute, schema }: Access, id: string): Promise<boolean> {
+  const [row] = await execute<{ given: string }>(statement`
+    select (${id}::text::bigint <= coalesce(
+      pg_sequence_last_value(pg_get_serial_sequence(format('%I._private_jobs', ${schema}::text), 'id')::regclass), 0
+    ))::text as given`)
+  return row?.given === 'true'
+}
+
+/** In the order in which workers fetch. */
+const COMES_BEFORE: Fragment = {
+  sql: `other.id <> job.id and other.run_at <= now()
+      and (other.priority, other.run_at, other.id) < (job.priority, job.run_at, job.id)`
+}
+
+function ownIn(schema: string): Fragment {
+  return identifier(ownSchema(schema))
+}
