@@ -1,5 +1,5 @@
 import postgres, { type Options, type Sql } from 'postgres'
-import type { Execute, Statement } from '../sql/statement.ts'
+import { beginStatement, commitStatement, type Execute, rollbackStatement, type Statement } from '../sql/statement.ts'
 
 /** One connection, whose statements run in the order in which they were sent. It connects when first used. */
 export interface Session {
@@ -146,14 +146,15 @@ export async function begin<Result>(client: Sql, work: (transaction: Sql) => Pro
       return isStatement && isLost ? lost.promise : Reflect.apply(target, self, args)
     }
   })
+  const send = async ({ text }: Statement): Promise<unknown> => (isLost ? lost.promise : connection.unsafe(text))
   async function run(): Promise<Result> {
-    await transaction`begin`
+    await send(beginStatement)
     try {
       const result = await work(transaction)
-      await transaction`commit`
+      await send(commitStatement)
       return result
     } catch (error) {
-      if (!isLost) await transaction`rollback`.catch(() => {})
+      await send(rollbackStatement).catch(() => {})
       throw error
     }
   }

@@ -68,3 +68,5 @@ function include(part: Statement, values: (string | null)[]): string {
   values.push(...part.values)
   return part.text.replaceAll(/\$(\d+)/g, (_match, number: string) => `$${Number(number) + before}`)
 }
+/** See {@linkcode beginStatement}. */
+export const rollbackStatement: Statement = { text: 'rollback', values: [] }
