@@ -30,7 +30,7 @@ export async function scheduleAndWait(
   // The first signal ends the waiting; the connection is closed in order.
   const patient = { ...context, stop: AbortSignal.any([delayed(stop, PATIENCE_MS), stopNow]) }
   try {
-    const result = await withBackground(args, patient, wait)
+    const result = await withBackground(args, patient, wait, () => job === undefined)
     if (isJson) output.line(JSON.stringify(result ?? null))
     else output.line(result == null ? 'Succeeded' : `Succeeded\n${harmless(JSON.stringify(result, null, 2))}`)
     return 0

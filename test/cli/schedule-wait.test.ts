@@ -11,7 +11,7 @@ const { start, run } = await createProgram(
   },
   { DATABASE_URL: url }
 )
-start(['bg'])
+await start(['bg']).output(/Ready for jobs/)
 
 test('prints what the task returned', async () => {
   const asJson = await run(['bg', 'schedule', 'Double', '{"n":21}', '--wait', '--json'])
@@ -27,9 +27,10 @@ test("fails with the task's error", async () => {
 })
 
 test('says after the timeout that the job goes on', async () => {
-  const { code, stderr } = await run(['bg', 'schedule', 'Double', '--in', '1h', '--wait', '--timeout', '100ms'])
+  const { code, stderr } = await run(['bg', 'schedule', 'Double', '--in', '1h', '--wait', '--timeout', '3s'])
   assert.is(code, 1)
-  assert.match(stderr, /after 100 ms its time has not come\. The job goes on/)
+  assert.not.match(stderr, /Waiting for the database/)
+  assert.match(stderr, /after 3000 ms its time has not come\. The job goes on/)
 })
 
 test('stops waiting at Ctrl-C, and says that the job goes on', async () => {
