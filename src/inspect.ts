@@ -209,7 +209,7 @@ export interface PageOptions {
    *
    * @default the first page
    */
-  cursor?: string
+  cursor?: string | undefined
 }
 
 /** A page of jobs. */
@@ -217,7 +217,7 @@ export interface JobsPage {
   /** The jobs, those scheduled last first. */
   readonly jobs: readonly ListedJob[]
   /** For the next page; absent if this is the last one. */
-  readonly cursor?: string
+  readonly cursor?: string | undefined
 }
 
 /** A page of runs. */
@@ -225,5 +225,5 @@ export interface RunsPage {
   /** The runs, those that ended last first. */
   readonly runs: readonly Run[]
   /** For the next page; absent if this is the last one. */
-  readonly cursor?: string
+  readonly cursor?: string | undefined
 }

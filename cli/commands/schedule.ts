@@ -9,6 +9,7 @@ import type { Arguments } from '../options.ts'
 import { readPayload } from '../payload.ts'
 import { didYouMean, nearMatches, UsageError } from '../usage.ts'
 import { scheduleLines } from './schedule-lines.ts'
+import { scheduleAndWait } from './schedule-wait.ts'
 
 /** `kretes background schedule`: schedules one job and prints it, or many. */
 export async function schedule(args: Arguments, context: CommandContext): Promise<number> {
@@ -17,9 +18,15 @@ export async function schedule(args: Arguments, context: CommandContext): Promis
   const options = readJobOptions(args)
   const isMany = args.text('lines') !== undefined
   if (isMany && word !== undefined) throw new UsageError(`Cannot schedule ${task}: the payloads come from --lines`)
+  const isWaiting = args.flag('wait')
+  if (isMany && isWaiting) throw new UsageError('Cannot read --wait: it is for one job, and --lines schedules many')
+  if (!isWaiting && args.text('timeout') !== undefined)
+    throw new UsageError('Cannot read --timeout: there is no --wait')
+  args.duration('timeout')
   await refuseUnknownTask(task, args.text('tasks') ?? 'tasks', args.flag('force'))
   if (isMany) return await scheduleLines(task, options, args, context)
   const payload = await readPayload(task, word, stop)
+  if (isWaiting) return await scheduleAndWait({ ...options, task, payload }, args, context)
   const job = await withBackground(args, context, background => background.schedule({ ...options, task, payload }))
   output.line(args.flag('json') ? JSON.stringify(job) : describeJob(job, options, output.style))
   return 0

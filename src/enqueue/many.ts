@@ -1,11 +1,12 @@
-import { isSchemaMissing } from '../database/migrate.ts'
+import { codeOf } from '../database/failure.ts'
+import { isSchemaMissing, NEWEST_OF_ENGINE } from '../database/migrate.ts'
 import type { Job, ScheduledJob } from '../job.ts'
 import type { ToScheduled } from '../ledger/scheduled.ts'
 import type { ManyOptions, PayloadsOptions } from '../schedule.ts'
 import { addUnseen } from '../sql/add.ts'
 import { addAlike, addAlikeUnseen } from '../sql/add-alike.ts'
 import type { Access, Execute } from '../sql/statement.ts'
-import { findSchema } from '../sql/waiting.ts'
+import { isSchemaAt } from '../sql/waiting.ts'
 import { type Chunk, type ChunkReader, gatherJobs, gatherPayloads, readChunks } from './chunk.ts'
 import { addAll, insist } from './group.ts'
 import { type AnyOptions, type JobSettings, toNewJob, toPayload, toRequest } from './request.ts'
@@ -73,14 +74,18 @@ function isIterable(value: unknown): value is Iterable<AnyOptions> | AsyncIterab
 /** Asks once, as long as all goes well. */
 async function migrateIfMissing(access: Access, migrate: () => Promise<unknown>): Promise<void> {
   if (migrated.has(access)) return
-  try {
-    await findSchema(access)
-  } catch (error) {
-    if (!isSchemaMissing(error)) throw error
-    await migrate()
-  }
+  // Somebody may be migrating at this moment: a table is there long before the last function is.
+  const isThere = await isSchemaAt(access, NEWEST_OF_ENGINE).catch(error => {
+    if (isSchemaMissing(error)) return false
+    // Who may schedule need not be allowed to look.
+    if (codeOf(error) === FORBIDDEN) return true
+    throw error
+  })
+  if (!isThere) await migrate()
   migrated.add(access)
 }
+
+const FORBIDDEN = '42501'
 
 /** Where the schema was found. */
 const migrated = new WeakSet<Access>()

@@ -1,4 +1,5 @@
 import type { ISql, Sql, TransactionSql } from 'postgres'
+import type { Statement } from './statement.ts'
 
 /** Tells every worker's fetch that jobs wait, by the notification that `add_job` sends. */
 export async function notifyWorkers(sql: ISql, count: number): Promise<void> {
@@ -78,4 +79,10 @@ export async function releaseForgotten(
     select id from forgotten`
   if (rows.length > 0) await notifyWorkers(sql, rows.length)
   return rows.length
+}
+
+/** Prepares a connection of the engine's, and says which backend serves it. */
+export const introduceStatement: Statement = {
+  text: "select pg_backend_pid() as pid, set_config('enable_seqscan', 'off', false)",
+  values: []
 }

@@ -64,9 +64,11 @@ export async function findId(access: Access, target: Target): Promise<string | u
   return row?.id
 }
 
-/** Fails if the engine's schema is not there. */
-export async function findSchema(access: Access): Promise<void> {
-  await access.execute(statement`select from ${identifier(access.schema)}.jobs limit 0`)
+/** Whether the engine's schema has got to a version; fails if it is not there. */
+export async function isSchemaAt(access: Access, version: number): Promise<boolean> {
+  const rows = await access.execute(statement`
+    select from ${identifier(access.schema)}.migrations where id >= ${version}::text::int limit 1`)
+  return rows.length > 0
 }
 
 const ORIGIN: Fragment = { sql: 'waiting.task_identifier as task, waiting.queue_name as queue' }

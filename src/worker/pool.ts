@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import { createSockets, type Sockets } from '../database/sockets.ts'
 import type { Logger } from '../logger.ts'
+import { introduceStatement } from '../sql/control.ts'
 import type { PreparedStatement } from '../sql/ledger/record.ts'
 import { beginStatement, commitStatement, type Execute } from '../sql/statement.ts'
 import type { FailStatement } from './failures.ts'
@@ -221,9 +222,12 @@ export class EnginePool extends pg.Pool {
     })
   }
 
-  /** Asks which backend serves a connection; behind a pooler the driver would not know. */
+  /**
+   * Asks which backend serves a connection; behind a pooler the driver would not know. And has it look jobs up by their
+   * index: statements stay prepared, and one that was planned while the table was empty would go on reading all of it.
+   */
   async #introduce(client: pg.ClientBase): Promise<void> {
-    const statement = { text: 'select pg_backend_pid() as pid', query_timeout: CONNECT_TIMEOUT_MS }
+    const statement = { text: introduceStatement.text, query_timeout: CONNECT_TIMEOUT_MS }
     const { rows } = await client.query<{ pid: number }>(statement)
     if (rows[0]) this.#backends.set(client, rows[0].pid)
   }

@@ -68,8 +68,9 @@ export async function startWorker(options: WorkerOptions = {}): Promise<Worker> 
   const tasks = await gatherTasks(resolved.tasks)
   const { logger, connection } = resolved
   const database = await openDatabase({ connection, onProgress: message => logger.info(message) })
+  // Not prepared: a look at the jobs that was planned while there were none would read all of them when there are many.
   const control = connectLasting(sockets =>
-    connect(database, { max: 2, prepare: resolved.prepare, name: 'kretes worker control', sockets })
+    connect(database, { max: 2, prepare: false, name: 'kretes worker control', sockets })
   )
   const outage = createOutage(logger, database.label)
   let health: HealthServer | undefined

@@ -11,7 +11,7 @@ import { until } from '../helpers/until.ts'
 
 /** Jobs to be scheduled at once, one after another in run time. */
 export interface Batch {
-  task?: 'Work' | 'Block' | 'Abort'
+  task?: 'Work' | 'Block' | 'Abort' | 'Light'
   count: number
   /** How long each takes. */
   ms?: number

@@ -21,6 +21,9 @@ const tasks = {
   Work: ({ ms = 0 }: Input, { job, attempt }: TaskContext) =>
     record.run(job, attempt, () => (ms > 0 ? sleep(ms) : undefined)),
 
+  /** Leaves its record to the ledger. */
+  Light: ({ ms = 0 }: Input) => sleep(ms),
+
   /** Keeps the event loop for itself. */
   Block: ({ ms = 0 }: Input, { job, attempt }: TaskContext) =>
     record.run(job, attempt, () => {

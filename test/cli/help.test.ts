@@ -99,6 +99,10 @@ Commands:
   kretes background cancel [...jobs]           Remove jobs that wait and stop those that run, by id or key or filter
   kretes background delete [...jobs]           Remove jobs that do not run, by id or key or filter
   kretes background run-now [...jobs]          Have jobs run now that wait for their time, by id or key or filter
+  kretes background status                     Show tasks, queues and workers
+  kretes background why <job>                  Tell why a job is not running, by id or key
+  kretes background doctor                     Look for what is wrong, and say what to do; exits with 1 if it finds something
+  kretes background prune                      Remove old runs from the ledger; workers do so by themselves
   kretes background tasks                      List the task files
   kretes background migrate                    Bring the database's schema up to date
   kretes background db <action>                Print the url of the database, or stop the one in .kretes/

@@ -237,6 +237,7 @@ const texts = new Map<string, string>()
 
 function writeText(schema: string, kept: Kept, releasesQueues: boolean): string {
   const engine = identifier(schema).sql
+  // Not joined to its runs before they are gone: a plan made while the table was empty would read all of it each time.
   const queues = `released as (
       update ${engine}._private_job_queues job_queues
       set locked_by = null, locked_at = null
@@ -244,15 +245,15 @@ function writeText(schema: string, kept: Kept, releasesQueues: boolean): string 
       where job_queues.id = ended.job_queue_id and job_queues.locked_by = $9::text
     ),`
   return `
-    with ended as (
+    with gone as (
       delete from ${engine}._private_jobs job
-      using unnest($1::bigint[], $2::text[], $3::int[], $4::float8[], $5::float8[], $6::text[], $7::text[], $8::text[])
-        as run (id, state, attempt, duration, ago, result, payload, log)
-      where job.id = run.id
-      returning
-        ${JOB_COLUMNS.sql},
+      where job.id = any($1::bigint[])
+      returning ${JOB_COLUMNS.sql}, job.attempts
+    ), ended as materialized (
+      select
+        gone.*,
         coalesce(run.state, 'succeeded') as run_state,
-        coalesce(run.attempt, job.attempts) as run_attempt,
+        coalesce(run.attempt, gone.attempts) as run_attempt,
         run.duration,
         coalesce(run.ago, 0) as ago,
         null::text as error,
@@ -260,6 +261,9 @@ function writeText(schema: string, kept: Kept, releasesQueues: boolean): string 
         run.payload,
         run.log,
         true as is_over
+      from gone
+      join unnest($1::bigint[], $2::text[], $3::int[], $4::float8[], $5::float8[], $6::text[], $7::text[], $8::text[])
+        as run (id, state, attempt, duration, ago, result, payload, log) on run.id = gone.job_id
     ), ${releasesQueues ? queues : ''} ${recording(schema, kept).sql}
     select from told`
 }

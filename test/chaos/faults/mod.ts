@@ -3,6 +3,7 @@ import { abortEveryTime } from './abort.ts'
 import { halfOpen, restarts, terminations } from './database.ts'
 import { hoarding } from './fairness.ts'
 import { killOneOfTwo, killOnLastAttempt, killTheOnlyOne } from './kill.ts'
+import { killAgainAndAgain } from './ledger.ts'
 import { interrupts } from './signals.ts'
 import { blockedEventLoop, stoppedProcess } from './standstill.ts'
 
@@ -17,6 +18,7 @@ export const faults: readonly Fault[] = [
   stoppedProcess,
   hoarding,
   interrupts,
+  killAgainAndAgain,
   terminations,
   restarts
 ]

@@ -1,0 +1,47 @@
+import type { BackgroundClient } from '../../src/client.ts'
+import { BackgroundError } from '../../src/errors.ts'
+import type { ScheduledJob } from '../../src/job.ts'
+import type { JobOptions } from '../../src/schedule.ts'
+import type { CommandContext } from '../context.ts'
+import { withBackground } from '../databases.ts'
+import { describeJob } from '../describe-job.ts'
+import type { Arguments } from '../options.ts'
+import type { Payload } from '../payload.ts'
+import { delayed } from '../signals.ts'
+import { harmless } from '../width.ts'
+
+/** `kretes background schedule <task> --wait`: schedules a job, waits until it has ended and prints its result. */
+export async function scheduleAndWait(
+  request: JobOptions & { readonly task: string; readonly payload: Payload | undefined },
+  args: Arguments,
+  context: CommandContext
+): Promise<number> {
+  const { output, stop, stopNow } = context
+  const isJson = args.flag('json')
+  const timeout = args.duration('timeout')
+  let job: ScheduledJob | undefined
+
+  async function wait(background: BackgroundClient): Promise<unknown> {
+    job = await background.schedule(request)
+    if (!isJson) output.line(describeJob(job, request, output.style))
+    return await job.result({ timeout, signal: stop })
+  }
+
+  // The first signal ends the waiting; the connection is closed in order.
+  const patient = { ...context, stop: AbortSignal.any([delayed(stop, PATIENCE_MS), stopNow]) }
+  try {
+    const result = await withBackground(args, patient, wait)
+    if (isJson) output.line(JSON.stringify(result ?? null))
+    else output.line(result == null ? 'Succeeded' : `Succeeded\n${harmless(JSON.stringify(result, null, 2))}`)
+    return 0
+  } catch (error) {
+    if (stop.aborted) {
+      if (job) output.notice(`No longer waiting: job ${job.id} goes on`)
+      throw stop.reason
+    }
+    if (!(error instanceof BackgroundError) || error.code !== 'TIMEOUT') throw error
+    throw new BackgroundError('TIMEOUT', `${error.message}. The job goes on`, { cause: error })
+  }
+}
+
+const PATIENCE_MS = 2_000
