@@ -19,17 +19,17 @@ export async function* walkRuns(
   limit: number
 ): AsyncGenerator<FoundRun> {
   const { job, search, sinceSeconds } = conditions
-  const batch = search === null ? limit : SEARCH_BATCH
+  const batches = search === null ? { first: limit, next: limit } : SEARCH_BATCHES
   if (job !== null) {
-    yield* walk(after, batch, position => findRunsOf(access, job, { after: position, limit: batch }, conditions))
+    yield* walk(after, batches, (from, batch) => findRunsOf(access, job, { after: from, limit: batch }, conditions))
     return
   }
   const startSeconds = after ? Number(after.finishedSeconds) : Date.now() / 1_000
   let position = after
   for (const span of spansBack(startSeconds, sinceSeconds)) {
-    const find = (from: RunPosition | null): Promise<FoundRun[]> =>
+    const find = (from: RunPosition | null, batch: number): Promise<FoundRun[]> =>
       findRuns(access, conditions, { span, after: from, limit: batch })
-    for await (const found of walk(position, batch, find)) {
+    for await (const found of walk(position, batches, find)) {
       yield found
       position = found.position
     }
@@ -38,11 +38,11 @@ export async function* walkRuns(
 
 async function* walk(
   after: RunPosition | null,
-  batch: number,
-  find: (after: RunPosition | null) => Promise<FoundRun[]>
+  { first, next }: Batches,
+  find: (after: RunPosition | null, batch: number) => Promise<FoundRun[]>
 ): AsyncGenerator<FoundRun> {
-  for (let position = after; ; ) {
-    const found = await find(position)
+  for (let position = after, batch = first; ; batch = next) {
+    const found = await find(position, batch)
     yield* found
     position = found.at(-1)?.position ?? null
     if (found.length < batch || !position) return
@@ -66,7 +66,16 @@ function midnightBefore(seconds: number): number {
   return Math.floor(seconds / DAY_SECONDS) * DAY_SECONDS
 }
 
+interface Batches {
+  readonly first: number
+  readonly next: number
+}
+
 const DAY_SECONDS = 86_400
 /** What is older comes in one span. */
 const MOST_DAYS = 8
-const SEARCH_BATCH = 1_000
+/**
+ * What many runs match is found in a small batch, and does not bring more of them than a page needs. What few match is
+ * looked for in one large batch: each one has a price of its own, since all tasks are looked up anew.
+ */
+const SEARCH_BATCHES: Batches = { first: 1_000, next: 9_001 }

@@ -68,7 +68,7 @@ async function fillLedger(sql: Sql, count: number): Promise<void> {
         worker, result
       )
       select
-        -n, ended, ended - interval '12 milliseconds', ended - interval '20 milliseconds', ended - interval '21 milliseconds',
+        ${PAST_IDS}::bigint + n, ended, ended - interval '12 milliseconds', ended - interval '20 milliseconds', ended - interval '21 milliseconds',
         1, 25, 0, n % 50 = 0, case when n % 50 = 0 then 'failed' else 'succeeded' end, 'Task' || n % 20,
         case when n % 10 = 0 then 'queue ' || n % 100 end, 'worker-past', '{"ok":true}'
       from generate_series(${from + 1}::bigint, ${Math.min(count, from + CHUNK)}::bigint) n,
@@ -92,7 +92,8 @@ async function read(url: string, rounds: number): Promise<ReturnType<typeof crea
     'Read a page of jobs by state and task': background => background.jobs({ state: 'waiting', task: 'Trivial' }),
     'Read a page of runs, the newest': background => background.runs({}),
     'Read a page of runs of a task': background => background.runs({ task: 'Task7' }),
-    'Read a page of failed runs of a queue': background => background.runs({ queue: 'queue 50', state: 'failed' })
+    'Read a page of failed runs of a queue': background => background.runs({ queue: 'queue 50', state: 'failed' }),
+    'Search runs for what is not there': background => background.runs({ search: 'nothing such' })
   }
   const rows = Object.keys(questions).map(label => createRow(label, 'ms', 'lower'))
   await interleave(rounds + 1, rows, async row => {
@@ -113,5 +114,7 @@ async function drainSome({ url }: SampleDatabase, count: number): Promise<number
 
 /** Of how many days there are runs. */
 const DAYS = 6
+/** Their jobs' ids, above those of jobs that wait. */
+const PAST_IDS = 1_000_000_000
 const DAY_MS = 86_400_000
 const CHUNK = 250_000
