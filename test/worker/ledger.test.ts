@@ -358,7 +358,7 @@ test('has counters that equal a recount of its runs', async () => {
     ), recounted as (
       select
         date_trunc('minute', finished_at) as minute, task, queue, state,
-        floor(8 * log(2, greatest(1, extract(epoch from took) * 1000))) as duration_bucket, count(*) as runs,
+        floor(8 / ln(2) * ln(greatest(date_part('epoch', took) * 1000, 1))) as duration_bucket, count(*) as runs,
         sum(extract(epoch from waited) * 1000) as waiting, sum(extract(epoch from took) * 1000) as running
       from kretes.runs group by 1, 2, 3, 4, 5
     )
