@@ -1,5 +1,4 @@
 import type { Sql } from 'postgres'
-import { begin } from './session.ts'
 import { createSockets, type Sockets } from './sockets.ts'
 
 /** A client, and a way to have it connect anew. */
@@ -77,7 +76,7 @@ export function connectLasting(open: (sockets: Sockets) => Sql, onHung?: () => v
       return isStatement ? watchWhenAwaited(result as Promise<unknown>) : result
     },
     get(_target, name) {
-      if (name === 'begin') return (work: (transaction: Sql) => Promise<unknown>) => watch(begin(current, work))
+      if (name === 'begin') return (...args: [never]) => watch(current.begin(...args))
       if (name === 'end') {
         return ({ timeout = 5 }: { timeout?: number } = {}) => {
           isEnded = true

@@ -3,6 +3,7 @@ import process from 'node:process'
 import postgres, { type Sql } from 'postgres'
 import { chooseDatabase, type DatabaseChoice, describeUrl, urlForPostgres } from './config.ts'
 import type { EmbeddedServer } from './embedded.ts'
+import { begin } from './session.ts'
 import type { Sockets } from './sockets.ts'
 
 /** A database that was found, started if need be, and can be left. */
@@ -87,7 +88,10 @@ export function connect(
     onclose: onClose,
     ...(sockets && { socket: connectSockets(sockets) })
   }
-  return database.url === undefined ? postgres(options) : postgres(urlForPostgres(database.url), options)
+  const client = database.url === undefined ? postgres(options) : postgres(urlForPostgres(database.url), options)
+  // The driver's own transactions end the process if they lose their connection.
+  const safe = { begin: (work: (transaction: Sql) => Promise<unknown>) => begin(client, work) }
+  return Object.assign(client, safe as unknown as Pick<Sql, 'begin'>)
 }
 
 /**
