@@ -96,7 +96,8 @@ function whileHeld(row: LiveJobRow, workers: readonly WorkerRow[]): Reason[] {
     const message = `Its ${place} was lost: it last showed itself ${lengthOf(worker.beatAgeMs)} ago, and ${rescue}`
     return [{ code: 'worker-lost', message, at, worker: name }]
   }
-  if (worker.running.includes(row.id)) {
+  // As the job's state has it: the register was read a moment later.
+  if (row.state === 'running') {
     const message = `It is running, since ${at.toISOString()} at the earliest, attempt ${row.attempts} of ${row.maxAttempts}, at ${place}`
     return [{ code: 'running', message, at, worker: name }]
   }
