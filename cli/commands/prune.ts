@@ -22,9 +22,9 @@ function describe({ dropped, folded, isDryRun }: PruneReport): string {
   return `${[`Dropped ${days}`, ...dropped].join('\n  ')}\nFolded ${folded.toLocaleString('en')} rows of counters`
 }
 
-function readAge(args: Arguments, name: string): number | undefined {
+function readAge(args: Arguments, name: string): number | 'forever' | undefined {
   const text = args.text(name)
-  if (text === undefined) return undefined
+  if (text === undefined || text === 'forever') return text
   try {
     return toMilliseconds(text, `read --${name}`, 'it')
   } catch (error) {

@@ -8,17 +8,18 @@ import { pruneLedger } from './prune.ts'
 /** What {@linkcode Inspection.prune} takes. */
 export interface PruneOptions {
   /**
-   * For how long runs are kept that did not fail. Runs go by whole days, and never those of today and yesterday.
+   * For how long runs are kept that did not fail. Runs go by whole days, and never those of today and yesterday;
+   * `'forever'` removes none.
    *
    * @default '7d'
    */
-  keep?: Duration
+  keep?: Duration | 'forever'
   /**
-   * For how long failures are kept.
+   * The same for failures.
    *
    * @default '30d'
    */
-  keepFailures?: Duration
+  keepFailures?: Duration | 'forever'
   /**
    * Whether only to tell what would be removed.
    *
@@ -37,10 +38,10 @@ export interface PruneReport {
   readonly isDryRun: boolean
 }
 
-/** How long runs are to be kept. */
+/** How long runs are to be kept; `null` is for ever. */
 export interface Kept {
-  readonly successesMs: number
-  readonly failuresMs: number
+  readonly successesMs: number | null
+  readonly failuresMs: number | null
 }
 
 /**
@@ -49,8 +50,8 @@ export interface Kept {
  */
 export function toKept({ keep = '7d', keepFailures = '30d' }: PruneOptions): Kept {
   return {
-    successesMs: toMilliseconds(keep, 'prune the ledger', 'keep'),
-    failuresMs: toMilliseconds(keepFailures, 'prune the ledger', 'keepFailures')
+    successesMs: keep === 'forever' ? null : toMilliseconds(keep, 'prune the ledger', 'keep'),
+    failuresMs: keepFailures === 'forever' ? null : toMilliseconds(keepFailures, 'prune the ledger', 'keepFailures')
   }
 }
 
@@ -60,7 +61,10 @@ export async function prune(sql: Sql, schema: string, kept: Kept, isDryRun: bool
   const partitions = await listPartitions(sql, ownSchema(schema))
   const dropped = partitions
     .map(({ name }) => name)
-    .filter(name => name < oldestKept(name.endsWith('_failures') ? kept.failuresMs : kept.successesMs))
+    .filter(name => {
+      const keptMs = name.endsWith('_failures') ? kept.failuresMs : kept.successesMs
+      return keptMs !== null && name < oldestKept(keptMs)
+    })
   return { dropped, folded: 0, isDryRun }
 }
 

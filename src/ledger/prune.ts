@@ -13,11 +13,10 @@ import {
   removeStale
 } from '../sql/ledger/upkeep.ts'
 import { ownSchema } from '../sql/names.ts'
+import type { Retention } from '../sql/workers.ts'
 
-/** For how long runs are kept, in milliseconds: `null` for ever, `false` not at all. */
-export interface Retention {
-  readonly successesMs: number | null | false
-  readonly failuresMs: number | null | false
+/** What {@linkcode pruneLedger} goes by. */
+export interface PruneSettings extends Retention {
   /**
    * What counts as now.
    *
@@ -45,7 +44,7 @@ export interface Tidying {
  * Makes room in the ledger for the days to come and removes what is older than it has to be kept. Nobody who reads or
  * writes runs meanwhile waits for it; it waits for transactions that have read what it removes.
  */
-export async function pruneLedger(sql: Sql, schema: string, retention: Retention): Promise<Pruning> {
+export async function pruneLedger(sql: Sql, schema: string, retention: PruneSettings): Promise<Pruning> {
   const tidied = await tidyLedger(sql, schema, retention, { isThorough: true })
   const dropped = await dropPartitions(sql, schema, tidied?.due ?? [])
   return { dropped, folded: tidied?.folded ?? 0 }
@@ -60,7 +59,7 @@ export async function pruneLedger(sql: Sql, schema: string, retention: Retention
 export async function tidyLedger(
   sql: Sql,
   schema: string,
-  retention: Retention,
+  retention: PruneSettings,
   { isThorough }: { readonly isThorough: boolean }
 ): Promise<Tidying | undefined> {
   const { successesMs, failuresMs, now = new Date() } = retention

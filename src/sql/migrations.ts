@@ -24,7 +24,12 @@ export const migrations: readonly Migration[] = [
         beat_at timestamptz not null default now()
       )`
   },
-  { id: 2, name: 'keep a ledger', apply: createLedger }
+  { id: 2, name: 'keep a ledger', apply: createLedger },
+  {
+    id: 3,
+    name: 'register how long runs are kept',
+    apply: (session, own) => session`alter table ${session(own)}.workers add column retention json`
+  }
 ]
 
 /** Asks for nothing, to see an answer. */

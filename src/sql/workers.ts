@@ -11,6 +11,14 @@ export interface Registration {
   readonly concurrency: number
   /** The names of the tasks that it runs. */
   readonly tasks: readonly string[]
+  /** For how long it keeps runs; `null` if it records none. */
+  readonly retention: Retention | null
+}
+
+/** For how long runs are kept, in milliseconds: `null` for ever, `false` not at all. */
+export interface Retention {
+  readonly successesMs: number | null | false
+  readonly failuresMs: number | null | false
 }
 
 /** What a beat found. */
@@ -28,7 +36,7 @@ export interface Beat {
  * that were lost have told of runs which are over goes on the way.
  */
 export async function registerWorker(sql: Sql, schema: string, registration: Registration): Promise<void> {
-  const { id, host, pid, concurrency, tasks } = registration
+  const { id, host, pid, concurrency, tasks, retention } = registration
   const own = ownSchema(schema)
   await sql`
     with forgotten as (
@@ -37,8 +45,15 @@ export async function registerWorker(sql: Sql, schema: string, registration: Reg
         select from ${sql(schema)}._private_jobs job where job.id = progress.job_id and job.locked_at is not null
       )
     )
-    insert into ${sql(own)}.workers (id, host, pid, concurrency, tasks)
-    values (${id}, ${host}, ${pid}, ${concurrency}, array(select json_array_elements_text(${JSON.stringify(tasks)}::text::json)))
+    insert into ${sql(own)}.workers (id, host, pid, concurrency, tasks, retention)
+    values (
+      ${id},
+      ${host},
+      ${pid},
+      ${concurrency},
+      array(select json_array_elements_text(${JSON.stringify(tasks)}::text::json)),
+      ${retention && JSON.stringify(retention)}::text::json
+    )
     on conflict (id) do update set beat_at = now()`
 }
 

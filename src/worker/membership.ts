@@ -5,12 +5,12 @@ import { isTransientFailure } from '../database/failure.ts'
 import { executeIn } from '../database/session.ts'
 import { releaseForgotten, releaseWorker } from '../sql/control.ts'
 import type { Execute } from '../sql/statement.ts'
-import { registerWorker, unregisterWorker } from '../sql/workers.ts'
+import { type Retention, registerWorker, unregisterWorker } from '../sql/workers.ts'
 import type { HeldJobs } from './held.ts'
 import type { EngineEnd } from './life.ts'
 import { connectSession, keepAlive, type Liveness } from './liveness.ts'
 import { createLostFetches } from './lost.ts'
-import type { ResolvedOptions } from './options.ts'
+import type { LedgerSettings, ResolvedOptions } from './options.ts'
 import type { Outage } from './outage.ts'
 
 /** What {@linkcode createMembership} takes. */
@@ -61,7 +61,15 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
   async function register(): Promise<Liveness> {
     const itsId = await id
     closing.signal.throwIfAborted()
-    await registerWorker(control, schema, { id: itsId, host: hostname(), pid: process.pid, concurrency, tasks })
+    const retention = toRetention(options.ledger)
+    await registerWorker(control, schema, {
+      id: itsId,
+      host: hostname(),
+      pid: process.pid,
+      concurrency,
+      tasks,
+      retention
+    })
     closing.signal.throwIfAborted()
     return keepAlive({
       session,
@@ -129,4 +137,8 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
       }
     }
   }
+}
+
+function toRetention(ledger: LedgerSettings | undefined): Retention | null {
+  return ledger ? { successesMs: ledger.successesMs, failuresMs: ledger.failuresMs } : null
 }

@@ -114,7 +114,8 @@ export interface WorkerOptions {
 export interface LedgerOptions {
   /**
    * For how long runs that did not fail are kept: at least so long, and up to a day longer. `'forever'` keeps them all;
-   * `false` keeps none, though they are counted.
+   * `false` keeps none, though they are counted. Of several workers the shortest time holds: each removes what is too old
+   * for itself.
    *
    * @default '7d'
    */

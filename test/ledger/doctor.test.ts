@@ -3,6 +3,10 @@ import { createBackground } from '../../src/background.ts'
 import type { Finding, FindingCode } from '../../src/ledger/doctor/finding.ts'
 import type { Limits } from '../../src/ledger/doctor/limits.ts'
 import { diagnose } from '../../src/ledger/doctor.ts'
+import { createPartitions, dayOf, partitionOf } from '../../src/sql/ledger/partitions.ts'
+import { lockUpkeep } from '../../src/sql/ledger/upkeep.ts'
+import type { LedgerOptions, WorkerOptions } from '../../src/worker/options.ts'
+import type { Worker } from '../../src/worker/worker.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { startServer } from '../helpers/server.ts'
@@ -185,23 +189,115 @@ test('finds jobs that have failed for good, and tasks that keep failing', async 
   assert.ok(codesOf(await background.doctor()).includes('failed-jobs'))
 })
 
-test('finds a ledger without room, of old days, or grown large', async () => {
-  const { database, background } = await prepare()
-  const { sql } = database
-  await sql`
-    create table kretes.ledger_20200131 partition of kretes.ledger
-    for values from (false, '2020-01-31Z') to (false, '2020-02-01Z')`
-  const { findings } = await background.doctor()
-  assert.equal(codesOf({ findings }), ['ledger-retention'])
-  await background.prune()
-  assert.equal(codesOf(await background.doctor()), [])
+test('finds a ledger without room, or grown large', async () => {
+  const { database } = await prepare()
   assert.equal(await examine(database, { ledgerBytes: 1 }), ['ledger-size'])
-  await work(database, { tasks: { Note: () => {} } })
-  const tomorrow = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10).replaceAll('-', '')
-  await sql`drop table kretes.${sql(`ledger_${tomorrow}`)}`
-  const missing = await look(database)
-  assert.equal([missing[0]?.code, missing[0]?.severity], ['no-partition', 'warning'])
+  await withoutUpkeep(database, async () => {
+    await database.sql`drop table kretes.${database.sql(partitionOf(today() + 1, false))}`
+    assert.equal(codesOf({ findings: await look(database) }), [], 'nobody needs it')
+    const silent = await join(database, { ledger: false, tasks })
+    assert.equal(codesOf({ findings: await look(database) }), [], 'nobody who is there needs it')
+    await silent.stop()
+    await join(database, { tasks })
+    const missing = await look(database)
+    assert.equal([missing[0]?.code, missing[0]?.severity, missing.length], ['no-partition', 'warning', 1])
+  })
 })
+
+test('finds runs that should be gone by what the workers keep, and not those that they keep for longer', async () => {
+  const { database, background } = await prepare()
+  await addDays(database, 5, 12, 40, 400)
+  assert.equal(codesOf(await background.doctor()), [], 'without a worker nobody knows what is kept')
+  await withoutUpkeep(database, async () => {
+    for (const [ledger, message, remedy] of [
+      [{ keepSuccesses: 'forever', keepFailures: 'forever' }],
+      [false],
+      [
+        { keepSuccesses: 'forever', keepFailures: '90d' },
+        `1 partition of the ledger is older than workers keep runs (successes for ever, failures for 90 days), from ${partitionOf(today() - 400, true)} on`,
+        '--keep forever --keep-failures 90d'
+      ],
+      [
+        {},
+        `5 partitions of the ledger are older than workers keep runs (successes for 7 days, failures for 30 days), from ${partitionOf(today() - 400, false)} on`,
+        '--keep 7d --keep-failures 30d'
+      ],
+      [
+        { keepSuccesses: '36h', keepFailures: false },
+        `8 partitions of the ledger are older than workers keep runs (successes for 1.5 days, failures not at all), from ${partitionOf(today() - 400, false)} on`,
+        '--keep 2d --keep-failures 1d'
+      ]
+    ] satisfies [false | LedgerOptions, string?, string?][]) {
+      const worker = await join(database, { ledger, tasks })
+      const { findings } = await background.doctor()
+      await worker.stop()
+      assert.equal(codesOf({ findings }), message === undefined ? [] : ['ledger-retention'], JSON.stringify(ledger))
+      assert.is(findings[0]?.message, message)
+      assert.is(/ --keep .*/.exec(findings[0]?.remedy ?? '')?.[0].trim(), remedy)
+    }
+  })
+  const { dropped } = await background.prune({ keep: 'forever', keepFailures: '90d' })
+  assert.equal(dropped, [partitionOf(today() - 400, true)])
+})
+
+test('finds workers that keep runs for different times, of which the shortest holds', async () => {
+  const { database, background } = await prepare()
+  await addDays(database, 12)
+  await withoutUpkeep(database, async () => {
+    await join(database, { ledger: { keepSuccesses: '90d' }, tasks })
+    await join(database, { ledger: { keepSuccesses: '90d' }, tasks })
+    await join(database, { ledger: false, tasks })
+    assert.equal(codesOf(await background.doctor()), [])
+    await join(database, { ledger: { keepSuccesses: '3d' }, tasks })
+    const { findings } = await background.doctor()
+    assert.equal(codesOf({ findings }), ['ledger-retention', 'ledger-retention'])
+    assert.is(
+      findings[0]?.message,
+      'Workers keep runs for different times, and the shortest holds for all: successes for 90 days, failures for 30 days; successes for 3 days, failures for 30 days'
+    )
+    assert.match(findings[1]!.message, /^1 partition .* \(successes for 3 days, failures for 30 days\)/)
+  })
+})
+
+test('goes by the latest worker on the register if none is alive', async () => {
+  const { database, background } = await prepare()
+  await addDays(database, 12)
+  const lose = (id: string, retention: string, agoS: number) => database.sql`
+    insert into kretes.workers (id, host, pid, concurrency, started_at, beat_at, retention)
+    values (${id}, 'elsewhere', 1, 4, now() - ${agoS} * interval '1 s', now() - interval '1 minute', ${retention}::text::json)`
+  await lose('first', '{"successesMs": null, "failuresMs": null}', 90)
+  assert.equal(codesOf(await background.doctor()), ['lost-workers'])
+  await lose('second', '{"successesMs": 0, "failuresMs": null}', 80)
+  assert.equal(codesOf(await background.doctor()), ['lost-workers', 'ledger-retention'])
+})
+
+const tasks = { Note: () => {} }
+
+/** Starts a worker, and waits until it is on the register. */
+async function join(database: TestDatabase, options: WorkerOptions): Promise<Worker> {
+  const count = async (): Promise<number> => (await database.sql`select from kretes.workers`).length
+  const before = await count()
+  const worker = await work(database, options)
+  await until(async () => (await count()) > before)
+  return worker
+}
+
+/** While no worker looks after the ledger, as if something kept them from it. */
+async function withoutUpkeep({ sql }: TestDatabase, during: () => Promise<void>): Promise<void> {
+  await sql.begin(async transaction => {
+    assert.ok(await lockUpkeep(transaction, 'kretes'))
+    await during()
+  })
+}
+
+/** Makes the partitions of days that are so many days ago. */
+async function addDays({ sql }: TestDatabase, ...daysAgo: readonly number[]): Promise<void> {
+  for (const days of daysAgo) await createPartitions(sql, 'kretes', { from: today() - days, to: today() - days + 1 })
+}
+
+function today(): number {
+  return dayOf(new Date())
+}
 
 function open({ url }: { url: string }): ReturnType<typeof createBackground> {
   const background = createBackground({ connection: url })

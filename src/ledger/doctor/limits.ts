@@ -9,9 +9,6 @@ export interface Limits {
   /** How many permanently failed jobs there may be. */
   readonly failedJobs: number
   readonly ledgerBytes: number
-  /** For how many days runs that succeeded, and failures, are kept before it is much. */
-  readonly successDays: number
-  readonly failureDays: number
 }
 
 /** Such that an installation in good order keeps clear of them. */
@@ -21,7 +18,5 @@ export const DEFAULT_LIMITS: Limits = {
   holderMs: 5 * 60_000,
   deadRows: 100_000,
   failedJobs: 1_000,
-  ledgerBytes: 20 * 2 ** 30,
-  successDays: 7,
-  failureDays: 30
+  ledgerBytes: 20 * 2 ** 30
 }

@@ -1,19 +1,9 @@
 import type { Sql } from 'postgres'
-import {
-  findHolders,
-  findLackingPrivileges,
-  type Holder,
-  type LedgerFacts,
-  readJobTable,
-  readLedger,
-  readServer
-} from '../../sql/ledger/doctor.ts'
-import { dayOf } from '../../sql/ledger/partitions.ts'
-import { readWorkers } from '../../sql/ledger/status.ts'
-import { ownSchema } from '../../sql/names.ts'
+import { findHolders, findLackingPrivileges, type Holder, readJobTable, readServer } from '../../sql/ledger/doctor.ts'
 import type { Access } from '../../sql/statement.ts'
 import { counted, lengthOf } from '../words.ts'
 import type { Finding, FindingCode } from './finding.ts'
+import { examineLedger } from './ledger.ts'
 import type { Limits } from './limits.ts'
 
 /** Looks after the tables: who may use them, whether vacuum can keep them small, and how the ledger grows. */
@@ -23,13 +13,11 @@ export async function examineTables(sql: Sql, access: Access, limits: Limits): P
   const findings = lacking.length > 0 ? [whenForbidden(lacking)] : []
   // Who may not look into a schema could not say more about it.
   if (lacking.some(privilege => privilege.startsWith('usage'))) return findings
-  const ledger = await readLedger(sql, schema)
-  const hasWorker = (await readWorkers(access)).some(({ isAlive }) => isAlive)
   return [
     ...findings,
     ...(await examineVacuum(sql, schema, limits)),
     ...(await findHolders(sql, limits.holderMs)).map(whenHeldBack),
-    ...examineLedger(ledger, hasWorker, ownSchema(schema), limits)
+    ...(await examineLedger(sql, access, limits))
   ]
 }
 
@@ -76,50 +64,6 @@ function whenHeldBack({ kind, name, ageMs }: Holder): Finding {
   }
 }
 
-function* examineLedger(
-  { partitions, bytes, today, isTodayMissing, isTomorrowMissing }: LedgerFacts,
-  hasWorker: boolean,
-  own: string,
-  { successDays, failureDays, ledgerBytes }: Limits
-): Iterable<Finding> {
-  // Without a worker nobody needs them; the next one makes them when it starts.
-  if (hasWorker && (isTodayMissing || isTomorrowMissing)) {
-    yield {
-      code: 'no-partition',
-      severity: isTodayMissing ? 'error' : 'warning',
-      message: `The ledger has no partition for ${isTodayMissing ? 'today' : 'tomorrow'}: runs cannot be recorded${isTodayMissing ? '' : ' then'}`,
-      remedy: 'Workers make them ahead, as the owner of the ledger: look at their log, and restart one'
-    }
-  }
-  const old = partitions.filter(name => {
-    const day = dayOfPartition(name)
-    return day !== undefined && day < today - GRACE_DAYS - (name.endsWith('_failures') ? failureDays : successDays)
-  })
-  if (old.length > 0) {
-    yield {
-      code: 'ledger-retention',
-      severity: 'warning',
-      message: `${counted(old.length, 'partition')} of the ledger are older than runs are kept by default (${successDays} days, failures ${failureDays}), from ${old.toSorted()[0]} on`,
-      remedy: 'kretes background prune. Workers do so by themselves while they run'
-    }
-  }
-  if (bytes > ledgerBytes) {
-    const size = bytes > 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`
-    yield {
-      code: 'ledger-size',
-      severity: 'warning',
-      message: `The ledger in ${own} has grown to ${size}`,
-      remedy:
-        'Keep runs for a shorter time: kretes background prune --keep 2d, and the same in the options of the workers'
-    }
-  }
-}
-
-function dayOfPartition(name: string): number | undefined {
-  const [, year, month, day] = /^ledger_(\d{4})(\d\d)(\d\d)/.exec(name) ?? []
-  return year === undefined ? undefined : dayOf(new Date(`${year}-${month}-${day}T00:00:00Z`))
-}
-
 const HOLDERS: Readonly<Record<Holder['kind'], readonly [FindingCode, string, string]>> = {
   transaction: ['old-transaction', 'The transaction of', 'End it: select pg_terminate_backend(%)'],
   slot: [
@@ -132,6 +76,3 @@ const HOLDERS: Readonly<Record<Holder['kind'], readonly [FindingCode, string, st
 
 /** A table that is vacuumed as often as this is looked after, however many dead rows it has just now. */
 const RECENT_MS = 10 * 60_000
-
-/** Pruning comes by only now and then. */
-const GRACE_DAYS = 2

@@ -1,6 +1,6 @@
 import { ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
-import { lockClass, STALE_AFTER_MS } from '../workers.ts'
+import { lockClass, type Retention, STALE_AFTER_MS } from '../workers.ts'
 import { JOB_STATE } from './views.ts'
 
 /** How many jobs of a task or a queue are in which state. */
@@ -157,6 +157,8 @@ export interface WorkerRow {
   /** The ids of the jobs that it runs. */
   readonly running: readonly string[]
   readonly tasks: readonly string[]
+  /** For how long it keeps runs; `null` if it records none. */
+  readonly retention: Retention | null
   readonly startedAt: string
   readonly beatAt: string
   readonly beatAgeMs: number
@@ -178,6 +180,7 @@ function workersStatement(schema: string): Statement {
       'concurrency', concurrency,
       'running', array(select unnest(running)::text),
       'tasks', coalesce(tasks, '{}'),
+      'retention', retention,
       'startedAt', started_at,
       'beatAt', beat_at,
       'beatAgeMs', greatest(0, date_part('epoch', now() - beat_at) * 1000),
