@@ -29,6 +29,12 @@ export const migrations: readonly Migration[] = [
     id: 3,
     name: 'register how long runs are kept',
     apply: (session, own) => session`alter table ${session(own)}.workers add column retention json`
+  },
+  {
+    id: 4,
+    name: 'find runs by time',
+    // Not by the column itself: where runs of one task and one state are looked up, such an index would be walked through.
+    apply: (session, own) => session`create index on ${session(own)}.ledger ((finished_at at time zone 'UTC'))`
   }
 ]
 

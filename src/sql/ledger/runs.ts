@@ -42,12 +42,8 @@ export interface RunsPart {
 }
 
 /**
- * Finds runs of a span, those that ended last first.
- *
- * Whichever of ten million are asked for, a page reads only its own: the indexes of the ledger lead with task and state,
- * or with queue, task and state, and then have the time. So each task that occurs, and each state, is looked up by
- * itself, as many runs as fit on a page, and of all these the newest are taken. Successes and failures are apart, since
- * they are so in the ledger, whose partitions the server passes over only if it knows which of the two is meant.
+ * Finds runs of a span, those that ended last first. Successes and failures are apart, since they are so in the ledger,
+ * whose partitions the server passes over only if it knows which of the two is meant.
  */
 export async function findRuns(access: Access, conditions: RunConditions, part: RunsPart): Promise<FoundRun[]> {
   const { states, search } = conditions
@@ -60,7 +56,7 @@ export async function findRuns(access: Access, conditions: RunConditions, part: 
   const rows = await access.execute<FoundRow>(statement`
     select
       ${POSITION},
-      case when ${search === null ? statement`true` : matching(search)} then row_to_json(page) end::text as json
+      case when ${search === null ? statement`true` : allOf([matching(search), inStates(wanted)])} then row_to_json(page) end::text as json
     from (
       select * from ((${pageOf(access, conditions, part, first)}) ${both ?? { sql: '' }}) run
       ${newestFirst(limit)}
@@ -69,11 +65,11 @@ export async function findRuns(access: Access, conditions: RunConditions, part: 
   return rows.map(toFoundRun)
 }
 
-/** The parts of the ledger: runs that are kept as failures, and all others. */
+/** The parts of the ledger: runs that are kept as failures, and all others; and which of its states most of each have. */
 const HALVES = [
-  { isFailure: false, has: (state: RunState) => !isFailureState(state) },
-  { isFailure: true, has: (state: RunState) => isFailureState(state) }
-]
+  { isFailure: false, usual: 'succeeded', has: (state: RunState) => !isFailureState(state) },
+  { isFailure: true, usual: 'failed', has: (state: RunState) => isFailureState(state) }
+] as const
 
 function isFailureState(state: RunState): boolean {
   return FAILURE_STATES.some(failure => failure === state)
@@ -81,10 +77,47 @@ function isFailureState(state: RunState): boolean {
 
 interface Half {
   readonly isFailure: boolean
+  readonly usual: RunState
+  readonly has: (state: RunState) => boolean
+  /** Those that are wanted. */
   readonly states: readonly RunState[]
 }
 
-function pageOf(access: Access, conditions: RunConditions, { span, after, limit }: RunsPart, half: Half): Statement {
+/** Whichever of ten million runs are asked for, a page reads few others than its own. */
+function pageOf(access: Access, conditions: RunConditions, part: RunsPart, half: Half): Statement {
+  return isByTime(conditions, half) ? newestOf(access, conditions, part, half) : pickedOf(access, conditions, part, half)
+}
+
+/** Whether nearly all runs that a look by time alone comes across are wanted; a search bears a few others. */
+function isByTime({ task, queue, search }: RunConditions, { states, usual, has }: Half): boolean {
+  if (task !== null || queue !== null) return false
+  return RUN_STATES.filter(has).every(state => states.includes(state)) || (search !== null && states.includes(usual))
+}
+
+/**
+ * In the words of an index of its own, so that no other look takes it for its way; and with one condition on where to go
+ * on, since with more the server would expect to find so little that it sorts what it finds.
+ */
+function newestOf(access: Access, conditions: RunConditions, { span, after, limit }: RunsPart, half: Half): Statement {
+  const following = after
+    ? statement`(finished_at at time zone 'UTC', job_id, attempt) < (
+        to_timestamp(${after.finishedSeconds}::text::float8) at time zone 'UTC',
+        ${after.job}::text::bigint,
+        ${after.attempt}::text::int2
+      )`
+    : statement`true`
+  return statement`
+    select run.*
+    from ${ledger(access)} run
+    where ${allOf([...within(span, half), ...since(conditions), following])}
+    order by finished_at at time zone 'UTC' desc, job_id desc, attempt desc limit ${{ sql: String(limit) }}`
+}
+
+/**
+ * Other indexes of the ledger lead with task and state, or with queue, task and state, and then have the time. So each task that
+ * occurs, and each state, is looked up by itself, as many runs as fit on a page, and of all these the newest are taken.
+ */
+function pickedOf(access: Access, conditions: RunConditions, { span, after, limit }: RunsPart, half: Half): Statement {
   return statement`
     with recursive names (task) as ${namesOf(access, conditions, span, half)}
     select run.*
@@ -114,7 +147,7 @@ export async function findRunsOf(
   { states, task, queue, search, ...rest }: Omit<RunConditions, 'job'> = NO_CONDITIONS
 ): Promise<FoundRun[]> {
   const conditions = [statement`job_id = ${job}::text::bigint`, ...since(rest), ...following(after)]
-  if (states) conditions.push(statement`state = any(${textArray(states)}::text::text[])`)
+  if (states) conditions.push(inStates(states))
   if (task !== null) conditions.push(statement`task = ${task}::text`)
   if (queue !== null) conditions.push(statement`queue = ${queue}::text`)
   if (search !== null) conditions.push(matching(search))
@@ -175,6 +208,10 @@ function matching(search: string): Statement {
   return statement`(
     job_id::text = ${search}::text or key ilike ${pattern}::text or error ->> 'message' ilike ${pattern}::text
   )`
+}
+
+function inStates(states: readonly RunState[]): Statement {
+  return statement`state = any(${textArray(states)}::text::text[])`
 }
 
 function ledger({ schema }: Access): Fragment {
