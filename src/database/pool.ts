@@ -1,7 +1,7 @@
 import type { Sql } from 'postgres'
 import type { Execute } from '../sql/statement.ts'
 import { isOutcomeUnknown } from './loss.ts'
-import { executeIn, inTransaction, openSession, type Session } from './session.ts'
+import { executeIn, inTransaction, isAnswer, openSession, type Session } from './session.ts'
 
 /** Connections to a database, and what to do with them. */
 export interface Pool {
@@ -108,8 +108,3 @@ export function poolOf(client: Sql): Pool {
 
 /** A script that forgets to close ends by itself after this time. */
 const IDLE_MS = 10_000
-
-/** Whether the server has answered, so that the connection is as good as before. */
-function isAnswer(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'severity' in error
-}

@@ -35,51 +35,31 @@ export function executeIn(client: Pick<Sql, 'unsafe'>): Execute {
  * and is thrown away.
  */
 export function openSession(client: Sql, { name, onNotice, onLost }: SessionOptions = {}): Session {
-  let isLost = false
-  let isEstablished = false
-  let deadline: ReturnType<typeof setInterval> | undefined
-  const underWay = new Set<(error: Error) => void>()
-  const connection = postgres({
-    ...client.options,
-    max: 1,
-    idle_timeout: null,
-    max_lifetime: null,
-    fetch_types: false,
-    ...(name !== undefined && { connection: { ...client.options.connection, application_name: name } }),
-    // What the server has told one session is else no news from the next, and it would never count as established.
-    parameters: {},
-    onparameter: () => {
-      isEstablished = true
-      clearInterval(deadline)
-    },
-    onnotify: onNotice && ((_channel: string, payload: string) => onNotice(payload)),
-    onclose: () => lose(connectionClosed())
-  } as unknown as Options<Record<string, never>>)
-  const execute = executeIn(connection)
-
-  function lose(error: Error): void {
-    isLost = true
-    clearInterval(deadline)
-    for (const abandon of underWay) abandon(error)
-    underWay.clear()
-    onLost?.()
-  }
-
+  const underWay = new Set<(error: unknown) => void>()
+  const connection = openConnection(client, {
+    name,
+    onNotice,
+    onLost(error) {
+      for (const abandon of underWay) abandon(error)
+      underWay.clear()
+      onLost?.()
+    }
+  })
+  const execute = executeIn(connection.driver)
   return {
     get isLost() {
-      return isLost
+      return connection.isLost
     },
     execute: <Row>(statement: Statement) =>
       new Promise<readonly Row[]>((resolve, reject) => {
-        if (isLost) return reject(connectionClosed())
+        if (connection.isLost) return reject(connectionClosed())
         underWay.add(reject)
-        // The driver tries for ever where somebody takes connections and closes them, as a proxy without a server does.
-        if (!isEstablished) deadline ??= afterTicks(CONNECT_TIMEOUT_MS / 1_000, () => lose(connectTimeout()))
+        connection.expectServer()
         execute<Row>(statement)
-          .then(resolve, reject)
+          .then(resolve, error => reject(connection.judge(error)))
           .finally(() => underWay.delete(reject))
       }),
-    end: () => connection.end({ timeout: isEstablished ? 5 : 0 })
+    end: connection.end
   }
 }
 
@@ -120,48 +100,139 @@ export async function inTransaction<Result>(
 }
 
 /**
- * The same for statements as tagged templates, in a session of its own that ends with it.
+ * Runs work in a session of its own, whose statements are tagged templates, and ends it. It settles with the loss of the
+ * connection, whatever the work still waits for, and then the work's statements fail without being sent.
+ */
+export async function withSession<Result>(
+  client: Sql,
+  options: Pick<ConnectionOptions, 'name' | 'prepare'>,
+  work: (session: Sql) => Promise<Result>
+): Promise<Result> {
+  const lost = Promise.withResolvers<never>()
+  lost.promise.catch(() => {})
+  const connection = openConnection(client, { ...options, onLost: lost.reject })
+  const session: Sql = new Proxy(connection.driver, {
+    apply(target, self, args: Parameters<Sql>) {
+      const isStatement = Array.isArray(args[0]) && 'raw' in args[0]
+      if (isStatement && connection.isLost) return lost.promise
+      const result: unknown = Reflect.apply(target, self, args)
+      return isStatement ? judged(result as Promise<unknown>) : result
+    },
+    get(target, property) {
+      if (property !== 'unsafe') return Reflect.get(target, property)
+      return (...args: Parameters<Sql['unsafe']>) =>
+        connection.isLost ? lost.promise : judged(target.unsafe(...args) as Promise<unknown>)
+    }
+  })
+
+  /** A statement runs when it is awaited, and never if it is but a part of another. */
+  function judged(query: Promise<unknown>): Promise<unknown> {
+    const run: Promise<unknown>['then'] = query.then.bind(query)
+    // biome-ignore lint/suspicious/noThenProperty: it is one already
+    query.then = (onFulfilled, onRejected) =>
+      run(undefined, error => Promise.reject(connection.judge(error))).then(onFulfilled, onRejected)
+    return query
+  }
+
+  connection.expectServer()
+  try {
+    return await Promise.race([work(session), lost.promise])
+  } finally {
+    await connection.end()
+  }
+}
+
+/** Runs work in a transaction of such a session, and commits it. */
+export async function atomically<Result>(session: Sql, work: () => Promise<Result>): Promise<Result> {
+  const send = async ({ text }: Statement): Promise<unknown> => await session.unsafe(text)
+  await send(beginStatement)
+  try {
+    const result = await work()
+    await send(commitStatement)
+    return result
+  } catch (error) {
+    await send(rollbackStatement).catch(() => {})
+    throw error
+  }
+}
+
+/**
+ * Runs work in a transaction of a session of its own.
  *
  * The driver's own transactions roll back on the connection that they have lost, and that ends the process.
  */
 export async function begin<Result>(client: Sql, work: (transaction: Sql) => Promise<Result>): Promise<Result> {
-  const lost = Promise.withResolvers<never>()
-  lost.promise.catch(() => {})
+  return await withSession(client, {}, session => atomically(session, () => work(session)))
+}
+
+/** A connection that is never made anew. */
+interface Connection {
+  readonly driver: Sql
+  readonly isLost: boolean
+  /** Takes the connection for lost if no server answers in time. */
+  expectServer(): void
+  /**
+   * Returns what a statement failed with. Unless the server has answered so, the connection is lost, though it may not
+   * have closed yet: for a statement that comes in between the driver connects anew, and nobody ends that connection.
+   */
+  judge(error: unknown): unknown
+  end(): Promise<void>
+}
+
+interface ConnectionOptions {
+  readonly name?: string
+  /** Whether statements are prepared by name; without, as the client does. */
+  readonly prepare?: boolean
+  onNotice?(payload: string): void
+  onLost(error: unknown): void
+}
+
+function openConnection(client: Sql, { name, prepare, onNotice, onLost }: ConnectionOptions): Connection {
   let isLost = false
-  const connection = postgres({
+  let isEstablished = false
+  let deadline: ReturnType<typeof setInterval> | undefined
+  const driver = postgres({
     ...client.options,
     max: 1,
     idle_timeout: null,
     max_lifetime: null,
     fetch_types: false,
+    ...(prepare !== undefined && { prepare }),
+    ...(name !== undefined && { connection: { ...client.options.connection, application_name: name } }),
+    // What the server has told one session is else no news from the next, and it would never count as established.
     parameters: {},
-    onclose() {
-      isLost = true
-      lost.reject(connectionClosed())
-    }
+    onparameter: () => {
+      isEstablished = true
+      clearInterval(deadline)
+    },
+    onnotify: onNotice && ((_channel: string, payload: string) => onNotice(payload)),
+    onclose: () => lose(connectionClosed())
   } as unknown as Options<Record<string, never>>)
-  const transaction: Sql = new Proxy(connection, {
-    apply(target, self, args: Parameters<Sql>) {
-      const isStatement = Array.isArray(args[0]) && 'raw' in args[0]
-      return isStatement && isLost ? lost.promise : Reflect.apply(target, self, args)
-    }
-  })
-  const send = async ({ text }: Statement): Promise<unknown> => (isLost ? lost.promise : connection.unsafe(text))
-  async function run(): Promise<Result> {
-    await send(beginStatement)
-    try {
-      const result = await work(transaction)
-      await send(commitStatement)
-      return result
-    } catch (error) {
-      await send(rollbackStatement).catch(() => {})
-      throw error
-    }
+
+  function lose(error: unknown): void {
+    if (isLost) return
+    isLost = true
+    clearInterval(deadline)
+    onLost(error)
   }
-  try {
-    return await Promise.race([run(), lost.promise])
-  } finally {
-    await connection.end({ timeout: isLost ? 0 : 1 })
+
+  return {
+    driver,
+    get isLost() {
+      return isLost
+    },
+    expectServer() {
+      // The driver tries for ever where somebody takes connections and closes them, as a proxy without a server does.
+      if (!isEstablished) deadline ??= afterTicks(CONNECT_TIMEOUT_MS / 1_000, () => lose(connectTimeout()))
+    },
+    judge(error) {
+      if (!isAnswer(error)) lose(error)
+      return error
+    },
+    async end() {
+      clearInterval(deadline)
+      await driver.end({ timeout: isEstablished && !isLost ? 5 : 0 })
+    }
   }
 }
 
@@ -171,6 +242,11 @@ export function afterTicks(ticks: number, callback: () => void): ReturnType<type
   return setInterval(() => {
     if (--left === 0) callback()
   }, 1_000)
+}
+
+/** Whether the server has answered, so that the connection is as good as before. */
+export function isAnswer(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'severity' in error
 }
 
 /** No server has answered in time. */

@@ -1,11 +1,14 @@
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { mock } from 'node:test'
 import postgres from 'postgres'
-import { openSession } from '../../src/database/session.ts'
+import { begin, inTransaction, openSession } from '../../src/database/session.ts'
+import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
+import { until } from '../helpers/until.ts'
 
 const test = suite('sessions of one client')
-const { url } = await createDatabase()
+const { url, sql, name } = await createDatabase()
 const one = { text: 'select 1 as one', values: [] }
 
 test('each know that they are connected: a later one too, however long it lives', async () => {
@@ -47,4 +50,45 @@ test('run their statements in the order in which they were sent, and lose all of
   assert.is(session.isLost, true)
   await session.end()
   await template.end()
+})
+
+test('connect no more once their connection was reset, as for the end of their transaction', async () => {
+  const { host, port } = postgres(url).options
+  const clients: Socket[] = []
+  const proxy = createServer(client => {
+    const server = connect(port[0]!, host[0]).on('error', () => client.destroy())
+    client
+      .on('error', () => server.destroy())
+      .pipe(server)
+      .pipe(client)
+    clients.push(client)
+  })
+  await new Promise<void>(resolve => proxy.listen(0, '127.0.0.1', resolve))
+  onceDone(() => proxy.close())
+  const its = Object.assign(new URL(url), { host: `127.0.0.1:${(proxy.address() as AddressInfo).port}` }).href
+  const template = postgres(its, { max: 1, backoff: () => 0, fetch_types: false })
+  // A statement with a parameter: what comes after it waits for the answer, or else for a new connection.
+  const works = [
+    () => begin(template, transaction => transaction`select pg_sleep(${60}::float8)`),
+    async () => {
+      const session = openSession(template)
+      const sleep = { text: 'select pg_sleep($1::text::float8)', values: ['60'] }
+      return await inTransaction(session, execute => execute(sleep)).finally(session.end)
+    }
+  ]
+  for (const work of works) {
+    clients.length = 0
+    const outcome = work().catch(({ cause, code }) => code ?? cause.code)
+    await until(
+      async () => (await sql`select from pg_stat_activity where datname = ${name} and wait_event = 'PgSleep'`).length
+    )
+    clients[0]?.resetAndDestroy()
+    await sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name} and wait_event = 'PgSleep'`
+    assert.match(await outcome, /^(ECONNRESET|CONNECTION_CLOSED)$/)
+    // Whoever connects after them comes after what they would have sent.
+    const later = postgres(its, { max: 1, fetch_types: false })
+    await later`select`
+    await later.end()
+    assert.is(clients.length, 2)
+  }
 })
