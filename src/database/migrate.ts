@@ -1,21 +1,23 @@
 import type { RunnerOptions } from 'graphile-worker'
 import type { Sql } from 'postgres'
 import { BackgroundError } from '../errors.ts'
-import { createViews, dropViews } from '../sql/ledger/views.ts'
+import { createViews, dropViews, NEWEST_VIEWS } from '../sql/ledger/views.ts'
 import {
   applyMigration,
   createMigrationTable,
   lockMigrations,
   migrations,
   newestBreakingMigration,
-  newestMigration,
-  ping,
-  unlockMigrations
+  readVersions,
+  unlockMigrations,
+  type Versions
 } from '../sql/migrations.ts'
 import { ownSchema } from '../sql/names.ts'
-import { codeOf } from './failure.ts'
+import { withoutDeadlock } from './deadlock.ts'
+import { codeOf, explainFailure } from './failure.ts'
+import { isOutcomeUnknown } from './loss.ts'
 import { connect, type Database } from './open.ts'
-import { CONNECT_TIMEOUT_MS, connectTimeout } from './session.ts'
+import { atomically, CONNECT_TIMEOUT_MS, connectTimeout, withSession } from './session.ts'
 
 /** What {@linkcode migrate} did. */
 export interface MigrationReport {
@@ -29,21 +31,24 @@ export interface MigrationReport {
 
 /**
  * Brings the engine's schema and ours up to date. Any number of processes may do so at once: one works, the others wait
- * and find it done.
+ * and find it done. Where nothing is to be done, nobody waits and no lock is taken.
  *
- * @throws {BackgroundError} `DATABASE_NEWER` if a newer version has migrated the database further than this one knows
+ * @throws {BackgroundError} `DATABASE_NEWER` if a newer version has migrated the database further than this one knows;
+ *   `DATABASE_UNAVAILABLE` if the connection was lost, which leaves what may be finished by another call
  */
 export async function migrate(database: Database, schema: string): Promise<MigrationReport> {
-  const lost = Promise.withResolvers<never>()
-  lost.promise.catch(() => {})
-  const onClose = (): void =>
-    lost.reject(Object.assign(new Error('The connection closed'), { code: 'CONNECTION_CLOSED' }))
-  const pool = database.client ?? connect(database, { max: 1, name: 'kretes migrate', fetchTypes: true, onClose })
+  const { client, label } = database
   try {
-    // To a statement on a connection that was set aside and has closed, the driver never answers.
-    return await Promise.race([migrateAlone(pool, schema), lost.promise])
-  } finally {
-    if (!database.client) await pool.end({ timeout: 1 })
+    const found = client && (await inTime(look(client, schema)))
+    if (found && isCurrent(found)) return toReport(found, false)
+    const template = client ?? connect(database, { max: 1, name: 'kretes migrate' })
+    // Each statement runs once, and a pooler may not keep those that are prepared by name.
+    return await withSession(template, { name: 'kretes migrate', prepare: false }, session =>
+      migrateIn(session, schema)
+    )
+  } catch (error) {
+    // Whatever was done of it, it is certain that the call which needed it has done nothing yet.
+    throw isOutcomeUnknown(error) ? explainFailure(error, 'migrate the database', label) : error
   }
 }
 
@@ -64,57 +69,65 @@ export function isSchemaMissing(error: unknown): boolean {
   return UNREADY_CODES.has(codeOf(error) ?? '')
 }
 
-async function migrateAlone(pool: Sql, schema: string): Promise<MigrationReport> {
-  // A session lock and what it guards must share a session, so one connection is set aside. The driver never sets one
-  // aside that is new and fetches no types (postgres 3.4.9), so types are fetched above, and here it is not new.
-  await reach(pool)
-  const session = await pool.reserve()
-  try {
-    await lockMigrations(session)
-    try {
-      return await withoutDeadlock(() => migrateLocked(session, schema))
-    } finally {
-      await unlockMigrations(session)
-    }
-  } finally {
-    session.release()
-  }
+async function migrateIn(session: Sql, schema: string): Promise<MigrationReport> {
+  const found = await look(session, schema)
+  if (isCurrent(found)) return toReport(found, false)
+  await lockMigrations(session)
+  const before = await look(session, schema)
+  const isBehind = !isCurrent(before)
+  if (isBehind) await withoutDeadlock(() => bringUp(session, schema))
+  const report = toReport(isBehind ? await look(session, schema) : before, isBehind)
+  // What fails before ends the session, and the lock with it.
+  await unlockMigrations(session)
+  return report
 }
 
-async function migrateLocked(session: Sql, schema: string): Promise<MigrationReport> {
+/** Does what is left to do, also of what somebody else began. */
+async function bringUp(session: Sql, schema: string): Promise<void> {
   const own = ownSchema(schema)
-  const before = { engine: await newestMigration(session, schema), kretes: await newestMigration(session, own) }
-  refuseNewer(own, before.kretes, NEWEST)
-  if (before.engine === null || before.engine < NEWEST_OF_ENGINE) {
+  const before = await look(session, schema)
+  const hasOldEngine = isEngineOld(before)
+  if (hasOldEngine) {
     // A view on a table would keep the engine from changing it.
-    await dropViews(session, own)
+    await atomically(session, () => dropViews(session, own))
     await migrateEngine(session, schema)
-  } else await refuseNewerEngine(session, schema)
-  if (before.kretes === null) await createMigrationTable(session, own)
-  const missing = migrations.filter(({ id }) => id > (before.kretes ?? 0))
-  for (const migration of missing) await applyMigration(session, migration, own)
-  const engine = (await newestMigration(session, schema)) ?? 0
-  const changed = engine !== before.engine || before.kretes === null || missing.length > 0
-  if (changed) await createViews(session, own, schema)
-  return { engine, kretes: NEWEST, changed }
+  }
+  if (before.own === null) await createMigrationTable(session, own)
+  for (const migration of migrations) {
+    if (migration.id > (before.own ?? 0)) await atomically(session, () => applyMigration(session, migration, own))
+  }
+  if (hasOldEngine || areViewsOld(before)) await atomically(session, () => createViews(session, own, schema))
 }
 
-/** The driver tries for ever where somebody takes connections and closes them, as a proxy without a server does. */
-async function reach(pool: Sql): Promise<void> {
+async function look(sql: Sql, schema: string): Promise<Versions> {
+  const versions = await readVersions(sql, schema)
+  refuseNewer(ownSchema(schema), versions.own, NEWEST)
+  refuseNewer(schema, versions.breaking, NEWEST_OF_ENGINE)
+  return versions
+}
+
+function isCurrent(versions: Versions): boolean {
+  return !isEngineOld(versions) && (versions.own ?? 0) >= NEWEST && !areViewsOld(versions)
+}
+
+function isEngineOld({ engine }: Versions): boolean {
+  return (engine ?? 0) < NEWEST_OF_ENGINE
+}
+
+/** Whether the views are missing, or of an older version. */
+export function areViewsOld({ views }: Versions): boolean {
+  return views < NEWEST_VIEWS
+}
+
+function toReport({ engine, own }: Versions, changed: boolean): MigrationReport {
+  return { engine: engine ?? 0, kretes: own ?? 0, changed }
+}
+
+/** A client of the caller's tries for ever where somebody takes connections and closes them. */
+async function inTime<Result>(work: Promise<Result>): Promise<Result> {
   const { promise: late, reject } = Promise.withResolvers<never>()
   const deadline = setTimeout(() => reject(connectTimeout()), CONNECT_TIMEOUT_MS)
-  await Promise.race([ping(pool), late]).finally(() => clearTimeout(deadline))
-}
-
-/** Whoever schedules while the tables change may lock them in another order; the database then ends one of the two. */
-async function withoutDeadlock<Result>(work: () => Promise<Result>): Promise<Result> {
-  for (let failures = 1; ; failures++) {
-    try {
-      return await work()
-    } catch (error) {
-      if (codeOf(error) !== DEADLOCK || failures === MAX_DEADLOCKS) throw error
-    }
-  }
+  return await Promise.race([work, late]).finally(() => clearTimeout(deadline))
 }
 
 function refuseNewer(schema: string, found: number | null, known: number): void {
@@ -128,9 +141,11 @@ function refuseNewer(schema: string, found: number | null, known: number): void 
 /** Runs the engine's own migrations on the session that holds the lock, so that it needs no connection of its own. */
 async function migrateEngine(session: Sql, schema: string): Promise<void> {
   const { runMigrations, Logger } = await import('graphile-worker')
-  const query = async (statement: string | { text: string; values: never[] }, parameters?: never[]) => {
+  const query = async (statement: string | { text: string; values?: unknown[] }, parameters?: unknown[]) => {
     const { text, values } = typeof statement === 'string' ? { text: statement, values: parameters } : statement
-    return { rows: await session.unsafe(text, values) }
+    // Of arrays there are but lists of numbers, which the driver would write only if it had asked for their types.
+    const written = values?.map(value => (Array.isArray(value) ? `{${value.join()}}` : value))
+    return { rows: await session.unsafe(text, written as never[]) }
   }
   const client = { query, release() {} }
   const pgPool = { options: { max: 1 }, connect: async () => client, listeners: () => [() => {}] }
@@ -141,9 +156,6 @@ async function migrateEngine(session: Sql, schema: string): Promise<void> {
   })
 }
 
-const DEADLOCK = '40P01'
-const MAX_DEADLOCKS = 10
-
 const UNREADY_CODES = new Set([
   '3F000', // no such schema
   '42P01', // no such table
@@ -153,7 +165,7 @@ const UNREADY_CODES = new Set([
   '42804', // a function that returns other columns than a moment ago
   '0A000', // a statement whose result has other columns than when it was prepared
   'XX000', // a table or function that went while the statement used it
-  DEADLOCK
+  '40P01'
 ])
 
 /** The newest step of our own schema. */

@@ -58,8 +58,6 @@ export interface ConnectOptions {
   readonly prepare?: boolean
   /** What `pg_stat_activity` shows. */
   readonly name: string
-  /** Whether to ask the server for its array types first. Ours are text, numbers, times and JSON: a round trip less. */
-  readonly fetchTypes?: boolean
   /** Whether a connection stays open when it is idle. */
   readonly isLasting?: boolean
   /** Where its sockets come from, if somebody wants to have a hand on them. */
@@ -71,7 +69,7 @@ export interface ConnectOptions {
 /** A client for a database. It connects when first used. */
 export function connect(
   database: Pick<Database, 'url'>,
-  { max, prepare = true, name, fetchTypes = false, isLasting = false, sockets, onClose }: ConnectOptions
+  { max, prepare = true, name, isLasting = false, sockets, onClose }: ConnectOptions
 ): Sql {
   const options = {
     max,
@@ -82,7 +80,8 @@ export function connect(
     // The driver's own pauses grow to 20 seconds; peers would take a worker for dead that comes back so late.
     ...(sockets && { backoff: () => 0.1 + Math.random() * 0.9 }),
     connect_timeout: 10,
-    fetch_types: fetchTypes,
+    // Array types are not asked for. Ours are text, numbers, times and JSON: a round trip less.
+    fetch_types: false,
     onnotice: () => {},
     connection: { application_name: name },
     onclose: onClose,

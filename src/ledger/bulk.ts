@@ -1,6 +1,5 @@
 import { checkWholeNumber } from '../check.ts'
-import { codeOf } from '../database/failure.ts'
-import { TransactionError } from '../database/session.ts'
+import { withoutDeadlock } from '../database/deadlock.ts'
 import type { BulkOptions, BulkResult, JobSelection } from '../inspector.ts'
 import { cancelJob, cancelWaiting } from '../sql/cancel.ts'
 import {
@@ -110,19 +109,5 @@ async function change(access: Access, action: Action, jobs: readonly ChosenJob[]
   await makeDue(access, ids, 0)
 }
 
-/** Somebody else may lock the same jobs in another order; the database then ends one of the two, and it may be tried again. */
-async function withoutDeadlock<Result>(work: () => Promise<Result>): Promise<Result> {
-  for (let failures = 1; ; failures++) {
-    try {
-      return await work()
-    } catch (error) {
-      const cause = error instanceof TransactionError ? error.cause : error
-      if (codeOf(cause) !== DEADLOCK || failures === MOST_DEADLOCKS) throw error
-    }
-  }
-}
-
 /** As many as workers do not mind, and few enough round trips. */
 const BATCH = 1_000
-const DEADLOCK = '40P01'
-const MOST_DEADLOCKS = 10

@@ -1,9 +1,9 @@
 import type { Sql } from 'postgres'
 import { codeOf, describeFailure } from '../database/failure.ts'
-import { NEWEST, NEWEST_OF_ENGINE } from '../database/migrate.ts'
+import { areViewsOld, NEWEST, NEWEST_OF_ENGINE } from '../database/migrate.ts'
 import { executeIn } from '../database/session.ts'
 import { readServer, type ServerFacts } from '../sql/ledger/doctor.ts'
-import { newestBreakingMigration, newestMigration } from '../sql/migrations.ts'
+import { readVersions } from '../sql/migrations.ts'
 import { ownSchema } from '../sql/names.ts'
 import { examineConnection } from './doctor/connection.ts'
 import type { Finding } from './doctor/finding.ts'
@@ -88,9 +88,8 @@ function* examineServer(
 
 async function examineSchemas(sql: Sql, schema: string): Promise<Finding[]> {
   const own = ownSchema(schema)
-  const engine = await newestMigration(sql, schema)
-  const ours = await newestMigration(sql, own)
-  const breaking = engine === null ? null : await newestBreakingMigration(sql, schema)
+  const versions = await readVersions(sql, schema)
+  const { engine, breaking, own: ours } = versions
   const newer = [
     ...((ours ?? 0) > NEWEST ? [`${own} (${ours}, known up to ${NEWEST})`] : []),
     ...((breaking ?? 0) > NEWEST_OF_ENGINE ? [`${schema} (${breaking}, known up to ${NEWEST_OF_ENGINE})`] : [])
@@ -105,14 +104,25 @@ async function examineSchemas(sql: Sql, schema: string): Promise<Finding[]> {
       }
     ]
   }
-  if ((engine ?? 0) >= NEWEST_OF_ENGINE && (ours ?? 0) >= NEWEST) return []
+  const remedy = 'Run: kretes background migrate. Or start a worker, which does so itself'
+  if ((engine ?? 0) >= NEWEST_OF_ENGINE && (ours ?? 0) >= NEWEST) {
+    if (!areViewsOld(versions)) return []
+    return [
+      {
+        code: 'schema-incomplete',
+        severity: 'error',
+        message: `Views in ${own} are missing or out of date: a migration was interrupted, or somebody dropped them`,
+        remedy
+      }
+    ]
+  }
   const found = `${schema} at ${engine ?? 'none'} of ${NEWEST_OF_ENGINE}, ${own} at ${ours ?? 'none'} of ${NEWEST}`
   return [
     {
       code: 'migrations-missing',
       severity: 'error',
       message: `The schema is not up to date: ${found}`,
-      remedy: 'Run: kretes background migrate. Or start a worker, which does so itself'
+      remedy
     }
   ]
 }

@@ -1,5 +1,7 @@
 import type { Sql } from 'postgres'
 import { createLedger } from './ledger/schema.ts'
+import { versionOfViews } from './ledger/views.ts'
+import { ownSchema } from './names.ts'
 
 /** One step of our own schema. Steps are only ever added; a released one never changes. */
 export interface Migration {
@@ -38,11 +40,6 @@ export const migrations: readonly Migration[] = [
   }
 ]
 
-/** Asks for nothing, to see an answer. */
-export async function ping(sql: Sql): Promise<void> {
-  await sql`select`
-}
-
 /** Waits until nobody else migrates this database, and keeps others waiting until the connection ends or unlocks. */
 export async function lockMigrations(sql: Sql): Promise<void> {
   await sql`select pg_advisory_lock(${LOCK_CLASS}, ${LOCK_ID})`
@@ -53,13 +50,42 @@ export async function unlockMigrations(sql: Sql): Promise<void> {
   await sql`select pg_advisory_unlock(${LOCK_CLASS}, ${LOCK_ID})`
 }
 
-/** The newest migration of a schema, 0 before the first, or `null` if it does not even have a table of them. */
-export async function newestMigration(sql: Sql, schema: string): Promise<number | null> {
-  const [found] = await sql<{ exists: boolean }[]>`
-    select to_regclass(format('%I.migrations', ${schema}::text)) is not null as exists`
-  if (!found?.exists) return null
-  const [row] = await sql<{ id: number | null }[]>`select max(id) as id from ${sql(schema)}.migrations`
-  return row?.id ?? 0
+/** How far a database is. */
+export interface Versions {
+  /** The newest migration of the engine; 0 before the first, `null` if it does not even have a table of them. */
+  readonly engine: number | null
+  /** The newest of them that older engines cannot live with. */
+  readonly breaking: number | null
+  /** The newest step of our own schema, in the same way. */
+  readonly own: number | null
+  /** The version of our views; 0 if one is missing. */
+  readonly views: number
+}
+
+/** Looks how far a database is. Nobody has to wait for that, and it waits for nobody. */
+export async function readVersions(sql: Sql, schema: string): Promise<Versions> {
+  const own = ownSchema(schema)
+  const [found] = await sql<{ engine: boolean; own: boolean; views: number }[]>`
+    select
+      to_regclass(format('%I.migrations', ${schema}::text)) is not null as engine,
+      to_regclass(format('%I.migrations', ${own}::text)) is not null as own,
+      ${versionOfViews(sql, own)} as views`
+  const { views = 0 } = found ?? {}
+  // A row as JSON, since an old engine's have no such column.
+  const engine = sql`
+    select max(id) as id, max(id) filter (where (to_json(step) ->> 'breaking')::bool) as breaking
+    from ${sql(schema)}.migrations step`
+  const nothing = sql`select null::int as id, null::int as breaking`
+  const [row] = await sql<{ engine: number | null; breaking: number | null; own: number | null }[]>`
+    select engine.id as engine, engine.breaking, own.id as own
+    from (${found?.engine ? engine : nothing}) engine,
+      (${found?.own ? sql`select max(id) as id from ${sql(own)}.migrations` : nothing}) own`
+  return {
+    engine: found?.engine ? (row?.engine ?? 0) : null,
+    breaking: row?.breaking ?? null,
+    own: found?.own ? (row?.own ?? 0) : null,
+    views
+  }
 }
 
 /** The newest step of an engine schema that older engines cannot live with, or `null`. */
@@ -80,17 +106,10 @@ export async function createMigrationTable(sql: Sql, own: string): Promise<void>
     )`
 }
 
-/** Applies a step and remembers it, in one transaction. */
+/** Applies a step and remembers it; to be called in a transaction. */
 export async function applyMigration(session: Sql, migration: Migration, own: string): Promise<void> {
-  await session`begin`
-  try {
-    await migration.apply(session, own)
-    await session`insert into ${session(own)}.migrations (id, name) values (${migration.id}, ${migration.name})`
-    await session`commit`
-  } catch (error) {
-    await session`rollback`
-    throw error
-  }
+  await migration.apply(session, own)
+  await session`insert into ${session(own)}.migrations (id, name) values (${migration.id}, ${migration.name})`
 }
 
 /** Two numbers that no other use of advisory locks is likely to share: "kretes" and "migrate", shortened. */

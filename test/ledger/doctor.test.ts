@@ -40,6 +40,16 @@ test('finds a schema that is missing, and leaves it missing; one that is newer',
   assert.equal([findings[0]?.code, findings[0]?.remedy], ['schema-newer', 'Update kretes here'])
 })
 
+test('finds views that are missing', async () => {
+  const { database, background } = await prepare()
+  await database.sql`drop view kretes.queues`
+  const { findings } = await background.doctor()
+  assert.equal(codesOf({ findings }), ['schema-incomplete'])
+  assert.match(findings[0]!.remedy, /kretes background migrate/)
+  await background.migrate()
+  assert.equal(codesOf(await background.doctor()), [])
+})
+
 test('finds a server that does not answer, that is too old, or read-only', async () => {
   const nobody = createBackground({ connection: 'postgres://someone@127.0.0.1:1/nothing' })
   const { findings } = await nobody.doctor()

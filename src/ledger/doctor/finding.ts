@@ -8,6 +8,7 @@ export type FindingCode =
   | 'listen'
   | 'schema-newer'
   | 'migrations-missing'
+  | 'schema-incomplete'
   | 'privileges'
   | 'autovacuum-off'
   | 'bloat'

@@ -4,6 +4,8 @@ import { BUCKETS_PER_DOUBLING } from './schema.ts'
 /**
  * Makes the views by which SQL answers every question about jobs. They are the public interface: columns are added, and
  * never renamed or removed. (`workers` is a table, and as public as they are.)
+ *
+ * To be called in a transaction: who asks meanwhile then finds those that were there before.
  */
 export async function createViews(session: Sql, own: string, engine: string): Promise<void> {
   await dropViews(session, own)
@@ -12,6 +14,20 @@ export async function createViews(session: Sql, own: string, engine: string): Pr
   await createRates(session, own)
   await createTasks(session, own, engine)
   await createQueues(session, own, engine)
+  for (const view of VIEWS) {
+    await session`comment on view ${session(own)}.${session(view)} is ${session.unsafe(`'${MARK}${NEWEST_VIEWS}'`)}`
+  }
+}
+
+/** The version of the views that are there, as an expression; 0 if one is missing or was made by something else. */
+export function versionOfViews(session: Sql, own: string): PendingQuery<Row[]> {
+  return session`(
+    select case when count(*) = ${session.unsafe(String(VIEWS.length))} then
+      min(coalesce(substring(obj_description(oid, 'pg_class') from ${`^${MARK}(\\d{1,9})$`}::text)::int, 0))
+    else 0 end
+    from pg_class
+    where relnamespace = to_regnamespace(quote_ident(${own})) and relkind = 'v' and relname in ${session(VIEWS)}
+  )`
 }
 
 /** Takes the views away: the engine's migrations cannot change a table that a view shows. */
@@ -20,7 +36,7 @@ export async function dropViews(session: Sql, own: string): Promise<void> {
     { exists: boolean }[]
   >`select to_regnamespace(quote_ident(${own})) is not null as exists`
   if (!found?.exists) return
-  for (const view of ['queues', 'tasks', 'rates', 'runs', 'jobs']) {
+  for (const view of VIEWS) {
     await session`drop view if exists ${session(own)}.${session(view)}`
   }
 }
@@ -203,6 +219,13 @@ function columns(session: Sql): PendingQuery<Row[]> {
     p95 as p95_last_hour,
     p99 as p99_last_hour`
 }
+
+/** To be raised whenever one of the views changes. A database keeps it as their comments; a test holds it against them. */
+export const NEWEST_VIEWS = 1
+
+/** In the order in which they can be dropped. */
+const VIEWS = ['queues', 'tasks', 'rates', 'runs', 'jobs']
+const MARK = 'kretes, views of version '
 
 /** The state of a `job`, beside the `worker` that holds it if that is one of ours. */
 export const JOB_STATE = `case
