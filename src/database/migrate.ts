@@ -164,8 +164,7 @@ const UNREADY_CODES = new Set([
   '42883', // no such function
   '42804', // a function that returns other columns than a moment ago
   '0A000', // a statement whose result has other columns than when it was prepared
-  'XX000', // a table or function that went while the statement used it
-  '40P01'
+  'XX000' // a table or function that went while the statement used it
 ])
 
 /** The newest step of our own schema. */

@@ -1,3 +1,4 @@
+import { withoutDeadlock } from '../database/deadlock.ts'
 import { isSchemaMissing } from '../database/migrate.ts'
 import type { Job } from '../job.ts'
 import { addInTurn, addJob, addTogether, type NewJob } from '../sql/add.ts'
@@ -48,12 +49,12 @@ export function createGroups({ access, migrate }: GroupOptions): ScheduleOne {
 
   async function add(jobs: readonly NewJob[]): Promise<(Job | undefined)[]> {
     try {
-      return await addAll(access, jobs)
+      return await withoutDeadlock(() => addAll(access, jobs))
     } catch (error) {
       if (!isSchemaMissing(error)) throw error
       migrating ??= migrate().finally(() => (migrating = undefined))
       await migrating
-      return await addAll(access, jobs)
+      return await withoutDeadlock(() => addAll(access, jobs))
     }
   }
 

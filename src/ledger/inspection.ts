@@ -1,4 +1,5 @@
 import postgres, { type Options, type Sql } from 'postgres'
+import { withoutDeadlock } from '../database/deadlock.ts'
 import { isSchemaMissing } from '../database/migrate.ts'
 import { connect, type Database } from '../database/open.ts'
 import { toMilliseconds } from '../duration.ts'
@@ -119,11 +120,11 @@ export function createInspection(use: Use, schema: string): Inspection {
 /** As scheduling does, it brings along the schema that it finds missing. */
 async function read<Result>({ migrate }: Opened, work: () => Promise<Result>): Promise<Result> {
   try {
-    return await work()
+    return await withoutDeadlock(work)
   } catch (error) {
     if (!isSchemaMissing(error)) throw error
     await migrate()
-    return await work()
+    return await withoutDeadlock(work)
   }
 }
 

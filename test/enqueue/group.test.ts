@@ -1,5 +1,9 @@
+import postgres, { type TransactionSql } from 'postgres'
 import { createBackground } from '../../src/background.ts'
 import type { BackgroundClient } from '../../src/client.ts'
+import { executeIn } from '../../src/database/session.ts'
+import { createGroups } from '../../src/enqueue/group.ts'
+import { toNewJob, toRequest } from '../../src/enqueue/request.ts'
 import type { Job, KeyMode } from '../../src/job.ts'
 import { Queue } from '../../src/queue.ts'
 import type { JobOptions } from '../../src/schedule.ts'
@@ -7,6 +11,7 @@ import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { randomFrom } from '../helpers/random.ts'
 import { assert, suite } from '../helpers/suite.ts'
+import { until } from '../helpers/until.ts'
 
 const mapping = suite('calls at once')
 const faults = suite('a fault among calls at once')
@@ -207,6 +212,45 @@ keys("wait for somebody's open transaction, and with a lock_timeout only those o
   })
   assert.is(failure.code, '55P03')
   assert.is(await countOf('Held'), 42)
+})
+
+keys('are sent again, and nothing is migrated, if the database ended them in favour of somebody else', async () => {
+  const client = postgres(`${database.url}?deadlock_timeout=3000`, { max: 4, onnotice: () => {} })
+  onceDone(() => client.end({ timeout: 1 }))
+  let migrations = 0
+  const schedule = createGroups({
+    access: { execute: executeIn(client), schema: 'graphile_worker', isOurs: true },
+    migrate: async () => void migrations++
+  })
+  const settings = { schema: 'graphile_worker', defaults: {}, maxPayloadBytes: 1_000 }
+  const call = async (key: string): Promise<Job> => {
+    const options = { task: 'Crossing', key }
+    return await schedule(await toNewJob(options, toRequest(options, {}), settings))
+  }
+  const [left, right] = [await call('left'), await call('right')]
+  const lock = (transaction: TransactionSql, { id }: Job) =>
+    transaction`select from graphile_worker._private_jobs where id = ${id} for update`
+  const calls = await sql.begin(async transaction => {
+    // So that it is the others.
+    await transaction`set local deadlock_timeout = '10min'`
+    await lock(transaction, right)
+    // The first goes alone, and those that come meanwhile together.
+    const underWay = ['first', 'left', 'right'].map(call)
+    await until(async () => {
+      const waiting = await sql`
+        select from pg_stat_activity where datname = ${database.name} and wait_event_type = 'Lock'`
+      return waiting.length > 0
+    })
+    await lock(transaction, left)
+    return { underWay }
+  })
+  const jobs = await Promise.all(calls.underWay)
+  assert.equal(
+    jobs.slice(1).map(({ id }) => id),
+    [left.id, right.id]
+  )
+  assert.is(migrations, 0)
+  assert.is(await countOf('Crossing'), 3)
 })
 
 order('run in the order of the calls, whatever else is scheduled', async () => {
