@@ -165,6 +165,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     held.settle(statement)
     waker.settled(statement)
     if (statement.kind === 'return') sizer.returned()
+    if (upkeep && (statement.kind === 'complete' || statement.kind === 'fail')) upkeep.recorded()
     if (statement.kind === 'fail') {
       for (const id of idsOf(statement)) executor.outcomes.delete(id)
       lookout.refresh()

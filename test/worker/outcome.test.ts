@@ -143,6 +143,9 @@ onceDone(() => client.end())
 const execute: Execute = async <Row>({ text, values }: Statement) =>
   (await client.query(text, [...values])).rows as Row[]
 
+/** No fetch follows another of the same job so soon as they do here. */
+let locks = 0
+
 async function lock(): Promise<Outcome> {
   const { id } = await background.schedule({ task: 'Held' })
   return await relock(id)
@@ -150,7 +153,11 @@ async function lock(): Promise<Outcome> {
 
 async function relock(id: string): Promise<Outcome> {
   const [row] = await sql<{ attempts: number; locked_at: Date }[]>`
-    update graphile_worker._private_jobs set locked_by = 'me', locked_at = clock_timestamp(), attempts = attempts + 1
+    update graphile_worker._private_jobs
+    set
+      locked_by = 'me',
+      locked_at = clock_timestamp() + ${++locks} * interval '100 ms',
+      attempts = attempts + 1
     where id = ${id} returning attempts, locked_at`
   const { attempts = 0, locked_at = new Date() } = row ?? {}
   return {
