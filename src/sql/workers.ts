@@ -171,7 +171,7 @@ export async function rescueJobs(
         from held job
         join freed using (id),
         (select running from ${sql(ownSchema(schema))}.workers where id = ${id}) worker
-      ), ${fragment(recording(schema, KEEPS_ALL).sql)}
+      ), ${fragment(recording(schema, KEEPS_ALL, { mayLackPartition: true }).sql)}
       select id, losses, (select count(*) from told) from freed`
     const failed = jobs.filter(({ losses }) => losses >= maxLosses).map(job => job.id)
     if (failed.length > 0) {
