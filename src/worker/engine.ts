@@ -212,7 +212,8 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
         pool,
         schema,
         tasks,
-        run: (task, payload, helpers) => suspects.run(helpers.job, () => executor.execute(task, payload, helpers)),
+        run: (task, payload, helpers) =>
+          suspects.run(helpers.job, mark => executor.execute(task, payload, helpers, mark)),
         concurrency,
         localQueueSize: options.localQueueSize,
         localQueueTtlMs: options.localQueueTtlMs,
