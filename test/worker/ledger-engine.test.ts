@@ -109,7 +109,7 @@ test('runs a job whose payload is too deep to be kept', async () => {
   const log = createRecorder()
   await using _worker = await work(database, { tasks: { Deep: () => 1 }, logger: log, ledger: { keepPayloads: true } })
   const [job] = await database.sql`
-    select id from graphile_worker.add_job('Deep', ('{"a": ' || repeat('[', 20000) || repeat(']', 20000) || '}')::json)`
+    select id from graphile_worker.add_job('Deep', ('{"a": ' || repeat('[', 8000) || repeat(']', 8000) || '}')::json)`
   await until(async () => (await runsOf(database, job?.id)).length > 0)
   const [run] = await runsOf(database, job?.id)
   assert.equal([run?.state, run?.attempt, run?.payload], ['succeeded', 1, null])
