@@ -39,6 +39,17 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
   const runs = new Map<string, EndedRun>()
   const warned = new Set<string>()
 
+  /** A job never fails for what is kept of it. */
+  function readPayload(payload: unknown): string | null {
+    if (!keepPayloads) return null
+    try {
+      return writeRedacted(payload, redact)
+    } catch (error) {
+      logger.warn(`A payload is not kept: ${error}`, { event: 'ledger.payload', error })
+      return null
+    }
+  }
+
   function readResult({ job }: Run, value: unknown): string | null {
     const { text, problem } = describeResult(value, maxResultBytes, redact)
     if (problem !== undefined && !warned.has(job.task)) {
@@ -51,7 +62,7 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
   return {
     kept: { keepsSuccesses: settings.successesMs !== false, keepsFailures: settings.failuresMs !== false },
     runs,
-    readPayload: payload => (keepPayloads ? writeRedacted(payload, redact) : null),
+    readPayload,
     add(run, state, { payload, result, error, hasNotBegun = false }) {
       const { id, attempts } = run.job
       runs.set(id, {

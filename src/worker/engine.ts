@@ -5,7 +5,7 @@ import { findCancelled, readCancelNotice } from '../sql/cancel.ts'
 import { hasDueJobs, notifyWorkers, workingBackends } from '../sql/control.ts'
 import { nextDueTimes } from '../sql/due.ts'
 import { showRuns } from '../sql/ledger/live.ts'
-import { markStarted } from '../sql/workers.ts'
+import { markStarted, unlockStale } from '../sql/workers.ts'
 import type { AnyTask } from '../task.ts'
 import { createBatchSizer } from './batch.ts'
 import { createCancelWatch } from './cancel.ts'
@@ -147,6 +147,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     onHung: distrust,
     ...(ended && { complete: statement => recordCompleted(schema, ended, statement) }),
     ...(insistence && { insist: insistence.insist }),
+    unlock: unlockStale(schema),
     fail: (statement, execute) => writeFailures(execute, schema, statement, executor.outcomes, ended),
     onSettled,
     beforeFetch,
@@ -212,7 +213,8 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
         pool,
         schema,
         tasks,
-        run: (task, payload, helpers) => suspects.run(helpers.job, () => executor.execute(task, payload, helpers)),
+        run: (task, payload, helpers) =>
+          suspects.run(helpers.job, mark => executor.execute(task, payload, helpers, mark)),
         concurrency,
         localQueueSize: options.localQueueSize,
         localQueueTtlMs: options.localQueueTtlMs,

@@ -25,6 +25,8 @@ export interface EnginePoolOptions {
   onHung(): void
   /** The statement that completes jobs in place of the engine's, made anew each time; without, the engine's own does. */
   complete?(statement: Settled): PreparedStatement
+  /** The statement that frees jobs which were locked for hours, in place of the engine's; without, the engine's own does. */
+  readonly unlock?: PreparedStatement
   /** Carries out a statement that fails jobs, and what goes with it, in a transaction. */
   fail(statement: FailStatement, execute: Execute): Promise<void>
   /** Called after each statement that the database has carried out. */
@@ -133,18 +135,18 @@ export class EnginePool extends pg.Pool {
   async #run(config: Statement): Promise<pg.QueryResult> {
     const settled: Settled = { ...classify(config.name), values: config.values ?? [] }
     const { kind } = settled
+    const isOfJobs = kind !== 'unlock' && kind !== 'other'
     // Forced to stop, the engine fails all jobs at hand at once, and nothing is decided of them.
     const isDecided = kind === 'fail' && !Array.isArray(settled.values[0])
     const carryOut = async (): Promise<pg.QueryResult> => {
-      const own = kind === 'complete' ? this.#options.complete?.(settled) : undefined
-      const statement = this.#unnamed(own ?? config)
+      const statement = this.#unnamed(this.#replacementOf(settled) ?? config)
       const result = await (isDecided ? this.#fail(statement) : this.#query(statement))
-      if (kind !== 'other') this.#options.onSettled(settled)
+      if (isOfJobs) this.#options.onSettled(settled)
       return result
     }
     if (kind === 'fetch') return await this.#persist(() => this.#fetch(carryOut), this.#draining.signal)
     const write = (): Promise<pg.QueryResult> => this.#persist(carryOut)
-    if (kind === 'other') return await write()
+    if (!isOfJobs) return await write()
     const { insist, logger } = this.#options
     const isEnd = kind === 'complete' || kind === 'fail'
     const work =
@@ -153,6 +155,11 @@ export class EnginePool extends pg.Pool {
         : repeat(write, { logger, signal: this.#closing.signal })
     if (kind === 'return') this.#holdFetches(work)
     return await work
+  }
+
+  #replacementOf(settled: Settled): PreparedStatement | undefined {
+    if (settled.kind === 'complete') return this.#options.complete?.(settled)
+    return settled.kind === 'unlock' ? this.#options.unlock : undefined
   }
 
   #unnamed(statement: Statement): Statement {

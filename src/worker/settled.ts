@@ -1,5 +1,5 @@
 /** What the engine's named statements do, as far as the worker must know. */
-export type StatementKind = 'fetch' | 'complete' | 'fail' | 'return' | 'other'
+export type StatementKind = 'fetch' | 'complete' | 'fail' | 'return' | 'unlock' | 'other'
 
 /** A statement of the engine's that the database has carried out. */
 export interface Settled {
@@ -11,6 +11,7 @@ export interface Settled {
 
 /** What a statement does, by the name under which the engine prepares it: `complete_job_q/graphile_worker`. */
 export function classify(name: string | undefined): Pick<Settled, 'kind' | 'releasesQueues'> {
+  if (name?.startsWith('clear_stale_locks')) return { kind: 'unlock', releasesQueues: false }
   const found = name && /^(get|complete|fail|return)_jobs?(?:\d+)?(_q)?(?:[FN]+)?\//.exec(name)
   if (!found) return { kind: 'other', releasesQueues: false }
   const kind = found[1] === 'get' ? 'fetch' : (found[1] as StatementKind)
