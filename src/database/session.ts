@@ -21,8 +21,22 @@ export interface SessionOptions {
 
 /** Runs statements in whatever connection of the client is free. */
 export function executeIn(client: Pick<Sql, 'unsafe'>): Execute {
-  return async <Row>({ text, values }: Statement) =>
-    (await client.unsafe(text, values as (string | null)[], { prepare: true })) as unknown as readonly Row[]
+  return async <Row>({ text, values }: Statement) => {
+    const query = client.unsafe(text, values as (string | null)[], { prepare: true })
+    try {
+      return (await query) as unknown as readonly Row[]
+    } finally {
+      empty(query)
+    }
+  }
+}
+
+/**
+ * The driver's queries keep each other from being collected while they are young, and with them all that was sent: a
+ * long stream of large ones would have the heap grow as if nothing were ever done with.
+ */
+function empty(query: object): void {
+  Object.assign(query, { args: null, parameters: null })
 }
 
 /**
