@@ -78,9 +78,8 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     show: async news => showRuns(control, schema, await id, news),
     logger
   })
-  const upkeep = options.ledger && startUpkeep({ settings: options.ledger, control, url, schema, logger })
-  const insistence =
-    ended && upkeep && createInsistence({ most: MOST_WAITING, mend: upkeep.mend, strip: ended.strip, logger })
+  const upkeep = startUpkeep({ settings: options.ledger, control, url, schema, logger })
+  const insistence = ended && createInsistence({ most: MOST_WAITING, mend: upkeep.mend, strip: ended.strip, logger })
   let runner: Runner | undefined
   let shutting: Promise<void> | undefined
   let closed: Promise<void> | undefined
@@ -166,7 +165,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     held.settle(statement)
     waker.settled(statement)
     if (statement.kind === 'return') sizer.returned()
-    if (upkeep && (statement.kind === 'complete' || statement.kind === 'fail')) upkeep.recorded()
+    if (ended && (statement.kind === 'complete' || statement.kind === 'fail')) upkeep.recorded()
     if (statement.kind === 'fail') {
       for (const id of idsOf(statement)) executor.outcomes.delete(id)
       lookout.refresh()
@@ -189,7 +188,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     listening.stop()
     watch.stop()
     live.stop()
-    upkeep?.stop()
+    upkeep.stop()
     pool.giveUp()
     closing.abort()
     outage.forget(listener)

@@ -4,17 +4,19 @@ import { connect } from '../database/open.ts'
 import { dropPartitions, makeRoom, tidyLedger } from '../ledger/prune.ts'
 import type { Logger } from '../logger.ts'
 import type { LedgerSettings } from './options.ts'
+import { forgetUnusedQueues } from './unused-queues.ts'
 
 /** What {@linkcode startUpkeep} takes. */
 export interface UpkeepOptions {
-  readonly settings: LedgerSettings
+  /** Of the ledger; without, there is none to look after. */
+  readonly settings: LedgerSettings | undefined
   readonly control: Sql
   readonly url: string | undefined
   readonly schema: string
   readonly logger: Logger
 }
 
-/** Looks after the ledger while the worker lives. */
+/** Looks after what grows in the database while the worker lives. */
 export interface Upkeep {
   /** Runs were recorded: there is something to fold. */
   recorded(): void
@@ -43,16 +45,22 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
 
   async function tidy(isThorough: boolean): Promise<void> {
     try {
-      const tidied = await tidyLedger(control, schema, settings, { isThorough })
+      const tidied = settings && (await tidyLedger(control, schema, settings, { isThorough }))
       if (tidied && tidied.due.length > 0 && !isStopped) await drop(tidied.due)
+      if (isThorough && !isStopped) await forgetQueues()
       told = ''
     } catch (error) {
       // That the database is away, others have said.
       const isNews = !isStopped && !isTransientFailure(error)
-      const problem = `Cannot look after the ledger: ${error instanceof Error ? error.message : error}`
+      const problem = `Cannot look after the database: ${error instanceof Error ? error.message : error}`
       if (isNews && problem !== told) logger.warn(problem, { event: 'ledger.upkeep', error })
       told = problem
     }
+  }
+
+  async function forgetQueues(): Promise<void> {
+    const count = await forgetUnusedQueues(control, schema)
+    if (count > 0) logger.info(`Forgot ${count} queues without a job`, { event: 'queues.forgotten', count })
   }
 
   /** On a connection of its own: it may have to wait for somebody who reads what goes. */
