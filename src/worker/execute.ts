@@ -8,6 +8,7 @@ import type { Outcome } from '../sql/outcome.ts'
 import type { AnyTask } from '../task.ts'
 import { describeError, toErrorJson } from './describe.ts'
 import type { EndedRuns } from './ended.ts'
+import { createFinishedJobs, type FinishedJobs } from './finished.ts'
 import { createPlanner, type Plan } from './plan.ts'
 import { reportFailure, reportStart, reportSuccess } from './report.ts'
 import { type Decision, decide } from './retry.ts'
@@ -43,6 +44,8 @@ export interface Executor {
   readonly runs: ReadonlySet<Run>
   /** How many were stopped before their end and go back for another worker. */
   readonly released: number
+  /** Those whose end is still to be written and that are not to run again. */
+  readonly finished: FinishedJobs
   /** Those that are running, as they would be recorded if their worker let go of them now. */
   unfinished(): readonly EndedRun[]
   /** What becomes of failed jobs, by id, until it has been written. */
@@ -70,6 +73,7 @@ export interface ExecutorOptions {
 export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Executor {
   const runs = new Set<Run>()
   const outcomes = new Map<string, Outcome>()
+  const finished = createFinishedJobs()
   const cancelled = new Set<string>()
   const planOf = createPlanner(backoff)
   let released = 0
@@ -83,6 +87,7 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
     try {
       if (isCancelled(helpers.job)) {
         ended?.add(run, 'cancelled', { payload: given, hasNotBegun: true })
+        finished.add(helpers.job, 0)
         return reportFailure(logger, run, { kind: 'cancelled' }, undefined)
       }
       reportStart(logger, run)
@@ -95,6 +100,7 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
       if (run.interruption) throw run.interruption.reason
       run.finish()
       ended?.add(run, 'succeeded', { payload: given, result })
+      finished.add(helpers.job, run.durationMs)
       reportSuccess(logger, run)
     } catch (error) {
       run.finish()
@@ -123,7 +129,7 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
     const isFailure = decision.kind === 'failed' || decision.kind === 'retried'
     ended?.add(run, state, { payload: given, ...(isFailure ? { error: toErrorJson(error) } : {}) })
     reportFailure(logger, run, decision, error)
-    if (decision.kind === 'cancelled') return
+    if (decision.kind === 'cancelled') return finished.add(job, run.durationMs)
     if (decision.kind === 'released') released++
     if (decision.kind === 'failed') await mourn(run, plan, error, payload)
     const reason = describeError(error)
@@ -160,6 +166,7 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
       return released
     },
     runs,
+    finished,
     unfinished: () => [...runs].map(toReleased),
     outcomes,
     execute,
