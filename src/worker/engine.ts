@@ -10,9 +10,10 @@ import type { AnyTask } from '../task.ts'
 import { createBatchSizer } from './batch.ts'
 import { createCancelWatch } from './cancel.ts'
 import { createLookout } from './due.ts'
-import { type EndedRuns, recordCompleted, recordReleased } from './ended.ts'
+import type { EndedRuns } from './ended.ts'
 import type { Executor } from './execute.ts'
 import { writeFailures } from './failures.ts'
+import { completionOf } from './finished.ts'
 import { createHeldJobs } from './held.ts'
 import { createIdleCheck } from './idle.ts'
 import { createInsistence } from './insist.ts'
@@ -26,6 +27,7 @@ import { createPacer } from './pace.ts'
 import { persist } from './persist.ts'
 import { EnginePool } from './pool.ts'
 import { createQueueWaker } from './queues.ts'
+import { letGo } from './release.ts'
 import { type Runner, startRunner } from './runner.ts'
 import { idsOf, type Settled } from './settled.ts'
 import { createSuspects } from './suspects.ts'
@@ -68,9 +70,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     outage,
     held,
     id,
-    recordReleased: async (execute, worker) => {
-      if (ended) await recordReleased(execute, schema, ended, worker, executor.unfinished())
-    },
+    letGo: worker => letGo(worker, { control, schema, executor, ended, logger }),
     onHung: distrust
   })
   const live = createLive({
@@ -144,7 +144,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     outage,
     watch,
     onHung: distrust,
-    ...(ended && { complete: statement => recordCompleted(schema, ended, statement) }),
+    complete: statement => completionOf(schema, statement, runner?.id ?? '', ended),
     ...(insistence && { insist: insistence.insist }),
     unlock: unlockStale(schema),
     fail: (statement, execute) => writeFailures(execute, schema, statement, executor.outcomes, ended),
@@ -170,7 +170,10 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
       for (const id of idsOf(statement)) executor.outcomes.delete(id)
       lookout.refresh()
     }
-    if (ended && statement.kind !== 'fetch') for (const id of idsOf(statement)) ended.forget(id)
+    for (const id of idsOf(statement)) {
+      ended?.forget(id)
+      executor.finished.forget(id)
+    }
     if (held.size === 0) idle.check()
   }
 

@@ -8,6 +8,7 @@ import type { Outcome } from '../sql/outcome.ts'
 import type { AnyTask } from '../task.ts'
 import { describeError, toErrorJson } from './describe.ts'
 import type { EndDetails, EndedRuns } from './ended.ts'
+import { createFinishedJobs, type FinishedJobs } from './finished.ts'
 import { createPlanner, type Plan } from './plan.ts'
 import { reportFailure, reportStart, reportSuccess } from './report.ts'
 import { type Decision, decide } from './retry.ts'
@@ -43,6 +44,8 @@ export interface Executor {
   readonly runs: ReadonlySet<Run>
   /** How many were stopped before their end and go back for another worker. */
   readonly released: number
+  /** Those whose end is still to be written and that are not to run again. */
+  readonly finished: FinishedJobs
   /** Those that are running, as they would be recorded if their worker let go of them now. */
   unfinished(): readonly EndedRun[]
   /** What becomes of failed jobs, by id, until it has been written. */
@@ -74,6 +77,7 @@ export interface ExecutorOptions {
 export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Executor {
   const runs = new Set<Run>()
   const outcomes = new Map<string, Outcome>()
+  const finished = createFinishedJobs()
   const cancelled = new Set<string>()
   const planOf = createPlanner(backoff)
   let released = 0
@@ -98,6 +102,7 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
     try {
       if (isCancelled(helpers.job)) {
         ended?.add(run, 'cancelled', { payload: given, hasNotBegun: true })
+        finished.add(helpers.job)
         return reportFailure(logger, run, { kind: 'cancelled' }, undefined)
       }
       reportStart(logger, run)
@@ -110,6 +115,7 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
       if (run.interruption) throw run.interruption.reason
       run.finish()
       ended?.add(run, 'succeeded', { payload: given, result })
+      finished.add(helpers.job)
       reportSuccess(logger, run)
     } catch (error) {
       run.finish()
@@ -146,7 +152,7 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
     const isFailure = decision.kind === 'failed' || decision.kind === 'retried'
     ended?.add(run, state, { ...details, ...(isFailure ? { error: toErrorJson(error) } : {}) })
     reportFailure(logger, run, decision, error)
-    if (decision.kind === 'cancelled') return
+    if (decision.kind === 'cancelled') return finished.add(job)
     if (decision.kind === 'released') released++
     if (decision.kind === 'failed') await mourn(run, plan, error, payload)
     const reason = describeError(error)
@@ -183,6 +189,7 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
       return released
     },
     runs,
+    finished,
     unfinished: () => [...runs].map(toReleased),
     outcomes,
     execute,

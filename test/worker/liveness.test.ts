@@ -43,6 +43,51 @@ test('gives the jobs and queues of a dead worker to others, at no cost of an att
   assert.is((await database.sql`select from kretes.workers where id = 'worker-dead'`).length, 0)
 })
 
+test('gives them to others without a ledger, though nobody has made room there for a week', async () => {
+  const database = await prepared()
+  const { sql } = database
+  await fill(database, 'Note', 2)
+  await pretendDead(database, 'worker-dead')
+  const partitions =
+    await sql`select inhrelid::regclass::text as name from pg_inherits where inhparent = 'kretes.ledger'::regclass`
+  for (const { name } of partitions) await sql`drop table ${sql.unsafe(name)}`
+  const logger = createRecorder()
+  let ran = 0
+  await work(database, { tasks: { Note: () => void ran++ }, logger, ledger: false })
+  await until(() => ran === 2, { timeoutMs: 30_000 })
+  assert.equal(logger.of('worker.lost')[0]?.fields.rescued, 2)
+  assert.is(logger.of('worker.rescue-failed').length, 0)
+})
+
+test('is none the worse for a dead one whose jobs it cannot give to others, and says so once', async () => {
+  const database = await prepared()
+  const { sql } = database
+  await pretendDead(database, 'worker-a')
+  await pretendDead(database, 'worker-b')
+  await sql`create sequence tries`
+  await sql`
+    create function refuse() returns trigger language plpgsql as $$ begin
+      if old.id <> 'worker-a' then return old; end if;
+      perform nextval('tries');
+      raise exception 'not this one';
+    end $$`
+  await sql`create trigger refuse before delete on kretes.workers for each row execute function refuse()`
+  const logger = createRecorder()
+  let ran = 0
+  await work(database, { tasks: { Note: () => void ran++ }, logger })
+  await until(async () => ((await sql`select last_value from tries`)[0]?.last_value ?? 0) >= 3, { timeoutMs: 60_000 })
+  await until(() => logger.of('worker.lost').some(({ fields }) => fields.worker === 'worker-b'))
+  const failed = logger.of('worker.rescue-failed').filter(({ level }) => level === 'error')
+  assert.equal(
+    failed.map(({ fields }) => fields.worker),
+    ['worker-a']
+  )
+  assert.match(failed[0]?.message ?? '', /^Cannot give the jobs of a lost worker to others, .+: .*not this one/)
+  assert.not.ok(logger.lines.some(({ message }) => message.startsWith('The worker cannot show that it lives')))
+  await fill(database, 'Note', 1)
+  await until(() => ran === 1)
+})
+
 test('leaves alone what a process has locked that is no worker of ours', async () => {
   const database = await prepared()
   const { sql } = database

@@ -84,7 +84,7 @@ test('have the names by which they are told apart, and account for every job tha
   await runner.stop()
 })
 
-/** What `completeJobs` in src/sql/ledger/record.ts does in their place. */
+/** What `completeJobs` in src/sql/complete.ts does in their place, to jobs that the worker still holds. */
 const COMPLETIONS = {
   complete_job: 'delete from "graphile_worker"._private_jobs as jobs where id = $1::bigint',
   complete_jobs: 'delete from "graphile_worker"._private_jobs as jobs using unnest($1::bigint[]) n(n) where id = n',
