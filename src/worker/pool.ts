@@ -10,6 +10,7 @@ import type { Outage } from './outage.ts'
 import { persist } from './persist.ts'
 import { repeat } from './repeat.ts'
 import { classify, idsOf, type Settled } from './settled.ts'
+import { sever } from './sever.ts'
 import type { Watch } from './watch.ts'
 
 /** What {@linkcode EnginePool} takes. */
@@ -78,8 +79,7 @@ export class EnginePool extends pg.Pool {
 
   /** Closes the connections that nobody uses now: another was found to hang, and these may, too. */
   distrust(): void {
-    // Not by a goodbye, which would never be answered.
-    for (const client of this.#idle) (client as unknown as { connection: pg.Connection }).connection.stream.destroy()
+    for (const client of this.#idle) sever(client)
   }
 
   /** With a callback, the engine asks for the connection on which it listens; its own pauses grow to a minute. */
@@ -201,7 +201,7 @@ export class EnginePool extends pg.Pool {
   async #use(work: (client: pg.PoolClient) => Promise<pg.QueryResult>): Promise<pg.QueryResult> {
     const client = await this.#acquire()
     const answered = this.#options.watch.add(this.#backends.get(client) ?? 0, () => {
-      client.end()
+      sever(client)
       this.#options.onHung()
     })
     try {
