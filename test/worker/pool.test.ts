@@ -134,6 +134,15 @@ test('that fail all jobs at hand when the engine is forced to stop are accounted
   assert.equal(held.ids(), ['2'])
 })
 
+test('that fetch are known for it, whatever number and flags are in their names', () => {
+  for (const size of ['', '2', '500', '12.5', '62.5', '1e21']) {
+    for (const flags of ['', 'F', 'N', 'FN']) {
+      const name = `get_job${size}${flags}/graphile_worker`
+      assert.equal(classify(name), { kind: 'fetch', releasesQueues: false }, name)
+    }
+  }
+})
+
 test('of other kinds are nobody’s business', () => {
   for (const name of [undefined, '', 'clear_stale_locks/graphile_worker', 'get_queue_names/x', 'add_job/x']) {
     assert.equal(classify(name), { kind: 'other', releasesQueues: false })
