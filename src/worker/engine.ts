@@ -5,6 +5,7 @@ import { findCancelled, readCancelNotice } from '../sql/cancel.ts'
 import { hasDueJobs, notifyWorkers, workingBackends } from '../sql/control.ts'
 import { nextDueTimes } from '../sql/due.ts'
 import { showRuns } from '../sql/ledger/live.ts'
+import { unlockAbandoned } from '../sql/locks.ts'
 import { markStarted } from '../sql/workers.ts'
 import type { AnyTask } from '../task.ts'
 import { createBatchSizer } from './batch.ts'
@@ -147,6 +148,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     onHung: distrust,
     ...(ended && { complete: statement => recordCompleted(schema, ended, statement) }),
     ...(insistence && { insist: insistence.insist }),
+    unlock: unlockAbandoned(schema),
     fail: (statement, execute) => writeFailures(execute, schema, statement, executor.outcomes, ended),
     onSettled,
     beforeFetch,

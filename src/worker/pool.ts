@@ -26,6 +26,8 @@ export interface EnginePoolOptions {
   onHung(): void
   /** The statement that completes jobs in place of the engine's, made anew each time; without, the engine's own does. */
   complete?(statement: Settled): PreparedStatement
+  /** What frees jobs and queues that have been locked for hours, in place of the engine's statement. */
+  readonly unlock?: Statement
   /** Carries out a statement that fails jobs, and what goes with it, in a transaction. */
   fail(statement: FailStatement, execute: Execute): Promise<void>
   /** Called after each statement that the database has carried out. */
@@ -136,15 +138,14 @@ export class EnginePool extends pg.Pool {
     // Forced to stop, the engine fails all jobs at hand at once, and nothing is decided of them.
     const isDecided = kind === 'fail' && !Array.isArray(settled.values[0])
     const carryOut = async (): Promise<pg.QueryResult> => {
-      const own = kind === 'complete' ? this.#options.complete?.(settled) : undefined
-      const statement = this.#unnamed(own ?? config)
+      const statement = this.#unnamed(this.#replacement(settled) ?? config)
       const result = await (isDecided ? this.#fail(statement) : this.#query(statement))
       if (kind !== 'other') this.#options.onSettled(settled)
       return result
     }
     if (kind === 'fetch') return await this.#persist(() => this.#fetch(carryOut), this.#draining.signal)
     const write = (): Promise<pg.QueryResult> => this.#persist(carryOut)
-    if (kind === 'other') return await write()
+    if (kind === 'other' || kind === 'unlock') return await write()
     const { insist, logger } = this.#options
     const isEnd = kind === 'complete' || kind === 'fail'
     const work =
@@ -153,6 +154,12 @@ export class EnginePool extends pg.Pool {
         : repeat(write, { logger, signal: this.#closing.signal })
     if (kind === 'return') this.#holdFetches(work)
     return await work
+  }
+
+  /** What is done in place of a statement of the engine's. */
+  #replacement(settled: Settled): Statement | undefined {
+    if (settled.kind === 'complete') return this.#options.complete?.(settled)
+    return settled.kind === 'unlock' ? this.#options.unlock : undefined
   }
 
   #unnamed(statement: Statement): Statement {

@@ -14,7 +14,7 @@ import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
-import { fill } from './work.ts'
+import { fill, lookingForLocks } from './work.ts'
 
 const test = suite("the engine's statements")
 
@@ -69,23 +69,25 @@ test('have the names by which they are told apart, and account for every job tha
   const expected: Record<string, ReturnType<typeof classify>> = {
     'get_job20/graphile_worker': { kind: 'fetch', releasesQueues: false },
     'get_queue_names/graphile_worker': { kind: 'other', releasesQueues: false },
+    'clear_stale_locks/graphile_worker': { kind: 'unlock', releasesQueues: false },
     'complete_job/graphile_worker': { kind: 'complete', releasesQueues: false },
     'complete_jobs/graphile_worker': { kind: 'complete', releasesQueues: false },
     'complete_job_q/graphile_worker': { kind: 'complete', releasesQueues: true },
     'fail_job/graphile_worker': { kind: 'fail', releasesQueues: false },
     'fail_job_q/graphile_worker': { kind: 'fail', releasesQueues: true }
   }
-  // The engine sends this one once in its first minute, at any moment.
-  pool.names.delete('clear_stale_locks/graphile_worker')
+  await until(() => settled.some(({ kind }) => kind === 'unlock'))
   assert.equal([...pool.names].sort(), Object.keys(expected).sort())
   for (const name of pool.names) assert.equal(classify(name), expected[name], name)
-  for (const [name, text] of Object.entries(COMPLETIONS)) assert.is(pool.texts.get(`${name}/graphile_worker`), text)
+  for (const [name, text] of Object.entries(REPLACED)) assert.is(pool.texts.get(`${name}/graphile_worker`), text)
   for (const kind of ['fetch', 'complete', 'fail']) assert.ok(settled.some(statement => statement.kind === kind))
   await runner.stop()
 })
 
-/** What `completeJobs` in src/sql/ledger/record.ts does in their place. */
-const COMPLETIONS = {
+/** What `unlockAbandoned` in src/sql/locks.ts and `completeJobs` in src/sql/ledger/record.ts do in their place. */
+const REPLACED = {
+  clear_stale_locks:
+    'with j as ( update "graphile_worker"._private_jobs as jobs set locked_at = null, locked_by = null, run_at = greatest(run_at, now()) where locked_at < now() - interval \'4 hours\' ) update "graphile_worker"._private_job_queues as job_queues set locked_at = null, locked_by = null where locked_at < now() - interval \'4 hours\'',
   complete_job: 'delete from "graphile_worker"._private_jobs as jobs where id = $1::bigint',
   complete_jobs: 'delete from "graphile_worker"._private_jobs as jobs using unnest($1::bigint[]) n(n) where id = n',
   complete_job_q:
@@ -144,7 +146,7 @@ test('that fetch are known for it, whatever number and flags are in their names'
 })
 
 test('of other kinds are nobody’s business', () => {
-  for (const name of [undefined, '', 'clear_stale_locks/graphile_worker', 'get_queue_names/x', 'add_job/x']) {
+  for (const name of [undefined, '', 'get_queue_names/x', 'add_job/x']) {
     assert.equal(classify(name), { kind: 'other', releasesQueues: false })
   }
 })
@@ -181,25 +183,27 @@ async function startOn({ url }: TestDatabase, tasks: Record<string, AnyTask>, co
     beforeFetch: async () => {},
     onFetchLost() {}
   })
-  const runner: Runner = await startRunner({
-    pool,
-    schema: 'graphile_worker',
-    tasks: new Map(Object.entries(tasks)),
-    run: executor.execute,
-    concurrency,
-    localQueueSize: 20,
-    localQueueTtlMs: 60_000,
-    pollIntervalMs: 50,
-    logger: silentLogger,
-    onFetched(jobs) {
-      fetched.push(jobs.length)
-      for (const { id } of jobs) held.add(id)
-    },
-    onScheduled() {},
-    onListening() {},
-    onListeningLost() {},
-    onCancelled() {}
-  })
+  const runner = await lookingForLocks(() =>
+    startRunner({
+      pool,
+      schema: 'graphile_worker',
+      tasks: new Map(Object.entries(tasks)),
+      run: executor.execute,
+      concurrency,
+      localQueueSize: 20,
+      localQueueTtlMs: 60_000,
+      pollIntervalMs: 50,
+      logger: silentLogger,
+      onFetched(jobs) {
+        fetched.push(jobs.length)
+        for (const { id } of jobs) held.add(id)
+      },
+      onScheduled() {},
+      onListening() {},
+      onListeningLost() {},
+      onCancelled() {}
+    })
+  )
   onceDone(async () => {
     pool.giveUp()
     await runner.stop()
