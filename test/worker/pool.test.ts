@@ -1,6 +1,7 @@
+import { inspect } from 'node:util'
 import { createBackground } from '../../src/background.ts'
 import { compileBackoff } from '../../src/backoff.ts'
-import { silentLogger } from '../../src/logger.ts'
+import { type Logger, silentLogger } from '../../src/logger.ts'
 import type { AnyTask } from '../../src/task.ts'
 import { createExecutor } from '../../src/worker/execute.ts'
 import { writeFailures } from '../../src/worker/failures.ts'
@@ -14,7 +15,7 @@ import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
-import { fill, lookingForLocks } from './work.ts'
+import { createRecorder, fill, lookingForLocks } from './work.ts'
 
 const test = suite("the engine's statements")
 
@@ -99,7 +100,7 @@ test('that give jobs back have theirs, and take the jobs off what is held', asyn
   await fill(database, 'Wait', 5)
   await fill(database, 'Wait', 2, { queues: 2 })
   const gate = Promise.withResolvers<void>()
-  const { pool, runner, held } = await startOn(database, { Wait: () => gate.promise }, 1)
+  const { pool, runner, held } = await startOn(database, { Wait: () => gate.promise }, { concurrency: 1 })
   await until(() => held.size === 7)
   const rows = await database.sql`select id from graphile_worker.jobs order by id`
   assert.equal(
@@ -126,6 +127,46 @@ test('fetch as many as they were last told to', async () => {
   await until(() => fetched.includes(33))
   assert.ok(pool.names.has('get_job33/graphile_worker'))
   await runner.stop()
+})
+
+test('that cannot be carried out are logged with the jobs they are about, and nothing of what these were given', async () => {
+  const database = await prepared()
+  const { sql } = database
+  const logger = createRecorder()
+  const gate = Promise.withResolvers<void>()
+  let running = 0
+  const wait = async (): Promise<void> => {
+    running++
+    await gate.promise
+  }
+  const Fail = async (): Promise<void> => {
+    await wait()
+    throw new Error('it fails')
+  }
+  const { pool, runner } = await startOn(database, { Wait: wait, Fail }, { logger })
+  for (const task of ['Wait', 'Fail']) await sql`select graphile_worker.add_job(${task}, '{"password": "hunter2"}')`
+  await until(() => running === 2)
+  await sql`create function refuse() returns trigger language plpgsql as $$ begin raise exception 'not today'; end $$`
+  await sql`
+    create trigger refuse before update or delete on graphile_worker._private_jobs
+    for each statement execute function refuse()`
+  gate.resolve()
+  // Each says for itself that it tries again.
+  await until(() => logger.of('worker.blocked').length === 2)
+  pool.giveUp()
+  await runner.ended
+
+  const rows = await sql`select id from graphile_worker.jobs order by id`
+  for (const [doing, id] of [
+    ['complete', rows[0]?.id],
+    ['fail', rows[1]?.id]
+  ]) {
+    const line = logger.lines.find(({ message }) => message.startsWith(`Failed to ${doing} jobs`))
+    assert.is(line?.level, 'warn')
+    assert.equal(line?.fields.jobs, [id])
+    assert.match(String(line?.fields.error), /not today/)
+  }
+  for (const line of logger.lines) assert.not.match(inspect(line, { depth: 10 }), /hunter2/)
 })
 
 test('that fail all jobs at hand when the engine is forced to stop are accounted for too', () => {
@@ -158,7 +199,11 @@ async function prepared(): Promise<TestDatabase> {
   return database
 }
 
-async function startOn({ url }: TestDatabase, tasks: Record<string, AnyTask>, concurrency = 10): Promise<Engine> {
+async function startOn(
+  { url }: TestDatabase,
+  tasks: Record<string, AnyTask>,
+  { concurrency = 10, logger = silentLogger }: { concurrency?: number; logger?: Logger } = {}
+): Promise<Engine> {
   const held = createHeldJobs()
   const settled: Settled[] = []
   const fetched: number[] = []
@@ -171,7 +216,7 @@ async function startOn({ url }: TestDatabase, tasks: Record<string, AnyTask>, co
     outage: createOutage(silentLogger, 'the database'),
     watch,
     onHung() {},
-    logger: silentLogger,
+    logger,
     fail(statement, execute) {
       if (statement.name) pool.names.add(statement.name)
       return writeFailures(execute, 'graphile_worker', statement, executor.outcomes)
@@ -193,7 +238,7 @@ async function startOn({ url }: TestDatabase, tasks: Record<string, AnyTask>, co
       localQueueSize: 20,
       localQueueTtlMs: 60_000,
       pollIntervalMs: 50,
-      logger: silentLogger,
+      logger,
       onFetched(jobs) {
         fetched.push(jobs.length)
         for (const { id } of jobs) held.add(id)
