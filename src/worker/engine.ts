@@ -87,6 +87,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
   let closed: Promise<void> | undefined
 
   const wake = (): void => runner?.wake()
+  const isHungry = (): boolean => runner?.isHungry ?? true
   const idle = createIdleCheck({
     // What a fetch under way has locked would seem to another to be looked after.
     isIdle: () => held.size === 0 && !pool.isFetching,
@@ -94,7 +95,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     wake
   })
   const waker = createQueueWaker({
-    isHungry: () => runner?.isHungry ?? true,
+    isHungry,
     wake,
     wakeOthers: count => void notifyWorkers(control, count).catch(error => logger.debug(`Cannot wake others: ${error}`))
   })
@@ -111,6 +112,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
       pacer.hurry()
       wake()
     },
+    isHungry,
     intervalMs: options.pollIntervalMs,
     logger
   })
@@ -219,12 +221,13 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
         localQueueTtlMs: options.localQueueTtlMs,
         pollIntervalMs: options.pollIntervalMs,
         logger,
-        onFetched(jobs) {
+        onFetched(jobs, asked) {
           for (const job of jobs) held.add(job.id)
           pacer.fetched(jobs.length)
           waker.fetched(jobs)
           sizer.fetched(jobs)
           if (jobs.length === 0) lookout.refresh()
+          else if (jobs.length < asked) lookout.catchUp()
           if (held.size === 0) idle.check()
         },
         onScheduled: () => lookout.refresh(),

@@ -27,8 +27,8 @@ export interface RunnerOptions {
   readonly localQueueTtlMs: number
   readonly pollIntervalMs: number
   readonly logger: Logger
-  /** Called with the jobs of each fetch, before the engine decides whether to fetch once more. */
-  onFetched(jobs: readonly { id: string; job_queue_id: number | null }[]): void
+  /** Called with the jobs of each fetch, and how many it asked for, before the engine decides whether to fetch once more. */
+  onFetched(jobs: readonly { id: string; job_queue_id: number | null }[], asked: number): void
   /** Called when somebody has scheduled jobs. */
   onScheduled(): void
   /** Called with the connection on which the engine begins to listen, and when it has lost that. */
@@ -94,7 +94,7 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
   })
   events.on('pool:listen:success', ({ client }) => options.onListening(client as unknown as ListeningClient))
   events.on('pool:listen:error', ({ error }) => options.onListeningLost(error))
-  events.on('localQueue:getJobs:complete', ({ jobs }) => options.onFetched(jobs))
+  events.on('localQueue:getJobs:complete', ({ jobs }) => options.onFetched(jobs, localQueue?.getJobBatchSize ?? 0))
 
   const starting = (): Promise<EngineRunner> =>
     run({
