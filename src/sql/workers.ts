@@ -1,9 +1,7 @@
 import type { Sql } from 'postgres'
-import type { PreparedStatement } from './complete.ts'
 import { notifyWorkers } from './control.ts'
 import { JOB_COLUMNS, KEEPS_ALL, recording } from './ledger/record.ts'
 import { ownSchema } from './names.ts'
-import { identifier } from './statement.ts'
 
 /** A worker as its peers and people see it. */
 export interface Registration {
@@ -200,27 +198,6 @@ export async function markStarted(sql: Sql, schema: string, job: string, worker:
     update ${sql(schema)}._private_jobs
     set flags = flags || jsonb_build_object(${STARTED}::text, ${sql.unsafe(LOCK)})
     where id = ${job}::bigint and locked_by = ${worker}`
-}
-
-/**
- * Frees what was locked more than four hours ago, as the engine does, by which it gives the jobs of its dead workers to
- * others; but nothing that a worker of ours has. Of these the peers know better: a job may take as long as it takes.
- */
-export function unlockStale(schema: string): PreparedStatement {
-  const engine = identifier(schema).sql
-  const isStale = `locked_at < now() - interval '4 hours' and not exists (
-      select from ${identifier(ownSchema(schema)).sql}.workers worker where worker.id = locked_by
-    )`
-  const text = `
-    with freed as (
-      update ${engine}._private_jobs
-      set locked_at = null, locked_by = null, run_at = greatest(run_at, now())
-      where ${isStale}
-    )
-    update ${engine}._private_job_queues
-    set locked_at = null, locked_by = null
-    where ${isStale}`
-  return { name: 'kretes_unlock', text, values: [] }
 }
 
 /** How many workers were lost with a job, by the flags that the engine hands over. */

@@ -5,7 +5,8 @@ import { findCancelled, readCancelNotice } from '../sql/cancel.ts'
 import { hasDueJobs, notifyWorkers, workingBackends } from '../sql/control.ts'
 import { nextDueTimes } from '../sql/due.ts'
 import { showRuns } from '../sql/ledger/live.ts'
-import { markStarted, unlockStale } from '../sql/workers.ts'
+import { unlockAbandoned } from '../sql/locks.ts'
+import { markStarted } from '../sql/workers.ts'
 import type { AnyTask } from '../task.ts'
 import { createBatchSizer } from './batch.ts'
 import { createCancelWatch } from './cancel.ts'
@@ -85,6 +86,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
   let closed: Promise<void> | undefined
 
   const wake = (): void => runner?.wake()
+  const isHungry = (): boolean => runner?.isHungry ?? true
   const idle = createIdleCheck({
     // What a fetch under way has locked would seem to another to be looked after.
     isIdle: () => held.size === 0 && !pool.isFetching,
@@ -92,7 +94,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     wake
   })
   const waker = createQueueWaker({
-    isHungry: () => runner?.isHungry ?? true,
+    isHungry,
     wake,
     wakeOthers: count => void notifyWorkers(control, count).catch(error => logger.debug(`Cannot wake others: ${error}`))
   })
@@ -109,6 +111,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
       pacer.hurry()
       wake()
     },
+    isHungry,
     intervalMs: options.pollIntervalMs,
     logger
   })
@@ -146,7 +149,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     onHung: distrust,
     complete: statement => completionOf(schema, statement, runner?.id ?? '', ended),
     ...(insistence && { insist: insistence.insist }),
-    unlock: unlockStale(schema),
+    unlock: unlockAbandoned(schema),
     fail: (statement, execute) => writeFailures(execute, schema, statement, executor.outcomes, ended),
     onSettled,
     beforeFetch,
@@ -222,12 +225,13 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
         localQueueTtlMs: options.localQueueTtlMs,
         pollIntervalMs: options.pollIntervalMs,
         logger,
-        onFetched(jobs) {
+        onFetched(jobs, asked) {
           for (const job of jobs) held.add(job.id)
           pacer.fetched(jobs.length)
           waker.fetched(jobs)
           sizer.fetched(jobs)
           if (jobs.length === 0) lookout.refresh()
+          else if (jobs.length < asked) lookout.catchUp()
           if (held.size === 0) idle.check()
         },
         onScheduled: () => lookout.refresh(),
