@@ -55,6 +55,19 @@ for (const [what, env, said] of cases) {
   })
 }
 
+test('a % in a password that is written as it is is told with its remedy, and not as a fault of ours', async () => {
+  const url = 'postgres://someone:secret%word@127.0.0.1:1/nothing'
+  for (const args of [['bg'], ['bg', 'schedule', 'Greet'], ['bg', 'status'], ['bg', 'db', 'url']]) {
+    const { code, stderr } = await program.run([...args, '--database-url', url])
+    const reason = 'a % in its password is not followed by two hexadecimal digits; write it as %25'
+    assert.is(stderr, `Cannot use --database-url: ${reason}\n`)
+    assert.is(code, 2)
+  }
+  const { code, stderr } = await program.run(['bg'], { DATABASE_URL: url })
+  assert.match(stderr, /^Cannot use DATABASE_URL: a % in its password is not followed by .*\n$/)
+  assert.is(code, 1)
+})
+
 test('a stack comes with --log-level debug, and no password with it', async () => {
   const { code, stderr } = await program.run(['bg', '--log-level=debug'], { DATABASE_URL: NOBODY })
   assert.match(stderr, /^ +at /m)
