@@ -97,6 +97,21 @@ test('everything that is wrong with the task files is said at once', async () =>
   assert.is(code, 1)
 })
 
+test('a task file that never comes to its end is told like all that is wrong, and the database has no part in it', async () => {
+  const { run } = await createProgram({
+    'tasks/Answer.ts': 'export default 42',
+    'tasks/Never.js': 'await new Promise(() => {})\nexport default function Never() {}'
+  })
+  const { code, stderr } = await run(['bg'], { DATABASE_URL: NOBODY })
+  assert.is(
+    stderr,
+    `Cannot load the tasks in tasks: 2 problems
+  tasks/Answer.ts: its default export is a number, not a function
+  tasks/Never.js: its top-level await does not end\n`
+  )
+  assert.is(code, 1)
+})
+
 test('tasks lists the task files by name', async () => {
   const { code, stdout } = await program.run(['bg', 'tasks'])
   assert.equal(stdout.split('\n'), [
