@@ -1,12 +1,25 @@
 import postgres, { type Options, type Sql } from 'postgres'
 import { beginStatement, commitStatement, type Execute, rollbackStatement, type Statement } from '../sql/statement.ts'
+import { connectSockets, createSockets } from './sockets.ts'
 
 /** One connection, whose statements run in the order in which they were sent. It connects when first used. */
 export interface Session {
   readonly execute: Execute
   /** Whether the connection was lost; it is never made anew. */
   readonly isLost: boolean
+  /** What has waited longest for its answer. */
+  readonly oldest: Sent | undefined
+  /** The backend as the driver knows it; behind a pooler it is none of the server's. */
+  readonly backend: number | undefined
+  /** Takes the connection for lost. */
+  abandon(error: Error): void
   end(): Promise<void>
+}
+
+/** A statement without an answer yet. */
+export interface Sent {
+  readonly text: string
+  readonly reject: (error: Error) => void
 }
 
 /** What makes a session a special one. */
@@ -21,14 +34,18 @@ export interface SessionOptions {
 
 /** Runs statements in whatever connection of the client is free. */
 export function executeIn(client: Pick<Sql, 'unsafe'>): Execute {
-  return async <Row>({ text, values }: Statement) => {
-    const query = client.unsafe(text, values as (string | null)[], { prepare: true })
+  return async <Row>(statement: Statement) => {
+    const query = send(client, statement)
     try {
       return (await query) as unknown as readonly Row[]
     } finally {
       empty(query)
     }
   }
+}
+
+function send(client: Pick<Sql, 'unsafe'>, { text, values }: Statement): ReturnType<Sql['unsafe']> {
+  return client.unsafe(text, values as (string | null)[], { prepare: true })
 }
 
 /**
@@ -52,7 +69,10 @@ export function openSession(client: Sql, { name, onNotice, onLost }: SessionOpti
   let isLost = false
   let isEstablished = false
   let deadline: ReturnType<typeof setInterval> | undefined
-  const underWay = new Set<(error: Error) => void>()
+  let isAbandoned = false
+  let latest: { readonly state?: { readonly pid: number | null } } | undefined
+  const underWay = new Set<Sent>()
+  const sockets = createSockets()
   const connection = postgres({
     ...client.options,
     max: 1,
@@ -60,6 +80,7 @@ export function openSession(client: Sql, { name, onNotice, onLost }: SessionOpti
     max_lifetime: null,
     fetch_types: false,
     ...(name !== undefined && { connection: { ...client.options.connection, application_name: name } }),
+    ...(!('socket' in client.options && client.options.socket) && { socket: connectSockets(sockets) }),
     // What the server has told one session is else no news from the next, and it would never count as established.
     parameters: {},
     onparameter: () => {
@@ -69,12 +90,11 @@ export function openSession(client: Sql, { name, onNotice, onLost }: SessionOpti
     onnotify: onNotice && ((_channel: string, payload: string) => onNotice(payload)),
     onclose: () => lose(connectionClosed())
   } as unknown as Options<Record<string, never>>)
-  const execute = executeIn(connection)
 
   function lose(error: Error): void {
     isLost = true
     clearInterval(deadline)
-    for (const abandon of underWay) abandon(error)
+    for (const { reject } of underWay) reject(error)
     underWay.clear()
     onLost?.()
   }
@@ -83,17 +103,37 @@ export function openSession(client: Sql, { name, onNotice, onLost }: SessionOpti
     get isLost() {
       return isLost
     },
+    get oldest() {
+      return underWay.values().next().value
+    },
+    get backend() {
+      return latest?.state?.pid ?? undefined
+    },
+    abandon(error) {
+      isAbandoned = true
+      lose(error)
+    },
     execute: <Row>(statement: Statement) =>
       new Promise<readonly Row[]>((resolve, reject) => {
         if (isLost) return reject(connectionClosed())
-        underWay.add(reject)
+        const sent = { text: statement.text, reject }
+        underWay.add(sent)
         // The driver tries for ever where somebody takes connections and closes them, as a proxy without a server does.
         if (!isEstablished) deadline ??= afterTicks(CONNECT_TIMEOUT_MS / 1_000, () => lose(connectTimeout()))
-        execute<Row>(statement)
-          .then(resolve, reject)
-          .finally(() => underWay.delete(reject))
+        const query = send(connection, statement)
+        latest = query as unknown as typeof latest
+        query
+          .then(rows => resolve(rows as unknown as readonly Row[]), reject)
+          .finally(() => {
+            underWay.delete(sent)
+            empty(query)
+          })
       }),
-    end: () => connection.end({ timeout: isEstablished ? 5 : 0 })
+    async end() {
+      await connection.end({ timeout: isEstablished && !isAbandoned ? 5 : 0 })
+      // A peer that is gone without a word would keep the socket, and that the process.
+      sockets.destroy()
+    }
   }
 }
 
