@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import process from 'node:process'
 import { createInterface } from 'node:readline/promises'
 import type { BackgroundClient } from '../src/client.ts'
@@ -34,14 +35,16 @@ export async function actOnMany(action: BulkAction, args: Arguments, context: Co
   const selection = readSelection(action, args)
   const isDry = args.flag('dry-run')
   let soFar: BulkResult | undefined
+  let hasAnswered = false
 
-  async function perform(background: BackgroundClient): Promise<BulkResult> {
+  async function perform(background: BackgroundClient): Promise<BulkResult | undefined> {
     let expected = isNamed(selection) ? selection.length : 0
     if (!isNamed(selection)) {
       const looked = await action.act(background, selection, { dryRun: true, signal: stop })
+      hasAnswered = true
       if (isDry || looked.matched === 0) return looked
       expected = looked.matched
-      if (expected > 1 && !args.flag('yes')) await ask(action, expected, context)
+      if (expected > 1 && !args.flag('yes') && !(await isMeant(action, expected, context))) return undefined
     }
     const show = createShow(args, context, expected)
     const onProgress = (result: BulkResult): void => {
@@ -53,10 +56,17 @@ export async function actOnMany(action: BulkAction, args: Arguments, context: Co
 
   // The first signal ends it after the batch at hand.
   const patient = { ...context, stop: AbortSignal.any([delayed(stop, PATIENCE_MS), stopNow]) }
+  // Once it has answered, it may be the person who takes long.
+  const isWaiting = (): boolean => !hasAnswered && !soFar
   try {
-    const result = await withBackground(args, patient, background => perform(background).catch(explainMisuse))
+    const act = (background: BackgroundClient) => perform(background).catch(explainMisuse)
+    const result = await withBackground(args, patient, act, isWaiting)
     output.status('')
     await output.flush()
+    if (!result) {
+      output.notice('Nothing was changed')
+      return 1
+    }
     return tell(action, result, args, context)
   } catch (error) {
     if (!stop.aborted) throw error
@@ -86,7 +96,7 @@ function isNamed(selection: readonly JobReference[] | BulkFilter): selection is 
 }
 
 /** Asks on a terminal; elsewhere nobody would answer. */
-async function ask({ verb }: BulkAction, matched: number, { output, stop }: CommandContext): Promise<void> {
+async function isMeant({ verb }: BulkAction, matched: number, { output, stop }: CommandContext): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) {
     throw new UsageError(
       `Cannot ${verb} ${count(matched)} unasked: this is no terminal to ask on. Add --yes to do it, or --dry-run to see how many`
@@ -98,8 +108,12 @@ async function ask({ verb }: BulkAction, matched: number, { output, stop }: Comm
     // The terminal hands Ctrl-C to this reader, not to the process.
     terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
     const question = `${verb.charAt(0).toUpperCase()}${verb.slice(1)} ${count(matched)}? [y/N] `
-    const answer = await terminal.question(question, { signal: stop })
-    if (!/^y(?:es)?$/i.test(answer.trim())) throw new UsageError('Nothing was changed')
+    // Ctrl-D ends the input. Which of the two tells of it depends on the runtime.
+    const asked = terminal.question(question, { signal: stop }).catch(() => undefined)
+    const answer = await Promise.race([asked, once(terminal, 'close').then(() => undefined)])
+    stop.throwIfAborted()
+    if (answer === undefined) output.notice('')
+    return /^y(?:es)?$/i.test(answer?.trim() ?? '')
   } finally {
     terminal.close()
   }

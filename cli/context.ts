@@ -36,6 +36,8 @@ export interface Output {
 export interface Terminal {
   readonly columns: number
   readonly rows: number
+  /** Calls whenever it has got another size, until what it returns is called. */
+  onResize(listener: () => void): () => void
   /** Writes what draws on it. */
   write(text: string): void
 }

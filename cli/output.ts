@@ -72,6 +72,10 @@ function terminalOf(stream: Stream, write: (text: string) => void): Terminal {
     get rows() {
       return stream.rows || DEFAULT_HEIGHT
     },
+    onResize(listener) {
+      stream.on('resize', listener)
+      return () => stream.off('resize', listener)
+    },
     write
   }
 }

@@ -1,6 +1,7 @@
 import type { Figures, QueueStatus, Status, TaskStatus, WorkerStatus } from '../src/ledger/status.ts'
 import type { Style } from './context.ts'
-import { type Column, cut, tableLines } from './status-table.ts'
+import { type Column, tableLines } from './status-table.ts'
+import { cut } from './width.ts'
 
 /** What there is room for. */
 export interface Room {
@@ -71,14 +72,25 @@ function titleOf({ totals, workers, at, since }: Status, width: number, style: S
     `${number(totals.retrying)} retrying`,
     `${number(totals.failed)} failed`,
     `${alive.length} ${alive.length === 1 ? 'worker' : 'workers'} (${running} of ${slots} busy)`
-  ].join(' · ')
+  ]
   const past = [
     `last ${shortLength(at.getTime() - since.getTime())}: ${number(totals.succeeded)} succeeded`,
     `${number(totals.failures)} failed`,
     `${number(Math.round(totals.ratePerMinute))}/min`,
     ...(totals.p50Ms === null ? [] : [`p50 ${shortLength(totals.p50Ms)}, p99 ${shortLength(totals.p99Ms)}`])
-  ].join(' · ')
-  return [style('bold', cut(now, width)), style('dim', cut(past, width))]
+  ]
+  return [...fold(now, width).map(line => style('bold', line)), ...fold(past, width).map(line => style('dim', line))]
+}
+
+/** Puts as many figures on a line as there is room for. */
+function fold(parts: readonly string[], width: number): string[] {
+  const lines: string[] = []
+  for (const part of parts) {
+    const line = `${lines.at(-1)} · ${part}`
+    if (lines.length > 0 && line.length <= width) lines[lines.length - 1] = line
+    else lines.push(part)
+  }
+  return lines.map(line => cut(line, width))
 }
 
 /** Gives everybody a line in turn until there is none left or nobody wants one. */

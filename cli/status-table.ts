@@ -1,4 +1,5 @@
 import type { Style } from './context.ts'
+import { cut, oneLine, widthOf } from './width.ts'
 
 /** A column: what its cells say, and which columns go first where there is no room for all. */
 export interface Column<Row> {
@@ -18,10 +19,10 @@ export function tableLines<Row>(
   columns: readonly Column<Row>[],
   { style, width }: { readonly style: Style; readonly width: number }
 ): string[] {
-  const sized = columns.map(column => ({
-    ...column,
-    size: Math.max(column.title.length, ...rows.map(row => column.text(row).length))
-  }))
+  const sized = columns.map(column => {
+    const text = (row: Row): string => oneLine(column.text(row))
+    return { ...column, text, size: Math.max(column.title.length, ...rows.map(row => widthOf(text(row)))) }
+  })
   const shown = fit(sized, width)
   const line = (cell: (column: Sized<Row>) => string): string => shown.map(cell).join(GAP).trimEnd()
   return [
@@ -34,11 +35,6 @@ export function tableLines<Row>(
       })
     )
   ]
-}
-
-/** Cuts a text short, with a mark. */
-export function cut(text: string, length: number): string {
-  return text.length <= length ? text : `${text.slice(0, Math.max(0, length - 1))}…`
 }
 
 interface Sized<Row> extends Column<Row> {
@@ -65,7 +61,9 @@ function without<Item>(items: readonly Item[], item: Item): Item[] {
 }
 
 function pad<Row>(text: string, { size, isName = false }: Sized<Row>): string {
-  return isName ? cut(text, size).padEnd(size) : cut(text, size).padStart(size)
+  const shown = cut(text, size)
+  const padding = ' '.repeat(size - widthOf(shown))
+  return isName ? `${shown}${padding}` : `${padding}${shown}`
 }
 
 const GAP = '  '

@@ -3,7 +3,9 @@ import { checkDefaults } from './check.ts'
 import type { BackgroundClient, BackgroundOptions } from './client.ts'
 import { isSchemaMissing, type MigrationReport, migrate } from './database/migrate.ts'
 import { connect, type Database, openDatabase } from './database/open.ts'
+import { createOpener, isServerGone } from './database/opener.ts'
 import { createPool, type Pool, poolOf } from './database/pool.ts'
+import { TransactionError } from './database/session.ts'
 import { executeInTransaction } from './enqueue/adapters.ts'
 import { reschedule, toChanges, toTarget, unschedule } from './enqueue/change.ts'
 import { createForeignScheduler } from './enqueue/foreign.ts'
@@ -49,7 +51,10 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
   checkDefaults(defaults, doing)
   const settings: JobSettings = { schema, defaults, maxPayloadBytes }
   const gate = createGate(maxPending)
-  let opening: Promise<Opened> | undefined
+  const opener = createOpener(open, async ({ pool, database }) => {
+    await pool.end()
+    await database.release()
+  })
   let closing: Promise<void> | undefined
 
   async function open(): Promise<Opened> {
@@ -63,20 +68,11 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
     return { database, template, pool, access, add, migrate: migrateHere }
   }
 
-  function whenOpen(): Promise<Opened> {
-    if (!opening) {
-      opening = open()
-      // A database that could not be opened is tried anew by the next call.
-      opening.catch(() => (opening = undefined))
-    }
-    return opening
-  }
-
   const results = createResults({
     schema,
     logger,
     async reach() {
-      const { database, template, migrate } = await whenOpen()
+      const { database, template, migrate } = await opener.open()
       return { client: template, label: database.label, migrate }
     }
   })
@@ -86,14 +82,15 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
     if (closing) throw new BackgroundError('CLOSED', `Cannot ${what}: this Background was closed`)
     const turn = gate.enter()
     if (turn) await turn
-    let label = 'the database'
+    let opened: Opened | undefined
     try {
       // Awaited even when it is there, so that no call overtakes those that waited for it.
-      const opened = await whenOpen()
-      label = opened.database.label
+      opened = await opener.open()
       return await work(opened)
     } catch (error) {
-      throw explainOutcome(error, what, label)
+      const reason = error instanceof TransactionError ? error.cause : error
+      if (opened && isServerGone(opened.database, reason)) opener.forget(opened)
+      throw explainOutcome(error, what, opened?.database.label ?? 'the database')
     } finally {
       gate.leave()
     }
@@ -119,10 +116,7 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
   async function closeAll(): Promise<void> {
     await results.close()
     await gate.whenEmpty()
-    const opened = await opening?.catch(() => undefined)
-    if (!opened) return
-    await opened.pool.end()
-    await opened.database.release()
+    await opener.close()
   }
 
   return {

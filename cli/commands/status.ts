@@ -1,13 +1,15 @@
 import { setTimeout } from 'node:timers/promises'
+import { stripVTControlCharacters } from 'node:util'
 import { createBackground } from '../../src/background.ts'
 import type { Status, StatusOptions } from '../../src/ledger/status.ts'
-import type { CommandContext, Output, Terminal } from '../context.ts'
+import type { CommandContext, Output, Style, Terminal } from '../context.ts'
 import { readDatabase, waitFor, withBackground } from '../databases.ts'
 import type { Arguments } from '../options.ts'
 import { createNoticeLogger } from '../progress.ts'
 import { interruptible } from '../signals.ts'
 import { statusScreen } from '../status-screen.ts'
 import { UsageError } from '../usage.ts'
+import { cut, oneLine, widthOf } from '../width.ts'
 
 /** `kretes background status`: tasks, queues and workers on one screen, once or until Ctrl-C. */
 export async function status(args: Arguments, context: CommandContext): Promise<number> {
@@ -62,26 +64,35 @@ function print(found: Status, isJson: boolean, output: Output): void {
   )
 }
 
-/** Draws on a terminal's second screen, each time over what was there. */
+/** Draws on a terminal's second screen, each time over what was there, and anew when the terminal changes its size. */
 function openScreen(
   terminal: Terminal,
   { style }: Output
 ): { draw(found: Status, error?: string): void; close(): void } {
-  let isOpen = false
+  let redraw: (() => void) | undefined
+  const forget = terminal.onResize(() => redraw?.())
   return {
     draw(found, error) {
-      const { columns, rows } = terminal
-      const note = error === undefined ? `at ${found.at.toISOString()} · Ctrl-C to leave` : error
-      const lines = statusScreen(found, { style, width: columns, height: rows - 2 })
-      const last = style(error === undefined ? 'dim' : 'red', note.slice(0, columns))
-      const text = [...lines, '', last].map(line => `${line}${REST_OF_LINE}`).join('\r\n')
-      terminal.write(`${isOpen ? '' : ENTER}${HOME}${text}${BELOW}`)
-      isOpen = true
+      const enter = redraw ? '' : ENTER
+      redraw = () => terminal.write(`${HOME}${frame(found, error, terminal, style)}`)
+      terminal.write(enter)
+      redraw()
     },
     close() {
-      if (isOpen) terminal.write(LEAVE)
+      forget()
+      if (redraw) terminal.write(LEAVE)
     }
   }
+}
+
+/** All that is on the screen, from its first line on. */
+function frame(found: Status, error: string | undefined, { columns, rows }: Terminal, style: Style): string {
+  const note = error === undefined ? `at ${found.at.toISOString()} · Ctrl-C to leave` : oneLine(error)
+  const last = style(error === undefined ? 'dim' : 'red', cut(note, columns))
+  const lines = [...statusScreen(found, { style, width: columns, height: rows - 2 }), '']
+  // After a line's last column most terminals stay on it until the next character: to erase the rest would erase that.
+  const isFull = (line: string): boolean => widthOf(stripVTControlCharacters(line)) >= columns
+  return `${lines.map(line => `${line}${isFull(line) ? '' : REST_OF_LINE}\n`).join('')}${BELOW}${last}`
 }
 
 function explain(error: unknown): never {

@@ -1,11 +1,12 @@
 import type { Logger } from '../../src/logger.ts'
+import { loadTasks } from '../../src/worker/load.ts'
 import { type LedgerOptions, startWorker, type Worker } from '../../src/worker/mod.ts'
 import type { CommandContext } from '../context.ts'
 import { readDatabase, waitFor } from '../databases.ts'
 import { createLogger, LOG_FORMATS, LOG_LEVELS } from '../log.ts'
 import type { Arguments } from '../options.ts'
 import { startFields, startScreen } from '../screen.ts'
-import { Interrupted } from '../signals.ts'
+import { Interrupted, interruptible } from '../signals.ts'
 import { UsageError } from '../usage.ts'
 
 /** `kretes background`: runs the worker until it is asked to stop, or with `--once` until no job is due. */
@@ -18,13 +19,15 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
   const shutdownSeconds = args.number('shutdown-timeout', { least: 0, most: MOST_SECONDS })
   const healthPort = args.number('health-port', { least: 0, most: 65_535, isWhole: true })
   const healthHost = args.text('health-host')
-  const tasks = args.text('tasks')
+  const tasks = args.text('tasks') ?? 'tasks'
   const ledger = readLedger(args)
   const database = readDatabase(args, env)
 
   const logger = createLogger({ level, format, style: output.style, write: output.line })
   const shutdownTimeoutMs = shutdownSeconds === undefined ? undefined : Math.round(shutdownSeconds * 1_000)
   const { connection } = database
+  // Modules are loaded once: what takes long from here on is the database.
+  await interruptible(loadTasks(tasks), context, false)
   const starting = startWorker({
     connection,
     concurrency,

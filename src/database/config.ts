@@ -67,9 +67,27 @@ function validUrl(url: string, what: string): string {
   // The value itself stays out of the message: it holds a password.
   if (!URL.canParse(url))
     throw new TypeError(`Cannot use ${what}: it is not a URL such as postgres://user@host/database`)
-  const { protocol } = new URL(url)
+  const { protocol, username, password, pathname } = new URL(url)
   if (protocol !== 'postgres:' && protocol !== 'postgresql:') {
     throw new TypeError(`Cannot use ${what}: its scheme is ${protocol.slice(0, -1)}, not postgres`)
   }
+  for (const [part, text] of Object.entries({ user: username, password, database: pathname })) {
+    // The drivers decode each part, and would say no more than that it is malformed.
+    if (/%(?![0-9a-f]{2})/i.test(text)) {
+      throw new TypeError(
+        `Cannot use ${what}: a % in its ${part} is not followed by two hexadecimal digits; write it as %25`
+      )
+    }
+    if (!isText(text)) throw new TypeError(`Cannot use ${what}: what its ${part} writes with % is no text in UTF-8`)
+  }
   return url
+}
+
+function isText(encoded: string): boolean {
+  try {
+    decodeURIComponent(encoded)
+    return true
+  } catch {
+    return false
+  }
 }

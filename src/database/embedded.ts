@@ -154,20 +154,24 @@ async function tryToEnter({ port }: Postmaster, { password, data }: Cluster): Pr
 
 function toServer(cluster: Cluster, running: Postmaster, presence: Presence, wasRunning: boolean): EmbeddedServer {
   const { data, password } = cluster
-  const { port, pid } = running
+  const { port } = running
   let leaving: Promise<void> | undefined
+  // Somebody may have stopped the one that was entered, and started the next in its place.
+  const stopCurrent = async (): Promise<void> => {
+    const current = await findPostmaster(data)
+    if (current) await stopPostmaster(current.pid, data)
+  }
   const leave = async (): Promise<void> => {
     try {
       // A server that does not answer has gone, or somebody is stopping it.
-      if (await presence.leave().catch(() => false)) await stopPostmaster(pid, data)
+      if (await presence.leave().catch(() => false)) await stopCurrent()
     } finally {
       await presence.end()
     }
   }
   const stop = async (): Promise<void> => {
     leaving ??= presence.end()
-    const current = await findPostmaster(data)
-    if (current) await stopPostmaster(current.pid, data)
+    await stopCurrent()
   }
   return {
     url: `postgres://kretes:${password}@127.0.0.1:${port}/kretes`,

@@ -17,7 +17,8 @@ import { withoutDeadlock } from './deadlock.ts'
 import { codeOf, explainFailure } from './failure.ts'
 import { isOutcomeUnknown } from './loss.ts'
 import { connect, type Database } from './open.ts'
-import { atomically, CONNECT_TIMEOUT_MS, connectTimeout, withSession } from './session.ts'
+import { CONNECT_TIMEOUT_MS, connectTimeout } from './session.ts'
+import { atomically, withSession } from './templates.ts'
 
 /** What {@linkcode migrate} did. */
 export interface MigrationReport {

@@ -1,10 +1,9 @@
-import type { Socket } from 'node:net'
 import process from 'node:process'
 import postgres, { type Sql } from 'postgres'
 import { chooseDatabase, type DatabaseChoice, describeUrl, urlForPostgres } from './config.ts'
 import type { EmbeddedServer } from './embedded.ts'
-import { begin } from './session.ts'
-import type { Sockets } from './sockets.ts'
+import { connectSockets, type Sockets } from './sockets.ts'
+import { begin } from './templates.ts'
 
 /** A database that was found, started if need be, and can be left. */
 export interface Database {
@@ -91,27 +90,4 @@ export function connect(
   // The driver's own transactions end the process if they lose their connection.
   const safe = { begin: (work: (transaction: Sql) => Promise<unknown>) => begin(client, work) }
   return Object.assign(client, safe as unknown as Pick<Sql, 'begin'>)
-}
-
-/**
- * As the driver would connect by itself: to one host after the other. It may write before the connection is there, and
- * looks after the time limit.
- */
-function connectSockets(sockets: Sockets): (options: ParsedOptions) => Socket {
-  let attempts = 0
-  return ({ host, port, path }) => {
-    const socket = sockets.create()
-    const index = attempts++ % host.length
-    if (path) return socket.connect({ path })
-    const server = { host: host[index], port: port[index] ?? 5432 }
-    // The driver takes the server's name for TLS from the socket.
-    return Object.assign(socket, server).connect(server)
-  }
-}
-
-/** What the driver makes of its options. */
-interface ParsedOptions {
-  readonly host: readonly string[]
-  readonly port: readonly number[]
-  readonly path?: string | false
 }

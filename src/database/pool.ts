@@ -1,6 +1,7 @@
 import type { Sql } from 'postgres'
 import type { Execute } from '../sql/statement.ts'
 import { isOutcomeUnknown } from './loss.ts'
+import { createPatience } from './patience.ts'
 import { executeIn, inTransaction, isAnswer, openSession, type Session } from './session.ts'
 
 /** Connections to a database, and what to do with them. */
@@ -22,8 +23,9 @@ export interface Pool {
 export function createPool(template: Sql, max: number): Pool {
   const free: { session: Session; timer: ReturnType<typeof setTimeout> }[] = []
   const waiting: ((session: Session) => void)[] = []
+  const sessions = new Set<Session>()
   const endings = new Set<Promise<void>>()
-  let count = 0
+  const patience = createPatience(sessions, () => openSession(template, { name: 'kretes probe' }))
 
   function take(): Session | Promise<Session> {
     for (let last = free.pop(); last; last = free.pop()) {
@@ -31,7 +33,7 @@ export function createPool(template: Sql, max: number): Pool {
       if (!last.session.isLost) return last.session
       discard(last.session)
     }
-    if (count < max) return open()
+    if (sessions.size < max) return open()
     return new Promise(resolve => void waiting.push(resolve))
   }
 
@@ -44,12 +46,13 @@ export function createPool(template: Sql, max: number): Pool {
   }
 
   function open(): Session {
-    count++
-    return openSession(template)
+    const session = openSession(template)
+    sessions.add(session)
+    return session
   }
 
   function discard(session: Session): void {
-    count--
+    sessions.delete(session)
     const ending = session.end().finally(() => endings.delete(ending))
     endings.add(ending)
   }
@@ -64,6 +67,7 @@ export function createPool(template: Sql, max: number): Pool {
   async function use<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
     const taken = take()
     const session = taken instanceof Promise ? await taken : taken
+    patience.watch()
     let isDoubtful = true
     try {
       const result = await work(session)
@@ -85,6 +89,7 @@ export function createPool(template: Sql, max: number): Pool {
         clearTimeout(timer)
         discard(session)
       }
+      await patience.end()
       await Promise.all(endings)
     }
   }

@@ -1,12 +1,25 @@
 import postgres, { type Options, type Sql } from 'postgres'
-import { beginStatement, commitStatement, type Execute, rollbackStatement, type Statement } from '../sql/statement.ts'
+import type { Execute, Statement } from '../sql/statement.ts'
+import { connectSockets, createSockets } from './sockets.ts'
 
 /** One connection, whose statements run in the order in which they were sent. It connects when first used. */
 export interface Session {
   readonly execute: Execute
   /** Whether the connection was lost; it is never made anew. */
   readonly isLost: boolean
+  /** What has waited longest for its answer. */
+  readonly oldest: Sent | undefined
+  /** The backend as the driver knows it; behind a pooler it is none of the server's. */
+  readonly backend: number | undefined
+  /** Takes the connection for lost. */
+  abandon(error: Error): void
   end(): Promise<void>
+}
+
+/** A statement without an answer yet. */
+export interface Sent {
+  readonly text: string
+  readonly reject: (error: unknown) => void
 }
 
 /** What makes a session a special one. */
@@ -21,8 +34,26 @@ export interface SessionOptions {
 
 /** Runs statements in whatever connection of the client is free. */
 export function executeIn(client: Pick<Sql, 'unsafe'>): Execute {
-  return async <Row>({ text, values }: Statement) =>
-    (await client.unsafe(text, values as (string | null)[], { prepare: true })) as unknown as readonly Row[]
+  return async <Row>(statement: Statement) => {
+    const query = send(client, statement)
+    try {
+      return (await query) as unknown as readonly Row[]
+    } finally {
+      empty(query)
+    }
+  }
+}
+
+function send(client: Pick<Sql, 'unsafe'>, { text, values }: Statement): ReturnType<Sql['unsafe']> {
+  return client.unsafe(text, values as (string | null)[], { prepare: true })
+}
+
+/**
+ * The driver's queries keep each other from being collected while they are young, and with them all that was sent: a
+ * long stream of large ones would have the heap grow as if nothing were ever done with.
+ */
+function empty(query: object): void {
+  Object.assign(query, { args: null, parameters: null })
 }
 
 /**
@@ -35,29 +66,45 @@ export function executeIn(client: Pick<Sql, 'unsafe'>): Execute {
  * and is thrown away.
  */
 export function openSession(client: Sql, { name, onNotice, onLost }: SessionOptions = {}): Session {
-  const underWay = new Set<(error: unknown) => void>()
+  let latest: { readonly state?: { readonly pid: number | null } } | undefined
+  const underWay = new Set<Sent>()
   const connection = openConnection(client, {
     name,
     onNotice,
     onLost(error) {
-      for (const abandon of underWay) abandon(error)
+      for (const { reject } of underWay) reject(error)
       underWay.clear()
       onLost?.()
     }
   })
-  const execute = executeIn(connection.driver)
   return {
     get isLost() {
       return connection.isLost
     },
+    get oldest() {
+      return underWay.values().next().value
+    },
+    get backend() {
+      return latest?.state?.pid ?? undefined
+    },
+    abandon: connection.lose,
     execute: <Row>(statement: Statement) =>
       new Promise<readonly Row[]>((resolve, reject) => {
         if (connection.isLost) return reject(connectionClosed())
-        underWay.add(reject)
+        const sent = { text: statement.text, reject }
+        underWay.add(sent)
         connection.expectServer()
-        execute<Row>(statement)
-          .then(resolve, error => reject(connection.judge(error)))
-          .finally(() => underWay.delete(reject))
+        const query = send(connection.driver, statement)
+        latest = query as unknown as typeof latest
+        query
+          .then(
+            rows => resolve(rows as unknown as readonly Row[]),
+            error => reject(connection.judge(error))
+          )
+          .finally(() => {
+            underWay.delete(sent)
+            empty(query)
+          })
       }),
     end: connection.end
   }
@@ -99,77 +146,13 @@ export async function inTransaction<Result>(
   }
 }
 
-/**
- * Runs work in a session of its own, whose statements are tagged templates, and ends it. It settles with the loss of the
- * connection, whatever the work still waits for, and then the work's statements fail without being sent.
- */
-export async function withSession<Result>(
-  client: Sql,
-  options: Pick<ConnectionOptions, 'name' | 'prepare'>,
-  work: (session: Sql) => Promise<Result>
-): Promise<Result> {
-  const lost = Promise.withResolvers<never>()
-  lost.promise.catch(() => {})
-  const connection = openConnection(client, { ...options, onLost: lost.reject })
-  const session: Sql = new Proxy(connection.driver, {
-    apply(target, self, args: Parameters<Sql>) {
-      const isStatement = Array.isArray(args[0]) && 'raw' in args[0]
-      if (isStatement && connection.isLost) return lost.promise
-      const result: unknown = Reflect.apply(target, self, args)
-      return isStatement ? judged(result as Promise<unknown>) : result
-    },
-    get(target, property) {
-      if (property !== 'unsafe') return Reflect.get(target, property)
-      return (...args: Parameters<Sql['unsafe']>) =>
-        connection.isLost ? lost.promise : judged(target.unsafe(...args) as Promise<unknown>)
-    }
-  })
-
-  /** A statement runs when it is awaited, and never if it is but a part of another. */
-  function judged(query: Promise<unknown>): Promise<unknown> {
-    const run: Promise<unknown>['then'] = query.then.bind(query)
-    // biome-ignore lint/suspicious/noThenProperty: it is one already
-    query.then = (onFulfilled, onRejected) =>
-      run(undefined, error => Promise.reject(connection.judge(error))).then(onFulfilled, onRejected)
-    return query
-  }
-
-  connection.expectServer()
-  try {
-    return await Promise.race([work(session), lost.promise])
-  } finally {
-    await connection.end()
-  }
-}
-
-/** Runs work in a transaction of such a session, and commits it. */
-export async function atomically<Result>(session: Sql, work: () => Promise<Result>): Promise<Result> {
-  const send = async ({ text }: Statement): Promise<unknown> => await session.unsafe(text)
-  await send(beginStatement)
-  try {
-    const result = await work()
-    await send(commitStatement)
-    return result
-  } catch (error) {
-    await send(rollbackStatement).catch(() => {})
-    throw error
-  }
-}
-
-/**
- * Runs work in a transaction of a session of its own.
- *
- * The driver's own transactions roll back on the connection that they have lost, and that ends the process.
- */
-export async function begin<Result>(client: Sql, work: (transaction: Sql) => Promise<Result>): Promise<Result> {
-  return await withSession(client, {}, session => atomically(session, () => work(session)))
-}
-
 /** A connection that is never made anew. */
-interface Connection {
+export interface Connection {
   readonly driver: Sql
   readonly isLost: boolean
-  /** Takes the connection for lost if no server answers in time. */
+  /** Takes the connection for lost. */
+  lose(error: unknown): void
+  /** The same if no server answers in time. */
   expectServer(): void
   /**
    * Returns what a statement failed with. Unless the server has answered so, the connection is lost, though it may not
@@ -179,7 +162,8 @@ interface Connection {
   end(): Promise<void>
 }
 
-interface ConnectionOptions {
+/** What {@linkcode openConnection} takes. */
+export interface ConnectionOptions {
   readonly name?: string
   /** Whether statements are prepared by name; without, as the client does. */
   readonly prepare?: boolean
@@ -187,10 +171,12 @@ interface ConnectionOptions {
   onLost(error: unknown): void
 }
 
-function openConnection(client: Sql, { name, prepare, onNotice, onLost }: ConnectionOptions): Connection {
+/** Opens a connection with the options of a client. It connects when first used. */
+export function openConnection(client: Sql, { name, prepare, onNotice, onLost }: ConnectionOptions): Connection {
   let isLost = false
   let isEstablished = false
   let deadline: ReturnType<typeof setInterval> | undefined
+  const sockets = createSockets()
   const driver = postgres({
     ...client.options,
     max: 1,
@@ -199,6 +185,7 @@ function openConnection(client: Sql, { name, prepare, onNotice, onLost }: Connec
     fetch_types: false,
     ...(prepare !== undefined && { prepare }),
     ...(name !== undefined && { connection: { ...client.options.connection, application_name: name } }),
+    ...(!('socket' in client.options && client.options.socket) && { socket: connectSockets(sockets) }),
     // What the server has told one session is else no news from the next, and it would never count as established.
     parameters: {},
     onparameter: () => {
@@ -221,6 +208,7 @@ function openConnection(client: Sql, { name, prepare, onNotice, onLost }: Connec
     get isLost() {
       return isLost
     },
+    lose,
     expectServer() {
       // The driver tries for ever where somebody takes connections and closes them, as a proxy without a server does.
       if (!isEstablished) deadline ??= afterTicks(CONNECT_TIMEOUT_MS / 1_000, () => lose(connectTimeout()))
@@ -232,6 +220,8 @@ function openConnection(client: Sql, { name, prepare, onNotice, onLost }: Connec
     async end() {
       clearInterval(deadline)
       await driver.end({ timeout: isEstablished && !isLost ? 5 : 0 })
+      // A peer that is gone without a word would keep the socket, and that the process.
+      sockets.destroy()
     }
   }
 }

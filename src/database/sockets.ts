@@ -24,3 +24,26 @@ export function createSockets(): Sockets {
     }
   }
 }
+
+/**
+ * As the driver would connect by itself: to one host after the other. It may write before the connection is there, and
+ * looks after the time limit.
+ */
+export function connectSockets(sockets: Sockets): (options: ParsedOptions) => Socket {
+  let attempts = 0
+  return ({ host, port, path }) => {
+    const socket = sockets.create()
+    const index = attempts++ % host.length
+    if (path) return socket.connect({ path })
+    const server = { host: host[index], port: port[index] ?? 5432 }
+    // The driver takes the server's name for TLS from the socket.
+    return Object.assign(socket, server).connect(server)
+  }
+}
+
+/** What the driver makes of its options. */
+interface ParsedOptions {
+  readonly host: readonly string[]
+  readonly port: readonly number[]
+  readonly path?: string | false
+}

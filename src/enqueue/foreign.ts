@@ -2,6 +2,7 @@ import { BackgroundError } from '../errors.ts'
 import type { ToScheduled } from '../ledger/scheduled.ts'
 import type { ManyOptions, ScheduleMany, Scheduler } from '../schedule.ts'
 import { cancelJob } from '../sql/cancel.ts'
+import { ownSchema } from '../sql/names.ts'
 import type { Access, Execute, Statement } from '../sql/statement.ts'
 import { reschedule, toChanges, toTarget, unschedule } from './change.ts'
 import { insist } from './group.ts'
@@ -24,7 +25,7 @@ export function createForeignScheduler(
     try {
       return await executeAsIs<Row>(statement)
     } catch (error) {
-      if (!NOT_MIGRATED_STATES.has(stateOf(error) ?? '')) throw error
+      if (!isUnmigrated(error, schema)) throw error
       throw new BackgroundError(
         'MIGRATION',
         `Cannot schedule in a transaction: the schema ${schema} is missing or out of date. Migrate it ahead, with Background.migrate() or: kretes background migrate`,
@@ -55,6 +56,15 @@ export function createForeignScheduler(
   }
 }
 
+/** Whether it is our schema that lacks something. A trigger of the user's may do so, too. */
+function isUnmigrated(error: unknown, schema: string): boolean {
+  const { state, message } = answerIn(error) ?? {}
+  if (!state || !message || !NOT_MIGRATED_STATES.has(state)) return false
+  // Knex puts the statement in front, which names the schema whatever is missing.
+  const said = message.slice(message.lastIndexOf(' - ') + 1)
+  return [schema, ownSchema(schema)].some(name => namePattern(name).test(said))
+}
+
 const NOT_MIGRATED_STATES = new Set([
   '3F000', // no such schema
   '42P01', // no such table
@@ -62,14 +72,30 @@ const NOT_MIGRATED_STATES = new Set([
   '42883' // no such function
 ])
 
-/** The SQLSTATE of an error, wherever its library keeps it: on itself, as Knex, or on what it wraps. */
-function stateOf(error: unknown): string | undefined {
+/** As a word of its own. */
+function namePattern(name: string): RegExp {
+  return new RegExp(`(?<![\\w$])${name.replace(/[^\w]/g, '\\$&')}(?![\\w$])`)
+}
+
+/** What the server has answered. */
+interface Answer {
+  readonly state: string
+  readonly message: string
+}
+
+/** The answer behind an error, wherever its library keeps it: in itself, as Knex, or in what it wraps. */
+function answerIn(error: unknown): Answer | undefined {
   if (typeof error !== 'object' || error === null) return undefined
-  const { code, originalCode, cause, meta, driverAdapterError } = error as Record<string, unknown>
+  const { code, originalCode, message, originalMessage, cause, meta, driverAdapterError } = error as Record<
+    string,
+    unknown
+  >
+  for (const wrapped of [meta, driverAdapterError, cause]) {
+    const inner = answerIn(wrapped)
+    if (inner) return inner
+  }
   // Prisma has codes of five characters too, P2010 for one.
-  const state = typeof originalCode === 'string' ? originalCode : code
-  return (
-    [meta, driverAdapterError, cause].map(stateOf).find(inner => inner !== undefined) ??
-    (typeof state === 'string' && /^[0-9A-Z]{5}$/.test(state) ? state : undefined)
-  )
+  const state = originalCode ?? code
+  if (typeof state !== 'string' || !/^[0-9A-Z]{5}$/.test(state)) return undefined
+  return { state, message: String(originalMessage ?? message) }
 }

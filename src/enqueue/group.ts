@@ -3,7 +3,7 @@ import { isSchemaMissing } from '../database/migrate.ts'
 import type { Job } from '../job.ts'
 import { addInTurn, addJob, addTogether, type NewJob } from '../sql/add.ts'
 import type { Access } from '../sql/statement.ts'
-import { type Call, createLane } from './lane.ts'
+import { type Call, createLane, type Lane } from './lane.ts'
 import { isFaultOfOne } from './outcome.ts'
 
 /** What {@linkcode createGroups} takes. */
@@ -30,6 +30,8 @@ export function createGroups({ access, migrate }: GroupOptions): ScheduleOne {
   const free = createLane(2, send)
   const queued = createLane(1, send)
   const single = createLane(1, send)
+  // Two lanes know no order between them: the calls of a queue stay in one for as long as any of them is under way.
+  const queues = new Map<string, { readonly lane: Lane; calls: number }>()
 
   async function send(calls: readonly Call[]): Promise<void> {
     try {
@@ -66,11 +68,25 @@ export function createGroups({ access, migrate }: GroupOptions): ScheduleOne {
     }
   }
 
-  return job =>
-    new Promise((resolve, reject) => {
-      const lane = job.key !== null || job.runAt !== null ? single : job.queue !== null ? queued : free
-      lane.add({ job, resolve, reject })
-    })
+  function addTo(lane: Lane, job: NewJob): Promise<Job> {
+    return new Promise((resolve, reject) => lane.add({ job, resolve, reject }))
+  }
+
+  async function addToQueue(name: string, lane: Lane, job: NewJob): Promise<Job> {
+    const queue = queues.get(name) ?? { lane, calls: 0 }
+    if (queue.calls++ === 0) queues.set(name, queue)
+    try {
+      return await addTo(queue.lane, job)
+    } finally {
+      if (--queue.calls === 0) queues.delete(name)
+    }
+  }
+
+  return job => {
+    const isSingle = job.key !== null || job.runAt !== null
+    if (job.queue === null) return addTo(isSingle ? single : free, job)
+    return addToQueue(job.queue, isSingle ? single : queued, job)
+  }
 }
 
 /** Schedules jobs in one statement, the fastest that does for them. */

@@ -77,7 +77,34 @@ export function actOn(action: Action, selection: JobSelection, options: BulkOpti
   }
 }
 
-async function changeBatch(
+/** A job that somebody has changed between the look and the lock is looked at again: a worker may have taken it. */
+async function changeBatch(database: BulkAccess, action: Action, chosen: Chosen, part: Part): Promise<ChosenJob[]> {
+  const jobs = await changeAtOnce(database, action, chosen, part)
+  if (!IS_FOR_ALL[action]) return jobs
+  const settled: ChosenJob[] = []
+  for (const job of jobs) {
+    settled.push(job.isHeld || job.isFit ? job : ((await changeAgain(database, action, chosen, job)) ?? job))
+  }
+  return settled
+}
+
+/** Finds nothing if the job is gone, or no longer one of those that are meant. */
+async function changeAgain(
+  database: BulkAccess,
+  action: Action,
+  chosen: Chosen,
+  { id }: ChosenJob
+): Promise<ChosenJob | undefined> {
+  const part = { after: (BigInt(id) - 1n).toString(), upTo: id, limit: 1 }
+  let job: ChosenJob | undefined
+  for (let look = 0; look < MOST_LOOKS; look++) {
+    job = (await changeAtOnce(database, action, chosen, part))[0]
+    if (!job || job.isHeld || job.isFit) return job
+  }
+  return job
+}
+
+async function changeAtOnce(
   { access, transact }: BulkAccess,
   action: Action,
   chosen: Chosen,
@@ -109,5 +136,9 @@ async function change(access: Access, action: Action, jobs: readonly ChosenJob[]
   await makeDue(access, ids, 0)
 }
 
+/** Whether an action is for every job that no worker has, so that one it was not for must have changed meanwhile. */
+const IS_FOR_ALL: Readonly<Record<Action, boolean>> = { cancel: true, delete: true, retry: false, runNow: false }
+
 /** As many as workers do not mind, and few enough round trips. */
 const BATCH = 1_000
+const MOST_LOOKS = 10

@@ -1,4 +1,5 @@
 import type { Job } from '../job.ts'
+import { ORIGIN_IDS, type OriginRow, readOrigins } from './origin.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from './statement.ts'
 
 /** What happens if a job with the same key waits already. */
@@ -27,9 +28,13 @@ export interface NewJob {
  * @returns nothing if a worker took the job of that key at the same moment; then nothing has happened
  */
 export async function addJob(access: Access, job: NewJob): Promise<Job | undefined> {
-  const [row] = await access.execute<AddedRow>(
-    job.keyMode === 'unsafe_dedupe' ? addJobOnce(access, job) : addJobAlone(access, job)
-  )
+  if (job.keyMode === 'unsafe_dedupe') {
+    const [row] = await access.execute<AddedRow & OriginRow>(addJobOnce(access, job))
+    if (!row) return undefined
+    const [origin] = await readOrigins(access, [row])
+    return toJob(origin ?? job, row)
+  }
+  const [row] = await access.execute<AddedRow>(addJobAlone(access, job))
   return row && toJob(job, row)
 }
 
@@ -107,8 +112,9 @@ export function inPlace<Row>(
  * @returns in the order of the jobs; a gap where a worker took the job of that key at the same moment
  */
 export async function addInTurn(access: Access, jobs: readonly NewJob[]): Promise<(Job | undefined)[]> {
-  const rows = await access.execute<AddedRow & { ordinal: string }>(statement`
-    select ordinal::text as ordinal, ${ADDED}
+  const isOthers = jobs.some(({ keyMode }) => keyMode === 'unsafe_dedupe')
+  const rows = await access.execute<AddedRow & OriginRow & { ordinal: string }>(statement`
+    select ordinal::text as ordinal, ${ADDED} ${isOthers ? ORIGIN_IDS : NOTHING}
     from ${planning(access)}, rows from (json_to_recordset(${toJson(jobs)}::text::json) ${SPEC}, lateral ${identifier(access.schema)}.add_job(
       identifier => task,
       payload => payload,
@@ -120,14 +126,17 @@ export async function addInTurn(access: Access, jobs: readonly NewJob[]): Promis
       flags => spec.flags,
       job_key_mode => case when planning.mode is not null then spec.mode end
     ) job`)
+  const origins = isOthers ? await readOrigins(access, rows) : []
   const added = new Array<Job | undefined>(jobs.length).fill(undefined)
-  for (const row of rows) {
+  for (const [place, row] of rows.entries()) {
     const index = Number(row.ordinal) - 1
     const job = jobs[index]
-    if (job) added[index] = toJob(job, row)
+    if (job) added[index] = toJob(origins[place] ?? job, row)
   }
   return added
 }
+
+const NOTHING: Fragment = { sql: '' }
 
 /** Schedules jobs without keys in one `add_jobs` and returns nothing but that it was done. */
 export async function addUnseen(access: Access, jobs: readonly NewJob[]): Promise<void> {
@@ -198,7 +207,7 @@ function addJobAlone(access: Access, job: NewJob): Statement {
 function addJobOnce(access: Access, job: NewJob): Statement {
   const { task, payload, queue, runAt, delayMs, maxAttempts, key, priority, flags, keyMode } = job
   return statement`
-    select ${ADDED}
+    select ${ADDED} ${ORIGIN_IDS}
     from ${identifier(access.schema)}.add_job(
       identifier => ${task}::text,
       payload => ${payload}::text::json,

@@ -1,4 +1,4 @@
-import type { ISql, Sql, TransactionSql } from 'postgres'
+import type { ISql, Sql } from 'postgres'
 import type { Statement } from './statement.ts'
 
 /** Tells every worker's fetch that jobs wait, by the notification that `add_job` sends. */
@@ -31,29 +31,45 @@ export async function workingBackends(sql: Sql, backends: readonly number[]): Pr
   return rows.map(({ pid }) => pid)
 }
 
+/** A job that a worker holds. */
+export interface LockedJob {
+  readonly id: string
+  /** When its lock was taken, in milliseconds since 1970. */
+  readonly lockedAtMs: number
+}
+
 /**
  * Lets go of every job and queue that a worker holds, for others to take. Its jobs get their attempt back: they did
  * not fail.
  *
- * @param before what else is to be done in the same transaction, while the worker still holds them
+ * @param finish completes those jobs that are over, in the same transaction and while the worker still holds them.
+ * Returns jobs that are over and that it could not complete; the engine's own statement then does
+ * @returns how many were put back
  */
 export async function releaseWorker(
   sql: Sql,
   schema: string,
   worker: string,
-  before?: (transaction: TransactionSql) => Promise<void>
+  finish?: (transaction: Sql, held: readonly LockedJob[]) => Promise<readonly string[]>
 ): Promise<number> {
   return await sql.begin(async transaction => {
-    await before?.(transaction)
-    const held = await transaction<{ id: string; attempts: number }[]>`
-      select id, attempts from ${sql(schema)}._private_jobs where locked_by = ${worker} for update`
+    const held = await transaction<{ id: string; attempts: number; locked_at_ms: number }[]>`
+      select id, attempts, (extract(epoch from locked_at) * 1000)::float8 as locked_at_ms
+      from ${sql(schema)}._private_jobs where locked_by = ${worker} order by id for update`
+    const jobs = held.map(({ id, locked_at_ms }) => ({ id, lockedAtMs: locked_at_ms }))
+    const over = (await finish?.(transaction as unknown as Sql, jobs)) ?? []
     await transaction`select ${sql(schema)}.force_unlock_workers(array[${worker}]::text[])`
-    for (const { id, attempts } of held) {
+    if (over.length > 0) {
       await transaction`
-        select from ${sql(schema)}.reschedule_jobs(array[${id}]::bigint[], attempts => ${Math.max(0, attempts - 1)}::int)`
+        select count(*) from ${sql(schema)}.complete_jobs(string_to_array(${over.join(',')}, ',')::bigint[])`
     }
-    if (held.length > 0) await notifyWorkers(transaction, held.length)
-    return held.length
+    const [putBack] = await transaction<{ count: number }[]>`
+      select count(*)::int as count
+      from json_to_recordset(${JSON.stringify(held)}::text::json) as job (id bigint, attempts int),
+      lateral ${sql(schema)}.reschedule_jobs(array[job.id], attempts => greatest(0, job.attempts - 1)) rescheduled`
+    const count = putBack?.count ?? 0
+    if (count > 0) await notifyWorkers(transaction, count)
+    return count
   })
 }
 

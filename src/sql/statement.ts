@@ -52,9 +52,16 @@ export function identifier(name: string): Fragment {
   return { sql: `"${name.replaceAll('"', '""')}"` }
 }
 
-/** A list of texts as the literal of a `text[]`. */
-export function textArray(items: readonly string[] | null): string | null {
-  return items && `{${items.map(item => `"${item.replace(/["\\]/g, '\\$&')}"`).join(',')}}`
+/** A list as the literal of an array. */
+export function textArray(items: readonly (string | number | null)[] | null): string | null {
+  const write = (item: string | number | null): string =>
+    item === null ? 'null' : `"${String(item).replace(/["\\]/g, '\\$&')}"`
+  return items && `{${items.map(write).join(',')}}`
+}
+
+/** The parameters of a statement that was written for a driver which knows arrays. */
+export function parametersOf(values: readonly unknown[]): readonly (string | null)[] {
+  return values.map(value => (Array.isArray(value) ? textArray(value) : (value as string | null)))
 }
 
 /** Begins a transaction, and commits it, where a driver is not trusted to. */
@@ -70,3 +77,13 @@ function include(part: Statement, values: (string | null)[]): string {
 }
 /** See {@linkcode beginStatement}. */
 export const rollbackStatement: Statement = { text: 'rollback', values: [] }
+
+/** Begins a part of a transaction that may fail without the rest. */
+export const savepointStatement: Statement = { text: 'savepoint part', values: [] }
+/** Undoes what was done since {@linkcode savepointStatement}. */
+export const returnToSavepointStatement: Statement = { text: 'rollback to savepoint part', values: [] }
+
+/** How long statements of this transaction wait for a lock, in milliseconds; 0 is for ever. */
+export function limitLocksStatement(ms: number): Statement {
+  return statement`select set_config('lock_timeout', ${ms}::text, true)`
+}

@@ -57,9 +57,13 @@ export async function registerWorker(sql: Sql, schema: string, registration: Reg
     on conflict (id) do update set beat_at = now()`
 }
 
-/** Takes a worker that has let go of everything off the register. */
+/** Takes a worker that has let go of its jobs off the register, and unlocks what queues it may have left locked. */
 export async function unregisterWorker(sql: Sql, schema: string, id: string): Promise<void> {
-  await sql`delete from ${sql(ownSchema(schema))}.workers where id = ${id}`
+  await sql`
+    with unlocked as (
+      update ${sql(schema)}._private_job_queues set locked_at = null, locked_by = null where locked_by = ${id}
+    )
+    delete from ${sql(ownSchema(schema))}.workers where id = ${id}`
 }
 
 /**
@@ -116,7 +120,8 @@ export interface Rescue {
  *
  * A lost run costs no attempt. Which of the jobs took the worker down nobody knows at first, so from then on each is
  * marked before it runs (see {@linkcode markStarted}), and only those so marked count a further loss. The marks are in
- * the job's `flags`, which the engine hands over with the job: other jobs pay nothing for it.
+ * the job's `flags`, which the engine hands over with the job: other jobs pay nothing for it. A mark belongs to the lock
+ * under which it was made, and means nothing once the run has ended and the job is locked anew.
  */
 export async function rescueJobs(
   sql: Sql,
@@ -125,11 +130,13 @@ export async function rescueJobs(
   { staleAfterMs, maxLosses }: { readonly staleAfterMs: number; readonly maxLosses: number }
 ): Promise<Rescue | null> {
   return await sql.begin(async transaction => {
-    // It may have come back since it was seen to be stale; with its row locked, it cannot come back from here on.
+    // It may have come back since it was seen to be stale; with its row locked, it cannot come back from here on. Whoever
+    // has the row locked is the worker itself or looks after it already: neither is waited for.
     const [worker] = await transaction<{ is_dead: boolean }[]>`
       with stale as materialized (
         select lock_id from ${sql(ownSchema(schema))}.workers
-        where id = ${id} and beat_at < now() - make_interval(secs => ${staleAfterMs / 1000}) for update
+        where id = ${id} and beat_at < now() - make_interval(secs => ${staleAfterMs / 1000})
+        for update skip locked
       )
       select pg_try_advisory_xact_lock(${lockClass(schema)}, lock_id) as is_dead from stale`
     if (!worker?.is_dead) return null
@@ -137,7 +144,8 @@ export async function rescueJobs(
     const fragment = (text: string): ReturnType<Sql['unsafe']> => transaction.unsafe(text)
     const jobs = await transaction<{ id: string; losses: number }[]>`
       with held as materialized (
-        select * from ${sql(schema)}._private_jobs where locked_by = ${id} for update
+        select *, flags ->> ${STARTED} = ${fragment(LOCK)} as has_begun
+        from ${sql(schema)}._private_jobs where locked_by = ${id} order by id for update
       ), freed as (
         update ${sql(schema)}._private_jobs job
         set
@@ -145,7 +153,7 @@ export async function rescueJobs(
           locked_by = null,
           attempts = greatest(0, job.attempts - 1),
           flags = (coalesce(job.flags, '{}') - ${STARTED}::text) || jsonb_build_object(${LOST}::text, case
-            when job.flags ->> ${STARTED} = ${id} then coalesce((job.flags ->> ${LOST})::int, 0) + 1
+            when held.has_begun then coalesce((job.flags ->> ${LOST})::int, 0) + 1
             else greatest(1, coalesce((job.flags ->> ${LOST})::int, 0))
           end)
         from held
@@ -156,7 +164,7 @@ export async function rescueJobs(
           ${fragment(JOB_COLUMNS.sql)},
           'lost' as run_state,
           job.attempts as run_attempt,
-          case when job.id = any(running) or job.flags ->> ${STARTED} = ${id} then
+          case when job.id = any(running) or job.has_begun then
             date_part('epoch', now() - job.locked_at) * 1000
           end as duration,
           0 as ago,
@@ -170,7 +178,7 @@ export async function rescueJobs(
         from held job
         join freed using (id),
         (select running from ${sql(ownSchema(schema))}.workers where id = ${id}) worker
-      ), ${fragment(recording(schema, KEEPS_ALL).sql)}
+      ), ${fragment(recording(schema, KEEPS_ALL, { mayLackPartition: true }).sql)}
       select id, losses, (select count(*) from told) from freed`
     const failed = jobs.filter(({ losses }) => losses >= maxLosses).map(job => job.id)
     if (failed.length > 0) {
@@ -184,11 +192,11 @@ export async function rescueJobs(
   })
 }
 
-/** Writes that a job which was lost before is about to run, so that it is blamed if this worker is lost too. */
+/** Writes that a job which was lost before is about to run, so that it is blamed if this worker is lost with this run. */
 export async function markStarted(sql: Sql, schema: string, job: string, worker: string): Promise<void> {
   await sql`
     update ${sql(schema)}._private_jobs
-    set flags = flags || jsonb_build_object(${STARTED}::text, ${worker}::text)
+    set flags = flags || jsonb_build_object(${STARTED}::text, ${sql.unsafe(LOCK)})
     where id = ${job}::bigint and locked_by = ${worker}`
 }
 
@@ -202,6 +210,9 @@ export function lossesOf(flags: Readonly<Record<string, unknown>> | null): numbe
 export const LOST = 'kretes:lost'
 /** See {@linkcode LOST}. */
 export const STARTED = 'kretes:started'
+
+/** What tells one lock of a job from all others, in the same letters whatever the session's settings. */
+const LOCK = `locked_by || ' ' || extract(epoch from locked_at)`
 
 /** How long a worker may be silent before its peers look whether its lock is free: three beats missed. */
 export const STALE_AFTER_MS = 6_000

@@ -50,7 +50,8 @@ export function createBatchSizer({ concurrency, least, most, resize }: BatchSize
       const isShort = count < size / 2 && jobs.every(job => job.job_queue_id === null)
       const isWorthLess = isShort || drainMs > fetchMs * 8
       const fewest = Math.min(least, size)
-      change(isWorthMore ? Math.min(most, size * 2) : isWorthLess ? Math.max(fewest, size / 2) : size)
+      // The engine takes any number for the size, and would ask for half a job.
+      change(isWorthMore ? Math.min(most, size * 2) : isWorthLess ? Math.max(fewest, Math.ceil(size / 2)) : size)
     },
     returned: () => change(Math.min(size, concurrency))
   }

@@ -4,8 +4,10 @@ import type { Logger } from '../logger.ts'
 export interface LookoutOptions {
   /** In how many milliseconds jobs come due within a time, the next first. */
   look(withinMs: number): Promise<readonly number[]>
-  /** Makes the worker fetch. */
+  /** Makes the worker fetch, if it is short of jobs. */
   wake(): void
+  /** Whether it is. */
+  isHungry(): boolean
   /** How far to look ahead, and how often, in milliseconds. */
   readonly intervalMs: number
   readonly logger: Logger
@@ -13,13 +15,19 @@ export interface LookoutOptions {
 
 /** Wakes the worker when jobs come due. The engine by itself would find them at its next poll. */
 export interface Lookout {
-  /** Something may have been scheduled: looks soon. */
+  /** Something may have been scheduled: looks soon, or once the worker has use for it. */
   refresh(): void
+  /** The worker got fewer jobs than it asked for, and is about to have use for more. */
+  catchUp(): void
   stop(): void
 }
 
-/** Looks ahead now and then, and whenever told to, and sets an alarm for what it has seen. */
-export function createLookout({ look, wake, intervalMs, logger }: LookoutOptions): Lookout {
+/**
+ * Looks ahead now and then, and whenever told to, and sets an alarm for what it has seen. While the worker has jobs at
+ * hand an alarm would be in vain, so what is scheduled then is looked for when a fetch leaves it short of jobs: it does
+ * not come to rest without one.
+ */
+export function createLookout({ look, wake, isHungry, intervalMs, logger }: LookoutOptions): Lookout {
   let alarm: NodeJS.Timeout | undefined
   let pause: NodeJS.Timeout | undefined
   let isLooking = false
@@ -29,6 +37,14 @@ export function createLookout({ look, wake, intervalMs, logger }: LookoutOptions
 
   function refresh(): void {
     isStale = true
+    if (isHungry()) lookAhead()
+  }
+
+  function catchUp(): void {
+    if (isStale) lookAhead()
+  }
+
+  function lookAhead(): void {
     if (isLooking || pause || isStopped) return
     isLooking = true
     isStale = false
@@ -48,7 +64,7 @@ export function createLookout({ look, wake, intervalMs, logger }: LookoutOptions
         if (isStopped) return
         // Within the margin, and later than the look that follows the engine's own poll if that finds nothing.
         clearTimeout(round)
-        round = setTimeout(refresh, intervalMs + MARGIN_MS / 2)
+        round = setTimeout(lookAhead, intervalMs + MARGIN_MS / 2)
         // A flood of notifications is answered by a look now and then.
         pause = setTimeout(() => {
           pause = undefined
@@ -69,9 +85,10 @@ export function createLookout({ look, wake, intervalMs, logger }: LookoutOptions
     )
   }
 
-  refresh()
+  lookAhead()
   return {
     refresh,
+    catchUp,
     stop() {
       isStopped = true
       clearTimeout(round)

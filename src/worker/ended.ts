@@ -1,11 +1,10 @@
 import type { Logger } from '../logger.ts'
-import { completeJobs, type EndedRun, type Kept, type PreparedStatement, recordFailures } from '../sql/ledger/record.ts'
+import { type EndedRun, type Kept, recordFailures } from '../sql/ledger/record.ts'
 import type { RunState } from '../sql/ledger/schema.ts'
 import type { Execute } from '../sql/statement.ts'
 import type { LedgerSettings } from './options.ts'
 import { describeResult, writeRedacted } from './result.ts'
 import type { Run } from './run.ts'
-import { idsOf, type Settled } from './settled.ts'
 
 /** What the worker remembers of runs until their end has been written. */
 export interface EndedRuns {
@@ -39,6 +38,17 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
   const runs = new Map<string, EndedRun>()
   const warned = new Set<string>()
 
+  /** A job never fails for what is kept of it. */
+  function readPayload(payload: unknown): string | null {
+    if (!keepPayloads) return null
+    try {
+      return writeRedacted(payload, redact)
+    } catch (error) {
+      logger.warn(`A payload is not kept: ${error}`, { event: 'ledger.payload', error })
+      return null
+    }
+  }
+
   function readResult({ job }: Run, value: unknown): string | null {
     const { text, problem } = describeResult(value, maxResultBytes, redact)
     if (problem !== undefined && !warned.has(job.task)) {
@@ -51,7 +61,7 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
   return {
     kept: { keepsSuccesses: settings.successesMs !== false, keepsFailures: settings.failuresMs !== false },
     runs,
-    readPayload: payload => (keepPayloads ? writeRedacted(payload, redact) : null),
+    readPayload,
     add(run, state, { payload, result, error, hasNotBegun = false }) {
       const { id, attempts } = run.job
       runs.set(id, {
@@ -78,12 +88,6 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
     },
     forget: id => void runs.delete(id)
   }
-}
-
-/** The statement that completes jobs in place of one of the engine's, and records their runs. */
-export function recordCompleted(schema: string, { runs, kept }: EndedRuns, statement: Settled): PreparedStatement {
-  const worker = statement.releasesQueues ? (statement.values[1] as string) : null
-  return completeJobs(schema, kept, idsOf(statement), runs, worker)
 }
 
 /** Records runs of jobs that their worker lets go of before their end. */

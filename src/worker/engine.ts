@@ -5,14 +5,16 @@ import { findCancelled, readCancelNotice } from '../sql/cancel.ts'
 import { hasDueJobs, notifyWorkers, workingBackends } from '../sql/control.ts'
 import { nextDueTimes } from '../sql/due.ts'
 import { showRuns } from '../sql/ledger/live.ts'
+import { unlockAbandoned } from '../sql/locks.ts'
 import { markStarted } from '../sql/workers.ts'
 import type { AnyTask } from '../task.ts'
 import { createBatchSizer } from './batch.ts'
 import { createCancelWatch } from './cancel.ts'
 import { createLookout } from './due.ts'
-import { type EndedRuns, recordCompleted, recordReleased } from './ended.ts'
+import type { EndedRuns } from './ended.ts'
 import type { Executor } from './execute.ts'
 import { writeFailures } from './failures.ts'
+import { completionOf } from './finished.ts'
 import { createHeldJobs } from './held.ts'
 import { createIdleCheck } from './idle.ts'
 import { createInsistence } from './insist.ts'
@@ -26,6 +28,7 @@ import { createPacer } from './pace.ts'
 import { persist } from './persist.ts'
 import { EnginePool } from './pool.ts'
 import { createQueueWaker } from './queues.ts'
+import { letGo } from './release.ts'
 import { type Runner, startRunner } from './runner.ts'
 import { idsOf, type Settled } from './settled.ts'
 import { createSuspects } from './suspects.ts'
@@ -68,9 +71,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     outage,
     held,
     id,
-    recordReleased: async (execute, worker) => {
-      if (ended) await recordReleased(execute, schema, ended, worker, executor.unfinished())
-    },
+    letGo: worker => letGo(worker, { control, schema, executor, ended, logger }),
     onHung: distrust
   })
   const live = createLive({
@@ -78,14 +79,14 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     show: async news => showRuns(control, schema, await id, news),
     logger
   })
-  const upkeep = options.ledger && startUpkeep({ settings: options.ledger, control, url, schema, logger })
-  const insistence =
-    ended && upkeep && createInsistence({ most: MOST_WAITING, mend: upkeep.mend, strip: ended.strip, logger })
+  const upkeep = startUpkeep({ settings: options.ledger, control, url, schema, logger })
+  const insistence = ended && createInsistence({ most: MOST_WAITING, mend: upkeep.mend, strip: ended.strip, logger })
   let runner: Runner | undefined
   let shutting: Promise<void> | undefined
   let closed: Promise<void> | undefined
 
   const wake = (): void => runner?.wake()
+  const isHungry = (): boolean => runner?.isHungry ?? true
   const idle = createIdleCheck({
     // What a fetch under way has locked would seem to another to be looked after.
     isIdle: () => held.size === 0 && !pool.isFetching,
@@ -93,7 +94,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     wake
   })
   const waker = createQueueWaker({
-    isHungry: () => runner?.isHungry ?? true,
+    isHungry,
     wake,
     wakeOthers: count => void notifyWorkers(control, count).catch(error => logger.debug(`Cannot wake others: ${error}`))
   })
@@ -110,6 +111,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
       pacer.hurry()
       wake()
     },
+    isHungry,
     intervalMs: options.pollIntervalMs,
     logger
   })
@@ -145,8 +147,9 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     outage,
     watch,
     onHung: distrust,
-    ...(ended && { complete: statement => recordCompleted(schema, ended, statement) }),
+    complete: statement => completionOf(schema, statement, runner?.id ?? '', ended),
     ...(insistence && { insist: insistence.insist }),
+    unlock: unlockAbandoned(schema),
     fail: (statement, execute) => writeFailures(execute, schema, statement, executor.outcomes, ended),
     onSettled,
     beforeFetch,
@@ -165,11 +168,15 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     held.settle(statement)
     waker.settled(statement)
     if (statement.kind === 'return') sizer.returned()
+    if (ended && (statement.kind === 'complete' || statement.kind === 'fail')) upkeep.recorded()
     if (statement.kind === 'fail') {
       for (const id of idsOf(statement)) executor.outcomes.delete(id)
       lookout.refresh()
     }
-    if (ended && statement.kind !== 'fetch') for (const id of idsOf(statement)) ended.forget(id)
+    for (const id of idsOf(statement)) {
+      ended?.forget(id)
+      executor.finished.forget(id)
+    }
     if (held.size === 0) idle.check()
   }
 
@@ -187,7 +194,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     listening.stop()
     watch.stop()
     live.stop()
-    upkeep?.stop()
+    upkeep.stop()
     pool.giveUp()
     closing.abort()
     outage.forget(listener)
@@ -211,18 +218,20 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
         pool,
         schema,
         tasks,
-        run: (task, payload, helpers) => suspects.run(helpers.job, () => executor.execute(task, payload, helpers)),
+        run: (task, payload, helpers) =>
+          suspects.run(helpers.job, mark => executor.execute(task, payload, helpers, mark)),
         concurrency,
         localQueueSize: options.localQueueSize,
         localQueueTtlMs: options.localQueueTtlMs,
         pollIntervalMs: options.pollIntervalMs,
         logger,
-        onFetched(jobs) {
+        onFetched(jobs, asked) {
           for (const job of jobs) held.add(job.id)
           pacer.fetched(jobs.length)
           waker.fetched(jobs)
           sizer.fetched(jobs)
           if (jobs.length === 0) lookout.refresh()
+          else if (jobs.length < asked) lookout.catchUp()
           if (held.size === 0) idle.check()
         },
         onScheduled: () => lookout.refresh(),

@@ -7,7 +7,8 @@ import type { RunState } from '../sql/ledger/schema.ts'
 import type { Outcome } from '../sql/outcome.ts'
 import type { AnyTask } from '../task.ts'
 import { describeError, toErrorJson } from './describe.ts'
-import type { EndedRuns } from './ended.ts'
+import type { EndDetails, EndedRuns } from './ended.ts'
+import { createFinishedJobs, type FinishedJobs } from './finished.ts'
 import { createPlanner, type Plan } from './plan.ts'
 import { reportFailure, reportStart, reportSuccess } from './report.ts'
 import { type Decision, decide } from './retry.ts'
@@ -43,12 +44,18 @@ export interface Executor {
   readonly runs: ReadonlySet<Run>
   /** How many were stopped before their end and go back for another worker. */
   readonly released: number
+  /** Those whose end is still to be written and that are not to run again. */
+  readonly finished: FinishedJobs
   /** Those that are running, as they would be recorded if their worker let go of them now. */
   unfinished(): readonly EndedRun[]
   /** What becomes of failed jobs, by id, until it has been written. */
   readonly outcomes: Map<string, Outcome>
-  /** Runs a job to its end. Throws if it did not succeed, with all that is to be kept of the error as its message. */
-  execute(task: AnyTask, payload: unknown, helpers: EngineHelpers): Promise<void>
+  /**
+   * Runs a job to its end. Throws if it did not succeed, with all that is to be kept of the error as its message.
+   *
+   * @param prepare what has to be done before it begins
+   */
+  execute(task: AnyTask, payload: unknown, helpers: EngineHelpers, prepare?: () => Promise<void>): Promise<void>
   /** Aborts the signal of every running job. */
   abort(reason: Error): void
   /** Ends the run of a job, or sees to it that the job will not begin. */
@@ -70,19 +77,32 @@ export interface ExecutorOptions {
 export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Executor {
   const runs = new Set<Run>()
   const outcomes = new Map<string, Outcome>()
+  const finished = createFinishedJobs()
   const cancelled = new Set<string>()
   const planOf = createPlanner(backoff)
   let released = 0
 
-  async function execute(task: AnyTask, payload: unknown, helpers: EngineHelpers): Promise<void> {
+  async function execute(
+    task: AnyTask,
+    payload: unknown,
+    helpers: EngineHelpers,
+    prepare?: () => Promise<void>
+  ): Promise<void> {
     const plan = planOf(task)
-    const queue = helpers.job.job_queue_id === null ? null : await helpers.getQueueName()
+    let queue: string | null = null
+    try {
+      if (helpers.job.job_queue_id !== null) queue = await helpers.getQueueName()
+      if (prepare) await prepare()
+    } catch (cause) {
+      return await refuse(new Run(toJob(helpers.job, queue), logger), plan, cause, payload, helpers.job)
+    }
     const run = new Run(toJob(helpers.job, queue), logger)
     const given = ended?.readPayload(payload) ?? null
     runs.add(run)
     try {
       if (isCancelled(helpers.job)) {
         ended?.add(run, 'cancelled', { payload: given, hasNotBegun: true })
+        finished.add(helpers.job)
         return reportFailure(logger, run, { kind: 'cancelled' }, undefined)
       }
       reportStart(logger, run)
@@ -95,13 +115,22 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
       if (run.interruption) throw run.interruption.reason
       run.finish()
       ended?.add(run, 'succeeded', { payload: given, result })
+      finished.add(helpers.job)
       reportSuccess(logger, run)
     } catch (error) {
       run.finish()
-      await record(run, plan, run.interruption?.reason ?? error, payload, helpers.job, given)
+      await record(run, plan, run.interruption?.reason ?? error, payload, helpers.job, { payload: given })
     } finally {
       runs.delete(run)
     }
+  }
+
+  /** Left to the engine, it would be tried again as if it had no backoff, and nobody would hear of it. */
+  async function refuse(run: Run, plan: Plan, cause: unknown, payload: unknown, job: EngineJob): Promise<void> {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    run.finish()
+    const error = new Error(`Cannot begin ${run}: ${reason}`, { cause })
+    await record(run, plan, error, payload, job, { payload: ended?.readPayload(payload) ?? null, hasNotBegun: true })
   }
 
   /** Whether the job was cancelled after it was scheduled: before it was fetched, or while it waited here. */
@@ -116,14 +145,14 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
     error: unknown,
     payload: unknown,
     job: EngineJob,
-    given: string | null
+    details: EndDetails
   ): Promise<void> {
     const decision = decide(run, plan, error, logger)
     const state = stateOf(decision, run)
     const isFailure = decision.kind === 'failed' || decision.kind === 'retried'
-    ended?.add(run, state, { payload: given, ...(isFailure ? { error: toErrorJson(error) } : {}) })
+    ended?.add(run, state, { ...details, ...(isFailure ? { error: toErrorJson(error) } : {}) })
     reportFailure(logger, run, decision, error)
-    if (decision.kind === 'cancelled') return
+    if (decision.kind === 'cancelled') return finished.add(job)
     if (decision.kind === 'released') released++
     if (decision.kind === 'failed') await mourn(run, plan, error, payload)
     const reason = describeError(error)
@@ -160,6 +189,7 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
       return released
     },
     runs,
+    finished,
     unfinished: () => [...runs].map(toReleased),
     outcomes,
     execute,

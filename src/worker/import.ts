@@ -1,6 +1,7 @@
 import { sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { inspect, stripVTControlCharacters } from 'node:util'
+import { afterTicks } from '../database/session.ts'
 import { displayPath, type TaskFile } from './discover.ts'
 import type { Loader } from './loader.ts'
 import { remedyFor } from './remedy.ts'
@@ -10,12 +11,21 @@ export type Imported = { exported: Record<string, unknown> } | { failure: string
 
 /** Imports a task file. A failure says the cause, the place if it is known, and the remedy if there is one. */
 export async function importFile(file: TaskFile, loader: Loader): Promise<Imported> {
+  const endless = Promise.withResolvers<never>()
+  // It also keeps the process, which would end without a word when there is nothing else to come.
+  const deadline = afterTicks(PATIENCE_SECONDS, () => endless.reject(ENDLESS))
   try {
-    return { exported: await import(pathToFileURL(file.path).href) }
+    return { exported: await Promise.race([import(pathToFileURL(file.path).href), endless.promise]) }
   } catch (cause) {
-    return { failure: explain(cause, file, loader), cause }
+    const isEndless = cause === ENDLESS
+    return { failure: isEndless ? ENDLESS.message : `cannot be loaded: ${explain(cause, file, loader)}`, cause }
+  } finally {
+    clearInterval(deadline)
   }
 }
+
+const PATIENCE_SECONDS = 30
+const ENDLESS = new Error('its top-level await does not end')
 
 interface ErrorLike {
   readonly name: string

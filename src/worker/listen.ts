@@ -1,8 +1,8 @@
+import { sever } from './sever.ts'
+
 /** The connection on which the engine hears of new jobs. */
 export interface ListeningClient {
   query(statement: string): Promise<unknown>
-  /** Closes the connection, also under a statement that is not answered. */
-  end(): Promise<unknown>
 }
 
 /** Knows whether the worker hears of new jobs. */
@@ -38,17 +38,17 @@ export function watchListening({ onListening, onHung, onLost }: ListeningOptions
     clearTimeout(timer)
     isAsking = true
     const closing = setTimeout(() => {
-      client.end()
+      // The engine learns of it from the connection, and connects anew.
+      sever(client)
       onHung()
     }, PATIENCE_MS)
     const isAnswered = await client.query('').then(
       () => true,
-      // The engine learns of it from the connection, and connects anew.
       () => false
     )
     clearTimeout(closing)
-    isAsking = false
     if (client !== current) return
+    isAsking = false
     if (isAnswered && !isListening) onListening()
     isListening = isAnswered
     if (isAnswered) timer = setTimeout(probe, INTERVAL_MS)

@@ -4,7 +4,7 @@ import { isTransientFailure } from '../database/failure.ts'
 import { connectLasting } from '../database/lasting.ts'
 import { connect } from '../database/open.ts'
 import type { Logger } from '../logger.ts'
-import { beat, rescueJobs, STALE_AFTER_MS } from '../sql/workers.ts'
+import { beat, type Rescue, rescueJobs, STALE_AFTER_MS } from '../sql/workers.ts'
 import type { Outage } from './outage.ts'
 
 /** What {@linkcode connectSession} takes. */
@@ -62,6 +62,7 @@ export function keepAlive(options: LivenessOptions): Liveness {
   const { session, schema, id, logger, outage, onDeclaredDead } = options
   const stopping = new AbortController()
   const who = {}
+  const rescuer = createRescuer(options)
   let isBroken = false
   let locked = Promise.withResolvers<void>()
   let isLocked = false
@@ -89,7 +90,7 @@ export function keepAlive(options: LivenessOptions): Liveness {
     isBroken = false
     lastBeatMs = nowMs
     lastBeatAt = new Date()
-    if (nowMs >= judgesFromMs) for (const other of stale) await rescue(other, options)
+    if (nowMs >= judgesFromMs) for (const other of stale) await rescuer.rescue(other)
   }
 
   async function live(): Promise<void> {
@@ -141,10 +142,30 @@ export function keepAlive(options: LivenessOptions): Liveness {
   }
 }
 
-async function rescue(dead: string, { control, schema, maxLosses, logger }: LivenessOptions): Promise<void> {
-  const rescue = await rescueJobs(control, schema, dead, { staleAfterMs: STALE_AFTER_MS, maxLosses })
-  if (!rescue) return
-  const { rescued, failed } = rescue
+interface Rescuer {
+  /** Gives the jobs of a worker that seems to be dead to others. What keeps it from that is no fault of its own worker. */
+  rescue(dead: string): Promise<void>
+}
+
+function createRescuer({ control, schema, maxLosses, logger }: LivenessOptions): Rescuer {
+  const told = new Map<string, string>()
+  return {
+    async rescue(dead) {
+      try {
+        const rescue = await rescueJobs(control, schema, dead, { staleAfterMs: STALE_AFTER_MS, maxLosses })
+        told.delete(dead)
+        if (rescue) report(dead, rescue, maxLosses, logger)
+      } catch (error) {
+        const problem = `Cannot give the jobs of a lost worker to others, and tries again until it can: ${error}`
+        const level = isTransientFailure(error) || told.get(dead) === problem ? 'debug' : 'error'
+        logger[level](problem, { event: 'worker.rescue-failed', worker: dead, error })
+        told.set(dead, problem)
+      }
+    }
+  }
+}
+
+function report(dead: string, { rescued, failed }: Rescue, maxLosses: number, logger: Logger): void {
   const fields = { event: 'worker.lost', worker: dead, rescued, failed }
   logger.warn(`A worker was lost; ${rescued} of its jobs will run again`, fields)
   if (failed.length > 0) logger.error(`Gave up jobs that took ${maxLosses} workers down: ${failed.join(', ')}`, fields)

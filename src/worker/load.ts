@@ -52,7 +52,7 @@ async function loadFile(file: TaskFile, loader: Loader): Promise<Result> {
   const { name, relativePath } = file
   const imported = await importFile(file, loader)
   if ('failure' in imported) {
-    return { problem: `${relativePath}: cannot be loaded: ${imported.failure}`, causes: [imported.cause] }
+    return { problem: `${relativePath}: ${imported.failure}`, causes: [imported.cause] }
   }
   const task = defaultExportOf(imported.exported)
   const isMissing = task === undefined

@@ -1,10 +1,7 @@
 import { hostname } from 'node:os'
 import process from 'node:process'
-import type { Sql, TransactionSql } from 'postgres'
-import { isTransientFailure } from '../database/failure.ts'
-import { executeIn } from '../database/session.ts'
-import { releaseForgotten, releaseWorker } from '../sql/control.ts'
-import type { Execute } from '../sql/statement.ts'
+import type { Sql } from 'postgres'
+import { releaseForgotten } from '../sql/control.ts'
 import { type Retention, registerWorker, unregisterWorker } from '../sql/workers.ts'
 import type { HeldJobs } from './held.ts'
 import type { EngineEnd } from './life.ts'
@@ -22,8 +19,8 @@ export interface MembershipOptions {
   readonly control: Sql
   readonly outage: Outage
   readonly held: HeldJobs
-  /** Records the runs of jobs that are let go of before their end. */
-  recordReleased(execute: Execute, worker: string): Promise<void>
+  /** Lets go of all jobs that a worker holds. */
+  letGo(worker: string): Promise<void>
   /** Resolves with the id under which the engine locks jobs. */
   readonly id: Promise<string>
   /** A connection was found to hang. */
@@ -49,7 +46,7 @@ export interface Membership {
 
 /** Keeps a worker in the register of workers, with all that it has locked. */
 export function createMembership(membershipOptions: MembershipOptions): Membership {
-  const { options, url, tasks, control, outage, held, id, recordReleased, onHung } = membershipOptions
+  const { options, url, tasks, control, outage, held, id, letGo, onHung } = membershipOptions
   const { schema, logger, concurrency, prepare } = options
   const declaredDead = Promise.withResolvers<EngineEnd>()
   const session = connectSession({ url, prepare, onHung, onClose: () => liveness?.sessionEnded() })
@@ -81,18 +78,6 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
       outage,
       onDeclaredDead: () => declaredDead.resolve({ reason: new Error('it was taken for dead'), isDeclaredDead: true })
     })
-  }
-
-  /** A ledger that cannot be written is no reason to keep them. */
-  async function letGo(itsId: string): Promise<void> {
-    const record = (transaction: TransactionSql): Promise<void> => recordReleased(executeIn(transaction), itsId)
-    try {
-      await releaseWorker(control, schema, itsId, record)
-    } catch (error) {
-      if (isTransientFailure(error)) throw error
-      logger.warn(`Cannot record the jobs that are put back: ${error}`, { event: 'ledger.failed', error })
-      await releaseWorker(control, schema, itsId)
-    }
   }
 
   return {

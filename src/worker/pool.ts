@@ -2,14 +2,15 @@ import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import { createSockets, type Sockets } from '../database/sockets.ts'
 import type { Logger } from '../logger.ts'
+import type { PreparedStatement } from '../sql/complete.ts'
 import { introduceStatement } from '../sql/control.ts'
-import type { PreparedStatement } from '../sql/ledger/record.ts'
 import { beginStatement, commitStatement, type Execute } from '../sql/statement.ts'
 import type { FailStatement } from './failures.ts'
 import type { Outage } from './outage.ts'
 import { persist } from './persist.ts'
 import { repeat } from './repeat.ts'
 import { classify, idsOf, type Settled } from './settled.ts'
+import { sever } from './sever.ts'
 import type { Watch } from './watch.ts'
 
 /** What {@linkcode EnginePool} takes. */
@@ -25,6 +26,8 @@ export interface EnginePoolOptions {
   onHung(): void
   /** The statement that completes jobs in place of the engine's, made anew each time; without, the engine's own does. */
   complete?(statement: Settled): PreparedStatement
+  /** What frees jobs and queues that have been locked for hours, in place of the engine's statement. */
+  readonly unlock?: Statement
   /** Carries out a statement that fails jobs, and what goes with it, in a transaction. */
   fail(statement: FailStatement, execute: Execute): Promise<void>
   /** Called after each statement that the database has carried out. */
@@ -78,8 +81,7 @@ export class EnginePool extends pg.Pool {
 
   /** Closes the connections that nobody uses now: another was found to hang, and these may, too. */
   distrust(): void {
-    // Not by a goodbye, which would never be answered.
-    for (const client of this.#idle) (client as unknown as { connection: pg.Connection }).connection.stream.destroy()
+    for (const client of this.#idle) sever(client)
   }
 
   /** With a callback, the engine asks for the connection on which it listens; its own pauses grow to a minute. */
@@ -136,15 +138,14 @@ export class EnginePool extends pg.Pool {
     // Forced to stop, the engine fails all jobs at hand at once, and nothing is decided of them.
     const isDecided = kind === 'fail' && !Array.isArray(settled.values[0])
     const carryOut = async (): Promise<pg.QueryResult> => {
-      const own = kind === 'complete' ? this.#options.complete?.(settled) : undefined
-      const statement = this.#unnamed(own ?? config)
+      const statement = this.#unnamed(this.#replacement(settled) ?? config)
       const result = await (isDecided ? this.#fail(statement) : this.#query(statement))
       if (kind !== 'other') this.#options.onSettled(settled)
       return result
     }
     if (kind === 'fetch') return await this.#persist(() => this.#fetch(carryOut), this.#draining.signal)
     const write = (): Promise<pg.QueryResult> => this.#persist(carryOut)
-    if (kind === 'other') return await write()
+    if (kind === 'other' || kind === 'unlock') return await write()
     const { insist, logger } = this.#options
     const isEnd = kind === 'complete' || kind === 'fail'
     const work =
@@ -153,6 +154,12 @@ export class EnginePool extends pg.Pool {
         : repeat(write, { logger, signal: this.#closing.signal })
     if (kind === 'return') this.#holdFetches(work)
     return await work
+  }
+
+  /** What is done in place of a statement of the engine's. */
+  #replacement(settled: Settled): Statement | undefined {
+    if (settled.kind === 'complete') return this.#options.complete?.(settled)
+    return settled.kind === 'unlock' ? this.#options.unlock : undefined
   }
 
   #unnamed(statement: Statement): Statement {
@@ -201,7 +208,7 @@ export class EnginePool extends pg.Pool {
   async #use(work: (client: pg.PoolClient) => Promise<pg.QueryResult>): Promise<pg.QueryResult> {
     const client = await this.#acquire()
     const answered = this.#options.watch.add(this.#backends.get(client) ?? 0, () => {
-      client.end()
+      sever(client)
       this.#options.onHung()
     })
     try {

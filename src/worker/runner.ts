@@ -27,8 +27,8 @@ export interface RunnerOptions {
   readonly localQueueTtlMs: number
   readonly pollIntervalMs: number
   readonly logger: Logger
-  /** Called with the jobs of each fetch, before the engine decides whether to fetch once more. */
-  onFetched(jobs: readonly { id: string; job_queue_id: number | null }[]): void
+  /** Called with the jobs of each fetch, and how many it asked for, before the engine decides whether to fetch once more. */
+  onFetched(jobs: readonly { id: string; job_queue_id: number | null }[], asked: number): void
   /** Called when somebody has scheduled jobs. */
   onScheduled(): void
   /** Called with the connection on which the engine begins to listen, and when it has lost that. */
@@ -94,7 +94,7 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
   })
   events.on('pool:listen:success', ({ client }) => options.onListening(client as unknown as ListeningClient))
   events.on('pool:listen:error', ({ error }) => options.onListeningLost(error))
-  events.on('localQueue:getJobs:complete', ({ jobs }) => options.onFetched(jobs))
+  events.on('localQueue:getJobs:complete', ({ jobs }) => options.onFetched(jobs, localQueue?.getJobBatchSize ?? 0))
 
   const starting = (): Promise<EngineRunner> =>
     run({
@@ -153,10 +153,41 @@ function toTaskList({ tasks, run }: RunnerOptions): TaskList {
  * away are in our log already.
  */
 function toEngineLogger(logger: Logger): EngineLogger {
-  return new EngineLogger(() => (level, message, meta) => {
-    const fields = { event: 'engine', ...(meta as LogFields | undefined) }
-    const isNews = !meta?.failure && !isTransientFailure(meta?.error ?? meta?.fatalError)
+  return new EngineLogger(({ workerId }) => (level, message, meta) => {
+    const fields = toFields(workerId, meta)
+    const isNews = !meta.failure && !isTransientFailure(fields.error)
     if (level === 'error' && isNews) logger.warn(message, fields)
     else logger.debug(message, fields)
   })
+}
+
+/** Not all that the engine hands over: that is whole jobs with what they were given, which is no matter for a log. */
+function toFields(workerId: string | undefined, meta: EngineMeta): LogFields {
+  const error = meta.error ?? meta.fatalError ?? meta.reason
+  const mentioned = [meta.job, meta.jobs, meta.cancelledJobs, meta.specs].flat()
+  const jobs = mentioned.flatMap(one => one?.job?.id ?? one?.id ?? [])
+  return {
+    event: 'engine',
+    ...(error !== undefined && { error }),
+    ...(jobs.length > 0 && { jobs }),
+    ...(workerId !== undefined && { workerId })
+  }
+}
+
+/** What the engine tells with a line, as far as it is passed on. */
+interface EngineMeta {
+  readonly error?: unknown
+  readonly fatalError?: unknown
+  readonly reason?: unknown
+  readonly failure?: unknown
+  readonly job?: Mentioned
+  readonly jobs?: readonly Mentioned[]
+  readonly cancelledJobs?: readonly Mentioned[]
+  readonly specs?: readonly Mentioned[]
+}
+
+/** A job, or what is to be done with one. */
+interface Mentioned {
+  readonly id?: string
+  readonly job?: { readonly id: string }
 }

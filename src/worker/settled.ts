@@ -1,5 +1,5 @@
 /** What the engine's named statements do, as far as the worker must know. */
-export type StatementKind = 'fetch' | 'complete' | 'fail' | 'return' | 'other'
+export type StatementKind = 'fetch' | 'complete' | 'fail' | 'return' | 'unlock' | 'other'
 
 /** A statement of the engine's that the database has carried out. */
 export interface Settled {
@@ -11,10 +11,12 @@ export interface Settled {
 
 /** What a statement does, by the name under which the engine prepares it: `complete_job_q/graphile_worker`. */
 export function classify(name: string | undefined): Pick<Settled, 'kind' | 'releasesQueues'> {
-  const found = name && /^(get|complete|fail|return)_jobs?(?:\d+)?(_q)?(?:[FN]+)?\//.exec(name)
+  // Whatever follows: a fetch that was not known for one would lock jobs of which nobody knows when its answer is lost.
+  if (name?.startsWith('get_job')) return { kind: 'fetch', releasesQueues: false }
+  if (name?.startsWith('clear_stale_locks')) return { kind: 'unlock', releasesQueues: false }
+  const found = name && /^(complete|fail|return)_jobs?(?:\d+)?(_q)?(?:[FN]+)?\//.exec(name)
   if (!found) return { kind: 'other', releasesQueues: false }
-  const kind = found[1] === 'get' ? 'fetch' : (found[1] as StatementKind)
-  return { kind, releasesQueues: found[2] !== undefined }
+  return { kind: found[1] as StatementKind, releasesQueues: found[2] !== undefined }
 }
 
 /** The job ids among the parameters of the engine's statements; a test holds this against the real ones. */

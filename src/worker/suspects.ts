@@ -2,8 +2,14 @@ import { lossesOf } from '../sql/workers.ts'
 
 /** Jobs that were running, or fetched, when a worker was lost. */
 export interface Suspects {
-  /** Runs a job; if it is a suspect, only after a mark that it has begun, and alone if it was lost more than once. */
-  run<Result>(job: { id: string; flags: Record<string, unknown> | null }, work: () => Promise<Result>): Promise<Result>
+  /**
+   * Runs a job, alone if it was lost more than once. If it is a suspect, work is given what marks that it begins, and
+   * has to do that first.
+   */
+  run<Result>(
+    job: { id: string; flags: Record<string, unknown> | null },
+    work: (mark?: () => Promise<void>) => Promise<Result>
+  ): Promise<Result>
 }
 
 /**
@@ -17,10 +23,7 @@ export function createSuspects(markStarted: (job: string) => Promise<void>): Sus
     run(job, work) {
       const losses = lossesOf(job.flags)
       if (losses === 0) return work()
-      const markedWork = async () => {
-        await markStarted(job.id)
-        return await work()
-      }
+      const markedWork = () => work(() => markStarted(job.id))
       if (losses === 1) return markedWork()
       const turn = last.then(markedWork)
       last = turn.catch(() => {})

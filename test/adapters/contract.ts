@@ -256,7 +256,8 @@ export async function testTransactions(library: Library): Promise<void> {
       end $$;
       create trigger refuse before insert on graphile_worker._private_jobs
         for each row when (new.payload->>'code' is not null) execute function refuse()`)
-    const codes = ['40001', '40P01', '23514', '0A000', 'XX000', '57014', '25P02']
+    // The last ones as if a trigger of the user's missed something of the user's.
+    const codes = ['40001', '40P01', '23514', '0A000', 'XX000', '57014', '25P02', '42P01', '42883', '3F000', '42704']
     for (const code of codes) {
       await bench.transact(async outer => {
         const call = outer.nest(inner => bench.with(inner).schedule({ task: 'SendEmail', payload: { code } }))

@@ -7,6 +7,8 @@ export interface Proxy {
   readonly url: string
   /** Stops forwarding on the connections there are, and closes none. New ones work. Returns how many hang. */
   hang(): number
+  /** How many connections there have been. */
+  accepted(): number
   /** How many of the hanging connections their client still uses. */
   hanging(): number
 }
@@ -16,7 +18,9 @@ export async function createProxy(target: string): Promise<Proxy> {
   const url = new URL(target)
   const pairs = new Set<{ client: Socket; server: Socket }>()
   const hung = new Set<Socket>()
+  let accepted = 0
   const listener = createServer({ allowHalfOpen: true }, client => {
+    accepted++
     const server = connect({ port: Number(url.port), host: url.hostname, allowHalfOpen: true })
     const pair = { client, server }
     pairs.add(pair)
@@ -58,6 +62,7 @@ export async function createProxy(target: string): Promise<Proxy> {
       }
       return hung.size
     },
+    accepted: () => accepted,
     hanging: () => hung.size
   }
 }

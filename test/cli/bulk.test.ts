@@ -2,7 +2,6 @@ import { createWriteStream } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
-import type { Exit } from '../helpers/process.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
 import { createProgram, NOBODY, type Program, TASKS } from './program.ts'
@@ -169,17 +168,4 @@ test('Ctrl-C in the middle leaves nothing scheduled, with exit code 130', async 
   pipe.destroy()
   assert.equal([code, stdout, stderr], [130, '', 'Interrupted\n'])
   assert.is(await count(), 0)
-})
-
-test('a terminal shows how far it is, and the result alone in the end', async () => {
-  const { shell } = await onDatabase()
-  await write('bar.jsonl', object.repeat(4_000))
-  const inTerminal = (args: string): Promise<Exit> =>
-    shell(`script -qefc "kretes bg schedule Greet --lines bar.jsonl ${args}" /dev/null`, { TERM: 'xterm' })
-  const { code, stdout } = await inTerminal('')
-  assert.ok(/█+.* \d+ % {2}1,000 jobs/.test(stdout), JSON.stringify(stdout))
-  assert.ok(stdout.endsWith('\r\u001b[2KScheduled 4,000 jobs of Greet\r\n'), JSON.stringify(stdout))
-  assert.is(code, 0)
-  const quiet = await inTerminal('--log-level warn')
-  assert.is(quiet.stdout, 'Scheduled 4,000 jobs of Greet\r\n')
 })

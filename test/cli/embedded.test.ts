@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import postgres from 'postgres'
 import { stopEmbedded } from '../../src/database/embedded.ts'
 import { onceDone } from '../helpers/cleanup.ts'
+import { start as startProcess } from '../helpers/process.ts'
 import { assert, suite } from '../helpers/suite.ts'
+import { until } from '../helpers/until.ts'
 import { createProgram, type Program, TASKS } from './program.ts'
 
 const test = suite('the command line with a database of its own')
@@ -90,6 +92,50 @@ test('db stop stops a server left running, and says if there was none', async ()
   assert.is(stderr, "Cannot show the URL: the project's own database is not running. Start the worker, and it runs\n")
   assert.equal([code, stdout], [1, ''])
 })
+
+test('an application goes on after db stop, and in the end stops what it started', async () => {
+  const other = await createEmbedded()
+  const application = await startApplication(other)
+  assert.match(await application.ask('schedule'), /^job/)
+  assert.is((await other.run(['bg', 'db', 'stop'])).stdout, 'Stopped\n')
+  // It may not have heard yet that its connection is closed.
+  const answer = await until(async () => (await application.ask('schedule')).replace('OUTCOME_UNKNOWN', ''))
+  assert.is(answer, 'DATABASE_UNAVAILABLE')
+  assert.match(await application.ask('schedule'), /^job/)
+  assert.is(await application.ask('close'), 'closed')
+  assert.is(isRunning(other), false)
+})
+
+test('an application whose server was replaced meanwhile stops the one that is there', async () => {
+  const other = await createEmbedded()
+  const application = await startApplication(other)
+  assert.match(await application.ask('schedule'), /^job/)
+  await other.run(['bg', 'db', 'stop'])
+  const worker = other.start(['bg'])
+  await worker.output(/Ready for jobs/)
+  worker.kill('SIGKILL')
+  await worker.exit
+  assert.is(isRunning(other), true)
+  await until(async () => (await application.ask('schedule')).startsWith('job'))
+  assert.is(await application.ask('close'), 'closed')
+  assert.is(isRunning(other), false)
+})
+
+/** An application of the project's, which schedules when it is asked to. */
+async function startApplication({ directory }: Program): Promise<{ ask(what: string): Promise<string> }> {
+  const script = `
+    import { createServer } from 'node:http'
+    import { Background } from 'kretes'
+    const answers = {
+      '/schedule': () => Background.schedule({ task: 'Greet' }).then(({ id }) => 'job ' + id, ({ code }) => code),
+      '/close': () => Background.close().then(() => 'closed')
+    }
+    const server = createServer(async ({ url }, response) => response.end(await answers[url]()))
+    server.listen(0, '127.0.0.1', () => console.log('port ' + server.address().port))`
+  const child = startProcess(process.execPath, ['--input-type=module', '-e', script], { cwd: directory })
+  const [, port] = await child.output(/^port (\d+)$/m)
+  return { ask: async what => await (await fetch(`http://127.0.0.1:${port}/${what}`)).text() }
+}
 
 test('Ctrl-C while the database is being created leaves nothing behind', async () => {
   const other = await createEmbedded()

@@ -55,6 +55,19 @@ for (const [what, env, said] of cases) {
   })
 }
 
+test('a % in a password that is written as it is is told with its remedy, and not as a fault of ours', async () => {
+  const url = 'postgres://someone:secret%word@127.0.0.1:1/nothing'
+  for (const args of [['bg'], ['bg', 'schedule', 'Greet'], ['bg', 'status'], ['bg', 'db', 'url']]) {
+    const { code, stderr } = await program.run([...args, '--database-url', url])
+    const reason = 'a % in its password is not followed by two hexadecimal digits; write it as %25'
+    assert.is(stderr, `Cannot use --database-url: ${reason}\n`)
+    assert.is(code, 2)
+  }
+  const { code, stderr } = await program.run(['bg'], { DATABASE_URL: url })
+  assert.match(stderr, /^Cannot use DATABASE_URL: a % in its password is not followed by .*\n$/)
+  assert.is(code, 1)
+})
+
 test('a stack comes with --log-level debug, and no password with it', async () => {
   const { code, stderr } = await program.run(['bg', '--log-level=debug'], { DATABASE_URL: NOBODY })
   assert.match(stderr, /^ +at /m)
@@ -80,6 +93,21 @@ test('everything that is wrong with the task files is said at once', async () =>
   assert.match(
     stderr,
     /^Cannot load the tasks in tasks: 3 problems\n {2}tasks\/Answer\.ts: .*\n {2}tasks\/Broken\.ts: .*\n {2}tasks\/lower\.ts: .*\n$/
+  )
+  assert.is(code, 1)
+})
+
+test('a task file that never comes to its end is told like all that is wrong, and the database has no part in it', async () => {
+  const { run } = await createProgram({
+    'tasks/Answer.ts': 'export default 42',
+    'tasks/Never.js': 'await new Promise(() => {})\nexport default function Never() {}'
+  })
+  const { code, stderr } = await run(['bg'], { DATABASE_URL: NOBODY })
+  assert.is(
+    stderr,
+    `Cannot load the tasks in tasks: 2 problems
+  tasks/Answer.ts: its default export is a number, not a function
+  tasks/Never.js: its top-level await does not end\n`
   )
   assert.is(code, 1)
 })

@@ -42,6 +42,24 @@ const refused: [string, string | undefined, string | undefined, string][] = [
     undefined,
     'secret@host',
     'DATABASE_URL: it is not a URL such as postgres://user@host/database'
+  ],
+  [
+    'a % that stands for itself',
+    'postgres://u:secret%w@h/d',
+    undefined,
+    'the connection: a % in its password is not followed by two hexadecimal digits; write it as %25'
+  ],
+  [
+    'a % at the end of a name in DATABASE_URL',
+    undefined,
+    'postgres://u:secret@h/d%2',
+    'DATABASE_URL: a % in its database is not followed by two hexadecimal digits; write it as %25'
+  ],
+  [
+    'bytes that are no text',
+    'postgres://u%ff:secret@h/d',
+    undefined,
+    'the connection: what its user writes with % is no text in UTF-8'
   ]
 ]
 for (const [what, connection, fromEnvironment, reason] of refused) {
@@ -52,6 +70,11 @@ for (const [what, connection, fromEnvironment, reason] of refused) {
     )
   })
 }
+
+test('takes what is written with %, and a % in a parameter', () => {
+  const url = 'postgres://%C3%BC:100%25@h/d%20e?application_name=100%'
+  assert.is(chooseDatabase(url, {}).url, url)
+})
 
 const described: [string | undefined, Record<string, string>, string][] = [
   ['postgres://ada:secret@db.example.com:5433/app?sslmode=require&password=secret', {}, 'ada@db.example.com:5433/app'],

@@ -430,3 +430,39 @@ test('it works below a directory that only its owner may enter, in an install th
   assert.is.not(anew.dataDirectory, server.dataDirectory)
   await anew.release()
 })
+
+if (isRoot) {
+  test('a copied project has a database of its own, and a moved one keeps its', async () => {
+    const home = join(base, 'copies')
+    await mkdir(home, { mode: 0o700 })
+    const original = await createProject('original', home)
+    const server = await openEmbedded({ project: original })
+    await ask(server.url, 'create table kept as select 7 as value')
+    await run('cp', ['-r', original, join(home, 'copy')])
+    const copy = await createProject('copy', home)
+
+    assert.is(await findEmbedded(copy), null)
+    assert.is(await stopEmbedded(copy), false)
+    const messages: string[] = []
+    const copied = await openEmbedded({ project: copy, onProgress: message => messages.push(message) })
+    const place = dirname(server.dataDirectory)
+    assert.match(
+      messages.join('\n'),
+      `${place} belongs to ${original}, from which this project was copied: beginning anew`
+    )
+    assert.is.not(copied.dataDirectory, server.dataDirectory)
+    assert.is(await ask(copied.url, "select to_regclass('kept')"), null)
+    await Promise.all([server.stop(), copied.stop()])
+
+    await run('mv', [original, join(home, 'moved')])
+    const moved = await createProject('moved', home)
+    const again = await openEmbedded({ project: moved })
+    assert.is(again.dataDirectory, server.dataDirectory)
+    assert.is(await ask(again.url, 'select value from kept'), 7)
+    await run('cp', ['-r', moved, join(home, 'later')])
+    assert.is(await findEmbedded(await createProject('later', home)), null)
+    const kept = await openEmbedded({ project: copy })
+    assert.is(kept.dataDirectory, copied.dataDirectory)
+    await Promise.all([again.stop(), kept.stop()])
+  })
+}

@@ -74,6 +74,17 @@ test('of an older engine is brought up to date, its jobs kept', async () => {
   assert.equal([...(await database.sql`select id from graphile_worker.jobs`)], [{ id }])
 })
 
+test('of an older kretes is brought up to date, its workers and views kept', async () => {
+  const database = await createDatabase()
+  const { kretes } = await migrateOnce(database)
+  await database.sql`delete from kretes.migrations where id >= 3`
+  await database.sql`alter table kretes.workers drop column retention`
+  await database.sql`insert into kretes.workers (id, host, pid, concurrency) values ('old', 'here', 1, 1)`
+  assert.equal((await migrateOnce(database)).kretes, kretes)
+  assert.equal([...(await database.sql`select id, retention from kretes.workers`)], [{ id: 'old', retention: null }])
+  assert.equal([...(await database.sql`select from kretes.jobs`)], [])
+})
+
 test('of a newer kretes is refused, and nothing changes', async () => {
   const database = await createDatabase()
   const { kretes } = await migrateOnce(database)

@@ -16,7 +16,6 @@ import { until } from '../helpers/until.ts'
 const mapping = suite('calls at once')
 const faults = suite('a fault among calls at once')
 const keys = suite('calls of one key at once')
-const order = suite('calls of one queue at once')
 
 const database = await createDatabase()
 const { sql } = database
@@ -253,34 +252,6 @@ keys('are sent again, and nothing is migrated, if the database ended them in fav
   assert.is(await countOf('Crossing'), 3)
 })
 
-order('run in the order of the calls, whatever else is scheduled', async () => {
-  const calls = Array.from({ length: 4_000 }, (_, n) =>
-    background.schedule({ task: 'Ordered', payload: { n }, ...(n % 4 ? { queue: Queue.for(`order ${n % 3}`) } : {}) })
-  )
-  // While those are under way, more come.
-  await calls[500]
-  calls.push(
-    ...Array.from({ length: 1_000 }, (_, n) =>
-      background.schedule({ task: 'Ordered', payload: { n: 4_000 + n }, queue: Queue.for('order 0') })
-    )
-  )
-  await Promise.all(calls)
-  await holdToOrder('order 0')
-})
-
-order('run in the order of the calls within a transaction', async () => {
-  await sql.begin(async transaction => {
-    const within = background.with(transaction)
-    for (let n = 0; n < 50; n++) {
-      await within.schedule({ task: 'Ordered', payload: { n }, queue: Queue.for('within') })
-    }
-    const payloads = Array.from({ length: 2_500 }, (_, n) => ({ n: 50 + n }))
-    await within.scheduleMany({ task: 'Ordered', payloads, queue: Queue.for('within') })
-    await within.schedule({ task: 'Ordered', payload: { n: 2_550 }, queue: Queue.for('within') })
-  })
-  await holdToOrder('within')
-})
-
 /** A call of one of all kinds. */
 function toCall(n: number): { task: string; payload: { n: number } } & JobOptions & { delay?: number } {
   const kinds: (JobOptions & { delay?: number })[] = [
@@ -315,21 +286,6 @@ async function holdToTheirCalls(there: TestDatabase, jobs: readonly Job[]): Prom
     if (asked.runAt) assert.equal(job.runAt, asked.runAt)
     else assert.ok(Math.abs(job.runAt.getTime() - job.createdAt.getTime() - (asked.delay ?? 0)) <= 5_000)
   }
-}
-
-/** The engine runs the jobs of a queue by priority, then run time; equal times would leave the order open. */
-async function holdToOrder(queue: string): Promise<void> {
-  const rows = await sql<{ n: number; time: string }[]>`
-    select (payload->>'n')::int as n, jobs.run_at::text as time
-    from graphile_worker.jobs join graphile_worker._private_jobs payloads using (id)
-    where queue_name = ${queue}
-    order by jobs.run_at`
-  assert.is(new Set(rows.map(({ time }) => time)).size, rows.length)
-  const numbers = rows.map(({ n }) => n)
-  assert.equal(
-    numbers,
-    numbers.toSorted((a, b) => a - b)
-  )
 }
 
 async function countOf(task: string): Promise<number> {

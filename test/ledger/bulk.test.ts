@@ -1,3 +1,4 @@
+import type { PendingQuery, Row } from 'postgres'
 import { createBackground } from '../../src/background.ts'
 import type { BulkResult, JobSelection } from '../../src/inspector.ts'
 import type { Job } from '../../src/job.ts'
@@ -239,19 +240,32 @@ all('end after the batch at hand when their signal aborts', async () => {
 
 all('wait for somebody else who changes a job, and look again', async () => {
   const { failed, retrying } = await createStates()
-  let result: Promise<BulkResult> | undefined
-  await sql.begin(async transaction => {
-    await transaction`update graphile_worker._private_jobs set locked_at = now(), locked_by = 'quick' where id = ${retrying.id}`
-    result = background.retry({ task: 'Any' })
-    await until(
-      async () =>
-        (await sql`select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`).length
-    )
-  })
+  const taken = sql`
+    update graphile_worker._private_jobs set locked_at = now(), locked_by = 'quick' where id = ${retrying.id}`
+  const result = await whileLocked(taken, () => background.retry({ task: 'Any' }))
   // A worker has taken it in between: it is left alone.
-  assert.is((await result)?.changed, 1)
+  assert.is(result.changed, 1)
   assert.equal([(await rowOf(retrying)).attempts, (await rowOf(retrying)).isLocked], [2, true])
   assert.is((await rowOf(failed)).attempts, 0)
+})
+
+cancel('tells a worker that takes a job between the look and the lock', async () => {
+  const { waiting, failed } = await createStates()
+  const taken = sql`
+    update graphile_worker._private_jobs set locked_at = now(), locked_by = 'ours', attempts = 1 where id = ${waiting.id}`
+  const result = await whileLocked(taken, () => background.cancel([waiting, failed]))
+  assert.equal(result, { ...NOTHING, matched: 2, changed: 2, running: 1 })
+  const rows = await sql`select id, flags from graphile_worker._private_jobs where id in (${waiting.id}, ${failed.id})`
+  assert.equal([...rows], [{ id: waiting.id, flags: { 'kretes:cancelled': true } }])
+})
+
+cancel('leaves a job alone that is of another state by then', async () => {
+  const { failed, scheduled } = await createStates()
+  const retried = sql`update graphile_worker._private_jobs set attempts = 0 where id = ${failed.id}`
+  const result = await whileLocked(retried, () => background.cancel({ state: ['failed', 'scheduled'] }))
+  assert.equal(result, { ...NOTHING, matched: 2, changed: 1 })
+  assert.is((await rowOf(failed)).attempts, 0)
+  assert.is((await background.job(scheduled))?.isGone, true)
 })
 
 for (const [selection, message] of [
@@ -286,6 +300,20 @@ for (const [options, message] of [
   all(`refuse ${JSON.stringify(options)}`, async () => {
     assert.match((await rejection(background.retry({ all: true }, options as never))).message, message)
   })
+}
+
+/** Begins an action that has to wait for somebody who changes a job, and lets it go on. */
+async function whileLocked(changing: PendingQuery<Row[]>, act: () => Promise<BulkResult>): Promise<BulkResult> {
+  let result: Promise<BulkResult> | undefined
+  await sql.begin(async transaction => {
+    await transaction`${changing}`
+    result = act()
+    await until(
+      async () =>
+        (await sql`select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()`).length
+    )
+  })
+  return await result!
 }
 
 /** A job in each state, and one that a worker has fetched ahead. */

@@ -57,7 +57,11 @@ const filters: RunFilter[] = [
   { search: '1100' },
   { search: 'at 50% of 2' },
   { search: 'at 50_ of 2' },
-  { search: 'it broke', task: 'Gamma', state: 'failed' }
+  { search: 'it broke', task: 'Gamma', state: 'failed' },
+  { search: 'it broke', state: ['succeeded', 'failed'] },
+  { search: 'it broke', state: 'lost' },
+  { state: ['failed', 'timed out', 'lost'] },
+  { state: ['failed', 'timed out', 'lost'], since }
 ]
 for (const filter of filters) {
   const name =
@@ -156,10 +160,12 @@ test('searches the newest 10,000, and its cursor goes on from there', async () =
     insert into kretes.ledger (job_id, finished_at, started_at, ready_at, scheduled_at, attempt, max_attempts, priority, is_failure, state, task, key)
     select n, moment, moment, moment, moment, 1, 25, 0, false, 'succeeded', 'Deep', case n when 1 then 'the needle' end
     from generate_series(1, 10050) n, lateral (select now() - interval '1 day' + n * interval '1 ms' as moment) times`
-  const first = await background.runs({ task: 'Deep', search: 'needle' })
-  assert.equal([first.runs.length, typeof first.cursor], [0, 'string'])
-  const second = await background.runs({ task: 'Deep', search: 'needle', cursor: first.cursor })
-  assert.equal([second.runs.map(({ job }) => job), second.cursor], [['1'], undefined])
+  for (const filter of [{ task: 'Deep', search: 'needle' }, { search: 'needle' }]) {
+    const first = await background.runs(filter)
+    assert.equal([first.runs.length, typeof first.cursor], [0, 'string'])
+    const second = await background.runs({ ...filter, cursor: first.cursor })
+    assert.equal([second.runs.map(({ job }) => job), second.cursor], [['1'], undefined])
+  }
 })
 
 for (const [options, message] of [

@@ -1,5 +1,7 @@
+import postgres from 'postgres'
 import { createBackground } from '../../src/background.ts'
 import { hasDueJobs, notifyWorkers, releaseForgotten, releaseWorker } from '../../src/sql/control.ts'
+import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
@@ -45,6 +47,29 @@ test('releaseWorker() lets a job that was on its last attempt run again', async 
   await releaseWorker(sql, schema, 'mine')
   const [row] = await sql`select attempts, max_attempts, is_available from graphile_worker._private_jobs`
   assert.equal({ ...row }, { attempts: 24, max_attempts: 25, is_available: true })
+})
+
+test('releaseWorker() puts back as many jobs as there are with the same few statements, but for those that are over', async () => {
+  const ids: string[] = []
+  for (let count = 0; count < 60; count++) ids.push(await add(count % 2 === 0 ? `queue ${count}` : null))
+  await lock('mine', ...ids)
+  const sent: string[] = []
+  const watched = postgres(database.url, { max: 1, fetch_types: false, debug: (_, text) => void sent.push(text) })
+  onceDone(() => watched.end({ timeout: 1 }))
+  const over = ids.slice(0, 10)
+  const count = await releaseWorker(watched, schema, 'mine', async (_, held) => {
+    assert.equal(
+      held.map(({ id }) => id),
+      ids
+    )
+    return over
+  })
+  assert.is(count, 50)
+  assert.ok(sent.length < 10, sent.join('\n'))
+  assert.equal(
+    await rows(),
+    ids.slice(10).map(id => ({ id, attempts: 2, by: null, queue: null }))
+  )
 })
 
 test('releaseForgotten() frees only jobs that the worker does not know of', async () => {

@@ -7,7 +7,7 @@ import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { start } from '../helpers/process.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
-import { bestOf, work } from './work.ts'
+import { bestOf, fill, work } from './work.ts'
 
 const test = suite('jobs that come due')
 
@@ -42,6 +42,34 @@ async function scheduleByAll(): Promise<number[]> {
   return late
 }
 
+test('are looked for by a worker that is busy now and then, and start on time once it is not', () =>
+  bestOf(3, async () => {
+    const database = await createDatabase()
+    const { sql, url } = database
+    const looks = await createCounter(url, LOOK)
+    const gate = Promise.withResolvers<void>()
+    const late: number[] = []
+    const tasks = {
+      Wait: () => gate.promise,
+      Note: (_: object, { job }: TaskContext) => void late.push(Date.now() - job.runAt.getTime())
+    }
+    // It keeps at hand what it cannot run yet, and does not find by polling what comes due.
+    const patience = { concurrency: 1, localQueueTtlMs: 600_000, pollIntervalMs: 600_000 }
+    const worker = await work({ url: looks.url } as TestDatabase, { tasks, ...patience })
+    await fill(database, 'Wait', 3)
+    await until(() => worker.running === 1)
+
+    await using background = createBackground({ connection: url })
+    const beganMs = performance.now()
+    while (performance.now() - beganMs < 1_000) await background.schedule({ task: 'Note', delay: '1h' })
+    assert.ok(looks.packets <= 5, `${looks.packets} looks in a second`)
+
+    await sql`select graphile_worker.add_job('Note', run_at => now() + interval '1 s')`
+    gate.resolve()
+    await until(() => late.length === 1)
+    return { isOnTime: late[0]! < 50, figures: `${late[0]} ms` }
+  }))
+
 test('cost an idle database no more than the polling of the engine alone, beside the beat', async () => {
   const { url } = await createDatabase()
   const counter = await createCounter(url)
@@ -56,13 +84,13 @@ test('cost an idle database no more than the polling of the engine alone, beside
   assert.ok(perSecond <= 1.25, `${perSecond} statements a second`)
 })
 
-/** A proxy that counts what the client sends. */
-async function createCounter(target: string): Promise<{ readonly url: string; readonly packets: number }> {
+/** A proxy that counts what the client sends, or the part of it that holds a text. */
+async function createCounter(target: string, text = ''): Promise<{ readonly url: string; readonly packets: number }> {
   const { hostname, port } = new URL(target)
   let packets = 0
   const listener = createServer(client => {
     const server = connect(Number(port), hostname)
-    client.on('data', () => packets++)
+    client.on('data', data => data.includes(text) && packets++)
     client.pipe(server).pipe(client)
     for (const socket of [client, server]) socket.on('error', () => {})
   })
@@ -76,6 +104,9 @@ async function createCounter(target: string): Promise<{ readonly url: string; re
     }
   }
 }
+
+/** What only the statement that looks ahead holds. */
+const LOOK = 'recursive priorities'
 
 /** An application in a process of its own. */
 const SCHEDULER = `

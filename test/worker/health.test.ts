@@ -1,6 +1,7 @@
 import { get } from 'node:http'
 import { connect } from 'node:net'
 import { json } from 'node:stream/consumers'
+import { createProxy } from '../chaos/proxy.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { startServer } from '../helpers/server.ts'
@@ -65,6 +66,23 @@ test('/ready is 503 while the database is away, /live is not', async () => {
   await until(async () => (await ask(port, '/ready')).status === 503)
   const { status, body } = await ask(port, '/live')
   assert.equal([status, body.status, body.isDatabaseAway], [200, 'waiting', true])
+})
+
+test('/ready is 200 again once connections that hung without a word are replaced, the one that hears of jobs too', async () => {
+  const database = await createDatabase()
+  const proxy = await createProxy(database.url)
+  const logger = createRecorder()
+  let ran = 0
+  const options = { tasks: { Count: () => void ran++ }, healthPort: 0, logger, pollIntervalMs: 3_600_000 }
+  await work({ url: proxy.url } as TestDatabase, options)
+  const port = portOf(logger)
+  await until(async () => (await ask(port, '/ready')).body.isListening)
+  proxy.hang()
+  await until(() => proxy.hanging() === 0, { timeoutMs: 120_000, what: 'the connections to be given up' })
+  await until(async () => (await ask(port, '/ready')).status === 200, { timeoutMs: 120_000 })
+  // There is no poll by which it could learn of this one.
+  await fill(database, 'Count', 1)
+  await until(() => ran === 1)
 })
 
 test('/ready is 503 while the worker stops, and nobody listens afterwards', async () => {

@@ -1,4 +1,4 @@
-import { createBackground, Queue } from '../../mod.ts'
+import { createBackground } from '../../mod.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -112,15 +112,41 @@ test('fetches no more once too many jobs wait to be written off', async () => {
   await demandAll(database, log, 4_000)
 })
 
-test('stops when it is asked to', async () => {
+test('stops when it is asked to, and leaves nothing to be run again that has finished', async () => {
   const database = await prepared()
+  const log = createRecorder()
   const { tasks, runs } = createTasks()
-  const worker = await work(database, { tasks })
-  await using background = createBackground({ connection: database.url })
+  const gate = Promise.withResolvers<void>()
+  const worker = await work(database, { logger: log, tasks: { ...tasks, Deaf: () => gate.promise } })
   await database.sql`alter table kretes.ledger rename to mislaid`
-  await background.schedule({ task: 'Fine', queue: Queue.for('one by one') })
-  await until(() => runs.size === 1)
+  await fill(database, 'Fine', 3)
+  await fill(database, 'Fine', 1, { queue: 'one by one' })
+  await fill(database, 'Deaf', 1)
+  await until(() => runs.size === 4 && worker.running === 1)
   await worker.stop({ timeoutMs: 100 })
-  const [job] = await database.sql`select locked_at, attempts from graphile_worker.jobs`
-  assert.equal({ ...job }, { locked_at: null, attempts: 0 })
+  gate.resolve()
+  const jobs = await database.sql`select task_identifier as task, locked_at, attempts from graphile_worker.jobs`
+  assert.equal([...jobs], [{ task: 'Deaf', locked_at: null, attempts: 0 }])
+  const locked = await database.sql`select from graphile_worker._private_job_queues where locked_by is not null`
+  assert.is(locked.length, 0)
+  const [failed] = log.of('ledger.failed')
+  assert.equal([failed?.level, failed?.fields.runs], ['error', 5])
+  assert.match(failed?.message ?? '', /^Cannot record 5 runs of a worker that stops: .+"kretes\.ledger"/)
+})
+
+test('stops within its time while somebody changes the ledger, and runs nothing twice', async () => {
+  const database = await prepared()
+  const { sql } = database
+  const log = createRecorder()
+  const { tasks, runs } = createTasks()
+  const worker = await work(database, { logger: log, tasks })
+  await sql.begin(async transaction => {
+    await transaction`lock table kretes.ledger in access exclusive mode`
+    await fill(database, 'Fine', 2)
+    await until(() => runs.size === 2)
+    await worker.stop({ timeoutMs: 100 })
+  })
+  assert.is((await sql`select from graphile_worker.jobs`).length, 0)
+  assert.is(log.of('ledger.failed')[0]?.fields.runs, 2)
+  assert.is((await sql`select from kretes.workers`).length, 0)
 })

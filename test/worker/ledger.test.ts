@@ -1,5 +1,5 @@
 import { createBackground, Queue, Snooze } from '../../mod.ts'
-import { rescueJobs } from '../../src/sql/workers.ts'
+import { markStarted, rescueJobs } from '../../src/sql/workers.ts'
 import { defineTask } from '../../src/task.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
@@ -290,8 +290,9 @@ test('records what a lost worker held, and blames it on nobody who had not begun
   await sql`
     update graphile_worker._private_jobs
     set locked_by = 'dead', locked_at = now() - interval '2 s', attempts = 1,
-      flags = case when id = ${last} then '{"kretes:lost": 2, "kretes:started": "dead"}'::jsonb end
+      flags = case when id = ${last} then '{"kretes:lost": 2}'::jsonb end
     where id = any(array[${running}, ${fetched}, ${last}]::bigint[])`
+  await markStarted(sql, 'graphile_worker', last, 'dead')
   await sql`
     insert into kretes.workers (id, host, pid, concurrency, beat_at, running)
     values ('dead', 'gone', 1, 1, now() - interval '1 minute', array[${running}::bigint])`

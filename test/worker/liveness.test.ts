@@ -3,7 +3,7 @@ import type { TaskContext } from '../../src/task.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
-import { countJobs, createRecorder, fill, work } from './work.ts'
+import { countJobs, createRecorder, fill, lookingForLocks, work } from './work.ts'
 
 const test = suite('a worker among others')
 
@@ -43,6 +43,51 @@ test('gives the jobs and queues of a dead worker to others, at no cost of an att
   assert.is((await database.sql`select from kretes.workers where id = 'worker-dead'`).length, 0)
 })
 
+test('gives them to others without a ledger, though nobody has made room there for a week', async () => {
+  const database = await prepared()
+  const { sql } = database
+  await fill(database, 'Note', 2)
+  await pretendDead(database, 'worker-dead')
+  const partitions =
+    await sql`select inhrelid::regclass::text as name from pg_inherits where inhparent = 'kretes.ledger'::regclass`
+  for (const { name } of partitions) await sql`drop table ${sql.unsafe(name)}`
+  const logger = createRecorder()
+  let ran = 0
+  await work(database, { tasks: { Note: () => void ran++ }, logger, ledger: false })
+  await until(() => ran === 2, { timeoutMs: 30_000 })
+  assert.equal(logger.of('worker.lost')[0]?.fields.rescued, 2)
+  assert.is(logger.of('worker.rescue-failed').length, 0)
+})
+
+test('is none the worse for a dead one whose jobs it cannot give to others, and says so once', async () => {
+  const database = await prepared()
+  const { sql } = database
+  await pretendDead(database, 'worker-a')
+  await pretendDead(database, 'worker-b')
+  await sql`create sequence tries`
+  await sql`
+    create function refuse() returns trigger language plpgsql as $$ begin
+      if old.id <> 'worker-a' then return old; end if;
+      perform nextval('tries');
+      raise exception 'not this one';
+    end $$`
+  await sql`create trigger refuse before delete on kretes.workers for each row execute function refuse()`
+  const logger = createRecorder()
+  let ran = 0
+  await work(database, { tasks: { Note: () => void ran++ }, logger })
+  await until(async () => ((await sql`select last_value from tries`)[0]?.last_value ?? 0) >= 3, { timeoutMs: 60_000 })
+  await until(() => logger.of('worker.lost').some(({ fields }) => fields.worker === 'worker-b'))
+  const failed = logger.of('worker.rescue-failed').filter(({ level }) => level === 'error')
+  assert.equal(
+    failed.map(({ fields }) => fields.worker),
+    ['worker-a']
+  )
+  assert.match(failed[0]?.message ?? '', /^Cannot give the jobs of a lost worker to others, .+: .*not this one/)
+  assert.not.ok(logger.lines.some(({ message }) => message.startsWith('The worker cannot show that it lives')))
+  await fill(database, 'Note', 1)
+  await until(() => ran === 1)
+})
+
 test('leaves alone what a process has locked that is no worker of ours', async () => {
   const database = await prepared()
   const { sql } = database
@@ -56,6 +101,46 @@ test('leaves alone what a process has locked that is no worker of ours', async (
   await until(() => logger.of('worker.lost').length === 1, { timeoutMs: 30_000 })
   const [job] = await sql`select locked_by, attempts from graphile_worker.jobs`
   assert.equal({ ...job }, { locked_by: 'somebody-else', attempts: 1 })
+})
+
+test('leaves a living worker the job that takes it more than four hours, and frees what a stranger has held as long', async () => {
+  const database = await prepared()
+  const { sql } = database
+  await fill(database, 'Long', 1)
+  await fill(database, 'Long', 1, { queue: 'long' })
+  // Its next beat is far off, and it is not taken for dead.
+  await register(database, 'worker-busy', { beatAgo: '-1 hour' })
+  await lockAll(database, 'worker-busy', '5 hours')
+  await fill(database, 'Short', 1)
+  await fill(database, 'Short', 1, { queue: 'short' })
+  await lockAll(database, 'stranger', '5 hours')
+  await fill(database, 'Shorter', 1)
+  await fill(database, 'Shorter', 1, { queue: 'shorter' })
+  await lockAll(database, 'another stranger', '3 hours')
+  const ran: string[] = []
+  const tasks = {
+    Long: () => void ran.push('Long'),
+    Short: () => void ran.push('Short'),
+    Shorter: () => void ran.push('Shorter')
+  }
+  await lookingForLocks(() => work(database, { tasks, pollIntervalMs: 100 }))
+  await until(() => ran.length >= 2)
+  // All is freed by one statement: what is held now was left alone.
+  const jobs = await sql`
+    select task_identifier as task, jobs.locked_by as by, queues.locked_by as queue
+    from graphile_worker.jobs left join graphile_worker._private_job_queues queues using (queue_name)
+    where jobs.locked_by in ('worker-busy', 'stranger', 'another stranger')
+    order by jobs.id`
+  assert.equal(
+    jobs.map(job => ({ ...job })),
+    [
+      { task: 'Long', by: 'worker-busy', queue: null },
+      { task: 'Long', by: 'worker-busy', queue: 'worker-busy' },
+      { task: 'Shorter', by: 'another stranger', queue: null },
+      { task: 'Shorter', by: 'another stranger', queue: 'another stranger' }
+    ]
+  )
+  assert.equal(ran, ['Short', 'Short'])
 })
 
 test('does not take one for dead that is silent and holds its lock', async () => {
@@ -119,14 +204,24 @@ async function prepared(): Promise<TestDatabase> {
 }
 
 /** What a killed worker leaves: an old beat, and all jobs and queues that nobody has locked yet. */
-async function pretendDead({ sql }: TestDatabase, id: string): Promise<void> {
+async function pretendDead(database: TestDatabase, id: string): Promise<void> {
+  await register(database, id, { beatAgo: '1 minute' })
+  await lockAll(database, id, '0 s')
+}
+
+async function register({ sql }: TestDatabase, id: string, { beatAgo }: { beatAgo: string }): Promise<void> {
   await sql`
     insert into kretes.workers (id, host, pid, concurrency, beat_at)
-    values (${id}, 'nowhere', 1, 10, now() - interval '1 minute')`
+    values (${id}, 'nowhere', 1, 10, now() - ${beatAgo}::interval)`
+}
+
+/** Locks all jobs and queues that nobody has locked yet. */
+async function lockAll({ sql }: TestDatabase, id: string, ago: string): Promise<void> {
   await sql`
-    update graphile_worker._private_job_queues set locked_by = ${id}, locked_at = now() where locked_by is null`
+    update graphile_worker._private_job_queues set locked_by = ${id}, locked_at = now() - ${ago}::interval
+    where locked_by is null`
   await sql`
-    update graphile_worker._private_jobs set locked_by = ${id}, locked_at = now(), attempts = 1
+    update graphile_worker._private_jobs set locked_by = ${id}, locked_at = now() - ${ago}::interval, attempts = 1
     where locked_by is null
       and (job_queue_id is null or id in (select min(id) from graphile_worker._private_jobs group by job_queue_id))`
 }

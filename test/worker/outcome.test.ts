@@ -2,7 +2,9 @@ import pg from 'pg'
 import { createBackground, Queue, Snooze } from '../../mod.ts'
 import type { Outcome } from '../../src/sql/outcome.ts'
 import type { Execute, Statement } from '../../src/sql/statement.ts'
+import { createEndedRuns } from '../../src/worker/ended.ts'
 import { writeFailures } from '../../src/worker/failures.ts'
+import { resolveOptions } from '../../src/worker/options.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -143,6 +145,9 @@ onceDone(() => client.end())
 const execute: Execute = async <Row>({ text, values }: Statement) =>
   (await client.query(text, [...values])).rows as Row[]
 
+/** No fetch follows another of the same job so soon as they do here. */
+let locks = 0
+
 async function lock(): Promise<Outcome> {
   const { id } = await background.schedule({ task: 'Held' })
   return await relock(id)
@@ -150,7 +155,11 @@ async function lock(): Promise<Outcome> {
 
 async function relock(id: string): Promise<Outcome> {
   const [row] = await sql<{ attempts: number; locked_at: Date }[]>`
-    update graphile_worker._private_jobs set locked_by = 'me', locked_at = clock_timestamp(), attempts = attempts + 1
+    update graphile_worker._private_jobs
+    set
+      locked_by = 'me',
+      locked_at = clock_timestamp() + ${++locks} * interval '100 ms',
+      attempts = attempts + 1
     where id = ${id} returning attempts, locked_at`
   const { attempts = 0, locked_at = new Date() } = row ?? {}
   return {
@@ -187,6 +196,31 @@ writing('changes nothing the second time, though others have set the job meanwhi
   await sql`select graphile_worker.reschedule_jobs(array[${outcome.id}]::bigint[], run_at => now() + interval '1 minute')`
   await write(outcome)
   assert.equal(await rowOf(outcome.id), { attempts: 0, locked_by: null, wait: 60 })
+})
+
+writing('of which only the engine knows is recorded once, with what it says and what the database knows', async () => {
+  const { id } = await lock()
+  const ended = createEndedRuns(resolveOptions({}).ledger!, createRecorder())
+  const values = ['me', JSON.stringify([{ jobId: id, message: 'Unsupported task' }])]
+  for (let time = 1; time <= 2; time++) {
+    await client.query('begin')
+    await writeFailures(execute, 'graphile_worker', { text: FAIL, values }, new Map(), ended)
+    await client.query('commit')
+  }
+  const runs = await sql`
+    select state, attempt, started_at, worker, error_message, result, payload, log from kretes.runs where job_id = ${id}`
+  const what = {
+    state: 'failed',
+    attempt: 1,
+    started_at: null,
+    worker: 'me',
+    error_message: 'Unsupported task'
+  }
+  assert.equal([...runs], [{ ...what, result: null, payload: null, log: null }])
+  const counted = await sql`select sum(runs)::int as runs from kretes.counters where task = 'Held' and state = 'failed'`
+  assert.is(counted[0]?.runs, 1)
+  const { attempts, locked_by } = await rowOf(id)
+  assert.equal([attempts, locked_by], [1, null])
 })
 
 writing('does not unlock the job when this very worker runs it again', async () => {

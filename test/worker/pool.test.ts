@@ -1,6 +1,7 @@
+import { inspect } from 'node:util'
 import { createBackground } from '../../src/background.ts'
 import { compileBackoff } from '../../src/backoff.ts'
-import { silentLogger } from '../../src/logger.ts'
+import { type Logger, silentLogger } from '../../src/logger.ts'
 import type { AnyTask } from '../../src/task.ts'
 import { createExecutor } from '../../src/worker/execute.ts'
 import { writeFailures } from '../../src/worker/failures.ts'
@@ -14,7 +15,7 @@ import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
-import { fill } from './work.ts'
+import { createRecorder, fill, lookingForLocks } from './work.ts'
 
 const test = suite("the engine's statements")
 
@@ -69,23 +70,25 @@ test('have the names by which they are told apart, and account for every job tha
   const expected: Record<string, ReturnType<typeof classify>> = {
     'get_job20/graphile_worker': { kind: 'fetch', releasesQueues: false },
     'get_queue_names/graphile_worker': { kind: 'other', releasesQueues: false },
+    'clear_stale_locks/graphile_worker': { kind: 'unlock', releasesQueues: false },
     'complete_job/graphile_worker': { kind: 'complete', releasesQueues: false },
     'complete_jobs/graphile_worker': { kind: 'complete', releasesQueues: false },
     'complete_job_q/graphile_worker': { kind: 'complete', releasesQueues: true },
     'fail_job/graphile_worker': { kind: 'fail', releasesQueues: false },
     'fail_job_q/graphile_worker': { kind: 'fail', releasesQueues: true }
   }
-  // The engine sends this one once in its first minute, at any moment.
-  pool.names.delete('clear_stale_locks/graphile_worker')
+  await until(() => settled.some(({ kind }) => kind === 'unlock'))
   assert.equal([...pool.names].sort(), Object.keys(expected).sort())
   for (const name of pool.names) assert.equal(classify(name), expected[name], name)
-  for (const [name, text] of Object.entries(COMPLETIONS)) assert.is(pool.texts.get(`${name}/graphile_worker`), text)
+  for (const [name, text] of Object.entries(REPLACED)) assert.is(pool.texts.get(`${name}/graphile_worker`), text)
   for (const kind of ['fetch', 'complete', 'fail']) assert.ok(settled.some(statement => statement.kind === kind))
   await runner.stop()
 })
 
-/** What `completeJobs` in src/sql/ledger/record.ts does in their place. */
-const COMPLETIONS = {
+/** What `unlockAbandoned` in src/sql/locks.ts and `completeJobs` in src/sql/complete.ts do in their place. */
+const REPLACED = {
+  clear_stale_locks:
+    'with j as ( update "graphile_worker"._private_jobs as jobs set locked_at = null, locked_by = null, run_at = greatest(run_at, now()) where locked_at < now() - interval \'4 hours\' ) update "graphile_worker"._private_job_queues as job_queues set locked_at = null, locked_by = null where locked_at < now() - interval \'4 hours\'',
   complete_job: 'delete from "graphile_worker"._private_jobs as jobs where id = $1::bigint',
   complete_jobs: 'delete from "graphile_worker"._private_jobs as jobs using unnest($1::bigint[]) n(n) where id = n',
   complete_job_q:
@@ -97,7 +100,7 @@ test('that give jobs back have theirs, and take the jobs off what is held', asyn
   await fill(database, 'Wait', 5)
   await fill(database, 'Wait', 2, { queues: 2 })
   const gate = Promise.withResolvers<void>()
-  const { pool, runner, held } = await startOn(database, { Wait: () => gate.promise }, 1)
+  const { pool, runner, held } = await startOn(database, { Wait: () => gate.promise }, { concurrency: 1 })
   await until(() => held.size === 7)
   const rows = await database.sql`select id from graphile_worker.jobs order by id`
   assert.equal(
@@ -126,6 +129,46 @@ test('fetch as many as they were last told to', async () => {
   await runner.stop()
 })
 
+test('that cannot be carried out are logged with the jobs they are about, and nothing of what these were given', async () => {
+  const database = await prepared()
+  const { sql } = database
+  const logger = createRecorder()
+  const gate = Promise.withResolvers<void>()
+  let running = 0
+  const wait = async (): Promise<void> => {
+    running++
+    await gate.promise
+  }
+  const Fail = async (): Promise<void> => {
+    await wait()
+    throw new Error('it fails')
+  }
+  const { pool, runner } = await startOn(database, { Wait: wait, Fail }, { logger })
+  for (const task of ['Wait', 'Fail']) await sql`select graphile_worker.add_job(${task}, '{"password": "hunter2"}')`
+  await until(() => running === 2)
+  await sql`create function refuse() returns trigger language plpgsql as $$ begin raise exception 'not today'; end $$`
+  await sql`
+    create trigger refuse before update or delete on graphile_worker._private_jobs
+    for each statement execute function refuse()`
+  gate.resolve()
+  // Each says for itself that it tries again.
+  await until(() => logger.of('worker.blocked').length === 2)
+  pool.giveUp()
+  await runner.ended
+
+  const rows = await sql`select id from graphile_worker.jobs order by id`
+  for (const [doing, id] of [
+    ['complete', rows[0]?.id],
+    ['fail', rows[1]?.id]
+  ]) {
+    const line = logger.lines.find(({ message }) => message.startsWith(`Failed to ${doing} jobs`))
+    assert.is(line?.level, 'warn')
+    assert.equal(line?.fields.jobs, [id])
+    assert.match(String(line?.fields.error), /not today/)
+  }
+  for (const line of logger.lines) assert.not.match(inspect(line, { depth: 10 }), /hunter2/)
+})
+
 test('that fail all jobs at hand when the engine is forced to stop are accounted for too', () => {
   const held = createHeldJobs()
   for (const id of ['1', '2', '3']) held.add(id)
@@ -134,8 +177,17 @@ test('that fail all jobs at hand when the engine is forced to stop are accounted
   assert.equal(held.ids(), ['2'])
 })
 
+test('that fetch are known for it, whatever number and flags are in their names', () => {
+  for (const size of ['', '2', '500', '12.5', '62.5', '1e21']) {
+    for (const flags of ['', 'F', 'N', 'FN']) {
+      const name = `get_job${size}${flags}/graphile_worker`
+      assert.equal(classify(name), { kind: 'fetch', releasesQueues: false }, name)
+    }
+  }
+})
+
 test('of other kinds are nobody’s business', () => {
-  for (const name of [undefined, '', 'clear_stale_locks/graphile_worker', 'get_queue_names/x', 'add_job/x']) {
+  for (const name of [undefined, '', 'get_queue_names/x', 'add_job/x']) {
     assert.equal(classify(name), { kind: 'other', releasesQueues: false })
   }
 })
@@ -147,7 +199,11 @@ async function prepared(): Promise<TestDatabase> {
   return database
 }
 
-async function startOn({ url }: TestDatabase, tasks: Record<string, AnyTask>, concurrency = 10): Promise<Engine> {
+async function startOn(
+  { url }: TestDatabase,
+  tasks: Record<string, AnyTask>,
+  { concurrency = 10, logger = silentLogger }: { concurrency?: number; logger?: Logger } = {}
+): Promise<Engine> {
   const held = createHeldJobs()
   const settled: Settled[] = []
   const fetched: number[] = []
@@ -160,7 +216,7 @@ async function startOn({ url }: TestDatabase, tasks: Record<string, AnyTask>, co
     outage: createOutage(silentLogger, 'the database'),
     watch,
     onHung() {},
-    logger: silentLogger,
+    logger,
     fail(statement, execute) {
       if (statement.name) pool.names.add(statement.name)
       return writeFailures(execute, 'graphile_worker', statement, executor.outcomes)
@@ -172,25 +228,27 @@ async function startOn({ url }: TestDatabase, tasks: Record<string, AnyTask>, co
     beforeFetch: async () => {},
     onFetchLost() {}
   })
-  const runner: Runner = await startRunner({
-    pool,
-    schema: 'graphile_worker',
-    tasks: new Map(Object.entries(tasks)),
-    run: executor.execute,
-    concurrency,
-    localQueueSize: 20,
-    localQueueTtlMs: 60_000,
-    pollIntervalMs: 50,
-    logger: silentLogger,
-    onFetched(jobs) {
-      fetched.push(jobs.length)
-      for (const { id } of jobs) held.add(id)
-    },
-    onScheduled() {},
-    onListening() {},
-    onListeningLost() {},
-    onCancelled() {}
-  })
+  const runner = await lookingForLocks(() =>
+    startRunner({
+      pool,
+      schema: 'graphile_worker',
+      tasks: new Map(Object.entries(tasks)),
+      run: executor.execute,
+      concurrency,
+      localQueueSize: 20,
+      localQueueTtlMs: 60_000,
+      pollIntervalMs: 50,
+      logger,
+      onFetched(jobs) {
+        fetched.push(jobs.length)
+        for (const { id } of jobs) held.add(id)
+      },
+      onScheduled() {},
+      onListening() {},
+      onListeningLost() {},
+      onCancelled() {}
+    })
+  )
   onceDone(async () => {
     pool.giveUp()
     await runner.stop()

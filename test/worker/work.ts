@@ -42,6 +42,20 @@ export async function work({ url }: TestDatabase, options: WorkerOptions): Promi
   return worker
 }
 
+/**
+ * The engine looks for old locks at a random moment of its first minute, and every nine minutes from then on; one that
+ * is started so looks at once.
+ */
+export async function lookingForLocks<Started>(start: () => Promise<Started>): Promise<Started> {
+  const random = Math.random
+  Math.random = () => 0
+  try {
+    return await start()
+  } finally {
+    Math.random = random
+  }
+}
+
 /** Puts many jobs on the database at once, one after another in run time; `n` of their payload counts from 1. */
 export async function fill(
   { sql }: TestDatabase,

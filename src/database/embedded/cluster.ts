@@ -47,9 +47,10 @@ export async function createCluster({ home, binaries, onProgress, signal }: Crea
   const slot = { home, name: TREE }
   const account = await chooseAccount()
   const runnable = await prepareBinaries(binaries, home, account, onProgress)
-  const { directory, lost, next } = await findTree(slot)
+  const { directory, lost, owner, next } = await findTree(slot)
   if (directory) return
-  if (lost) onProgress(`The database in ${lost} has vanished: beginning anew`)
+  const why = owner ? `belongs to ${dirname(owner)}, from which this project was copied` : 'has vanished'
+  if (lost) onProgress(`The database in ${lost} ${why}: beginning anew`)
   await createTree(slot, next, account, async place => {
     const shown = dirname(place) === home ? relative(dirname(home), home) : place
     onProgress(`Creating a PostgreSQL ${binaries.major} database in ${shown} (first start only)`)

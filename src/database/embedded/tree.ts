@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path'
 import process from 'node:process'
 import { type Account, canReach } from './account.ts'
 import { embeddedFailure, nullIf, systemCode } from './failure.ts'
+import { claim, findOwner } from './owner.ts'
 import { isAlive } from './process.ts'
 
 /**
@@ -12,7 +13,8 @@ import { isAlive } from './process.ts'
  * It is built under another name and appears complete, in one step that succeeds for one process only. Usually it is
  * `.kretes/<name>`. Where the server's user cannot enter that, it is elsewhere, and `.kretes/<name>` a link to it. Should
  * the target of a link vanish, its successor is `<name>.2`, then `<name>.3`: no link is ever replaced, so that nobody
- * who has just found it dead can take away a new one.
+ * who has just found it dead can take away a new one. The same goes for a link that came along when a project was copied:
+ * what it leads to belongs to the original.
  */
 export interface TreeSlot {
   readonly home: string
@@ -23,8 +25,10 @@ export interface TreeSlot {
 export interface FoundTree {
   /** The directory; `null` if there is none. */
   readonly directory: string | null
-  /** Where the last one was, if it has vanished. */
+  /** Where the last one was, if it has vanished or belongs to another. */
   readonly lost: string | null
+  /** The home of that other. */
+  readonly owner: string | null
   /** The link or directory to make for a new one. */
   readonly next: string
 }
@@ -33,15 +37,17 @@ export interface FoundTree {
 export async function findTree({ home, name }: TreeSlot): Promise<FoundTree> {
   const entries = (await nullIf(readdir(home), 'ENOENT')) ?? []
   const newest = Math.max(0, ...entries.map(entry => generation(entry, name)))
-  if (newest === 0) return { directory: null, lost: null, next: join(home, name) }
+  if (newest === 0) return { directory: null, lost: null, owner: null, next: join(home, name) }
   const current = join(home, newest === 1 ? name : `${name}.${newest}`)
   const next = join(home, `${name}.${newest + 1}`)
   const target = (await lstat(current)).isSymbolicLink() ? await readlink(current) : null
-  if (target && !(await nullIf(lstat(target), 'ENOENT'))) return { directory: null, lost: target, next }
-  if (target && !(await isPrivate(target))) {
+  if (!target) return { directory: await realpath(current), lost: null, owner: null, next }
+  if (!(await nullIf(lstat(target), 'ENOENT'))) return { directory: null, lost: target, owner: null, next }
+  if (!(await isPrivate(target))) {
     throw embeddedFailure(`Cannot use ${target}: another user owns it or may change it`)
   }
-  return { directory: await realpath(current), lost: null, next }
+  const owner = await findOwner(target, current)
+  return { directory: owner ? null : await realpath(current), lost: owner && target, owner, next }
 }
 
 /**
@@ -72,6 +78,7 @@ export async function createTree(
       // Others may pass through to what they know is there, and see no more.
       await chmod(directory, account ? 0o711 : 0o700)
       await build(directory)
+      if (!isInside) await claim(directory, slot.home)
       await (isInside ? rename(directory, next) : symlink(directory, next))
       return true
     } catch (error) {

@@ -31,48 +31,6 @@ export interface EndedRun {
   readonly log: string | null
 }
 
-/** A statement that is prepared under a name, with parameters of any kind. */
-export interface PreparedStatement {
-  readonly name: string
-  readonly text: string
-  readonly values: readonly unknown[]
-}
-
-/**
- * Completes jobs as the engine does, by removing them and unlocking their queues, and records their runs in the same
- * statement: no job is gone without its run, and a job that is gone already is recorded no second time.
- *
- * @param ids jobs that have ended; of some there may be nothing known but that
- * @param worker who holds their queues; without, they are in none
- */
-export function completeJobs(
-  schema: string,
-  kept: Kept,
-  ids: readonly string[],
-  runs: ReadonlyMap<string, EndedRun>,
-  worker: string | null
-): PreparedStatement {
-  const known = ids.map(id => runs.get(id))
-  const nowMs = performance.now()
-  // What no job of them has is one null, which costs the server nothing.
-  const column = <Value>(read: (run: EndedRun) => Value | null): readonly (Value | null)[] | null => {
-    const values = known.map(run => (run ? read(run) : null))
-    return values.every(value => value === null) ? null : values
-  }
-  const values = [
-    ids,
-    column(run => (run.state === 'succeeded' ? null : run.state)),
-    column(run => run.attempt),
-    column(run => run.durationMs),
-    column(run => agoOf(run, nowMs)),
-    column(run => run.result),
-    column(run => run.payload),
-    column(run => run.log)
-  ]
-  if (worker === null) return { name: 'kretes_complete', text: textOf(schema, kept, false), values }
-  return { name: 'kretes_complete_q', text: textOf(schema, kept, true), values: [...values, worker] }
-}
-
 /**
  * Records runs that did not succeed and whose jobs are still there. To be asked before anything is done to the jobs, in
  * the same transaction, for jobs that it has locked.
@@ -202,7 +160,7 @@ function keeping({ keepsSuccesses, keepsFailures }: Kept): string {
 }
 
 /** How long ago it ended. What waited longer to be written ended at the latest half a day ago: the ledger has room there. */
-function agoOf({ endedMs }: Pick<EndedRun, 'endedMs'>, nowMs: number): number {
+export function agoOf({ endedMs }: Pick<EndedRun, 'endedMs'>, nowMs: number): number {
   return Math.min(Math.round((nowMs - endedMs) * 10) / 10, HALF_A_DAY_MS)
 }
 
@@ -222,51 +180,6 @@ const BUCKET = `floor(${BUCKETS_PER_DOUBLING} / ln(2) * ln(greatest(running_ms, 
 
 const LEDGER_COLUMNS = `job_id, finished_at, started_at, ready_at, scheduled_at, attempt, max_attempts, priority,
         is_failure, state, task, queue, key, worker, trace_id, error, result, payload, log`
-
-/** The texts are as long as a page, and always the same. */
-function textOf(schema: string, kept: Kept, releasesQueues: boolean): string {
-  const key = JSON.stringify([schema, kept, releasesQueues])
-  const known = texts.get(key)
-  if (known !== undefined) return known
-  const text = writeText(schema, kept, releasesQueues)
-  texts.set(key, text)
-  return text
-}
-
-const texts = new Map<string, string>()
-
-function writeText(schema: string, kept: Kept, releasesQueues: boolean): string {
-  const engine = identifier(schema).sql
-  // Not joined to its runs before they are gone: a plan made while the table was empty would read all of it each time.
-  const queues = `released as (
-      update ${engine}._private_job_queues job_queues
-      set locked_by = null, locked_at = null
-      from ended
-      where job_queues.id = ended.job_queue_id and job_queues.locked_by = $9::text
-    ),`
-  return `
-    with gone as (
-      delete from ${engine}._private_jobs job
-      where job.id = any($1::bigint[])
-      returning ${JOB_COLUMNS.sql}, job.attempts
-    ), ended as materialized (
-      select
-        gone.*,
-        coalesce(run.state, 'succeeded') as run_state,
-        coalesce(run.attempt, gone.attempts) as run_attempt,
-        run.duration,
-        coalesce(run.ago, 0) as ago,
-        null::text as error,
-        run.result,
-        run.payload,
-        run.log,
-        true as is_over
-      from gone
-      join unnest($1::bigint[], $2::text[], $3::int[], $4::float8[], $5::float8[], $6::text[], $7::text[], $8::text[])
-        as run (id, state, attempt, duration, ago, result, payload, log) on run.id = gone.job_id
-    ), ${releasesQueues ? queues : ''} ${recording(schema, kept).sql}
-    select from told`
-}
 
 /** A text as a literal. */
 function quote(text: string): string {

@@ -85,7 +85,9 @@ interface Half {
 
 /** Whichever of ten million runs are asked for, a page reads few others than its own. */
 function pageOf(access: Access, conditions: RunConditions, part: RunsPart, half: Half): Statement {
-  return isByTime(conditions, half) ? newestOf(access, conditions, part, half) : pickedOf(access, conditions, part, half)
+  return isByTime(conditions, half)
+    ? newestOf(access, conditions, part, half)
+    : pickedOf(access, conditions, part, half)
 }
 
 /** Whether nearly all runs that a look by time alone comes across are wanted; a search bears a few others. */

@@ -1,0 +1,57 @@
+import { codeOf } from './failure.ts'
+import type { Database } from './open.ts'
+
+/** Keeps something open from its first use on. */
+export interface Opener<Opened> {
+  /** Opens it, unless it is open. */
+  open(): Promise<Opened>
+  /** Somebody has found it gone: the next one opens it anew. */
+  forget(opened: Opened): void
+  close(): Promise<void>
+}
+
+/** Makes an opener. What could not be opened is tried anew by whoever comes next. */
+export function createOpener<Opened>(
+  open: () => Promise<Opened>,
+  close: (opened: Opened) => Promise<void>
+): Opener<Opened> {
+  let opening: Promise<Opened> | undefined
+  let current: Opened | undefined
+  const closings = new Set<Promise<void>>()
+
+  async function begin(): Promise<Opened> {
+    try {
+      current = await open()
+      return current
+    } catch (error) {
+      opening = undefined
+      throw error
+    }
+  }
+
+  return {
+    open: () => (opening ??= begin()),
+    forget(opened) {
+      if (opened !== current) return
+      current = undefined
+      opening = undefined
+      const closing = close(opened)
+        .catch(() => {})
+        .finally(() => closings.delete(closing))
+      closings.add(closing)
+    },
+    async close() {
+      const opened = await opening?.catch(() => undefined)
+      if (opened) await close(opened)
+      await Promise.all(closings)
+    }
+  }
+}
+
+/**
+ * Whether the project's own server has gone from where it was: somebody has stopped it, and perhaps another one listens
+ * there. The next one may be elsewhere, or has yet to be started.
+ */
+export function isServerGone({ embedded }: Database, error: unknown): boolean {
+  return embedded !== undefined && ['ECONNREFUSED', '28P01'].includes(codeOf(error) ?? '')
+}
