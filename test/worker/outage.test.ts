@@ -140,7 +140,8 @@ test('only for what ends jobs, for whatever reason, costs no result and no attem
 test('only for whoever lingers in a transaction, does not concern the worker', async () => {
   const database = await createDatabase()
   const { sql } = database
-  await work(database, { tasks: { Count: () => {} }, once: true })
+  const first = await work(database, { tasks: { Count: () => {} }, once: true })
+  await first.finished
   await sql`alter database ${sql(database.name)} set idle_in_transaction_session_timeout = '1ms'`
   let done = 0
   const worker = await work(database, { tasks: { Count: () => void done++ } })
