@@ -19,7 +19,7 @@ import { startServer } from './helpers/server.ts'
  */
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const jobs = Number(process.env.KRETES_TEST_JOBS) || 2
+const jobs = Number(process.env.KRETES_TEST_JOBS) || 4
 const timeoutMs = (Number(process.env.KRETES_TEST_TIMEOUT) || 600) * 1_000
 const mostAgain = Number(process.env.KRETES_TEST_AGAIN) || 0
 const words = process.argv.slice(2)

@@ -1,8 +1,6 @@
-import { connect, createServer } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createBackground } from '../../src/background.ts'
 import type { TaskContext } from '../../src/task.ts'
-import { onceDone } from '../helpers/cleanup.ts'
+import { createCounter } from '../helpers/counter.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { start } from '../helpers/process.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -69,41 +67,6 @@ test('are looked for by a worker that is busy now and then, and start on time on
     await until(() => late.length === 1)
     return { isOnTime: late[0]! < 50, figures: `${late[0]} ms` }
   }))
-
-test('cost an idle database no more than the polling of the engine alone, beside the beat', async () => {
-  const { url } = await createDatabase()
-  const counter = await createCounter(url)
-  await work({ url: counter.url } as TestDatabase, { tasks: { Note: () => {} } })
-  // Once every statement has been prepared, each is one packet.
-  await sleep(8_000)
-  const before = counter.packets
-  await sleep(20_000)
-  const perSecond = (counter.packets - before) / 20
-  // The engine with its defaults polls every two seconds, and a beat comes as often; each of the three that come
-  // regularly may fall once more into the window.
-  assert.ok(perSecond <= 1.25, `${perSecond} statements a second`)
-})
-
-/** A proxy that counts what the client sends, or the part of it that holds a text. */
-async function createCounter(target: string, text = ''): Promise<{ readonly url: string; readonly packets: number }> {
-  const { hostname, port } = new URL(target)
-  let packets = 0
-  const listener = createServer(client => {
-    const server = connect(Number(port), hostname)
-    client.on('data', data => data.includes(text) && packets++)
-    client.pipe(server).pipe(client)
-    for (const socket of [client, server]) socket.on('error', () => {})
-  })
-  await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve))
-  onceDone(() => listener.close())
-  const { port: own } = listener.address() as { port: number }
-  return {
-    url: Object.assign(new URL(target), { port: String(own) }).href,
-    get packets() {
-      return packets
-    }
-  }
-}
 
 /** What only the statement that looks ahead holds. */
 const LOOK = 'recursive priorities'

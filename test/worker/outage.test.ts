@@ -92,6 +92,8 @@ test('only for writing, as with a full disk, costs no result', async () => {
   await until(async () => (await countJobs(database)) === 0)
   assert.is(ran.length, 10)
   assert.match(logger.of('database.away')[0]?.message ?? '', /No space left on device \(53100\)/)
+  // The last of those that tried again may hear of it a little later.
+  await until(() => logger.of('database.back').length > 0)
   assert.is(logger.of('database.back').length, 1)
   assert.is(logger.lines.filter(({ level }) => level === 'warn' || level === 'error').length, 1)
 })

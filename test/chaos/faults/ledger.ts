@@ -21,7 +21,8 @@ export const killAgainAndAgain: Fault = {
         await arena.schedule({ task: 'Light', count: 50, ms: 1, queues: 10 })
         await arena.schedule({ task: 'Light', count: isFull ? 1_950 : 700, ms: isFull ? 10 : 30 })
       }
-      await sleep(300 + random() * 1_200)
+      // A short portion is over in a second.
+      await sleep(isFull ? 300 + random() * 1_200 : 100 + random() * 500)
       const index = random() < 0.5 ? 0 : 1
       held.push(...(await kill(arena, workers[index]!)))
       kills++
