@@ -1,5 +1,5 @@
 import type { Style } from './context.ts'
-import { harmless, oneLine } from './width.ts'
+import { harmless, oneLine } from './harmless.ts'
 
 /** A line that a task has logged, as the ledger keeps it. */
 export interface LogEntry {

@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import type { LogFields, Logger } from '../src/logger.ts'
 import type { Style } from './context.ts'
+import { harmless, oneLine } from './harmless.ts'
 
 /** The levels, the loudest first; `silent` logs nothing. */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
@@ -57,7 +58,9 @@ function toPretty(
 ): string {
   const event = EVENTS.get(fields.event)
   const sign = SIGNS[event?.sign ?? level] ?? SIGNS.info!
-  const subject = fields.task ? `${style('bold', String(fields.task))} ${style('dim', String(fields.job))}  ` : ''
+  const subject = fields.task
+    ? `${style('bold', oneLine(String(fields.task)))} ${style('dim', oneLine(String(fields.job)))}  `
+    : ''
   const said = event ? event.say(fields) : `${hang(message)}${style('dim', describeOwn(fields))}`
   // The engine says in its own lines what happened, over and over while the database is away.
   const isSaid = fields.error === undefined || (fields.event === 'engine' && !isDebugging)
@@ -134,7 +137,7 @@ function describeOwn({ event, task: _task, job: _job, error: _error, ...own }: L
   if (event !== 'task.log') return ''
   const show = (value: unknown): string => (typeof value === 'string' ? value : inspect(value, SHORT))
   return Object.entries(own)
-    .map(([name, value]) => `  ${name}=${show(value)}`)
+    .map(([name, value]) => `  ${oneLine(`${name}=${show(value)}`)}`)
     .join('')
 }
 
@@ -157,7 +160,7 @@ function isForeignFrame(line: string): boolean {
 }
 
 function hang(text: string): string {
-  return text.replaceAll('\n', `\n${INDENT}`)
+  return harmless(text).replaceAll('\n', `\n${INDENT}`)
 }
 
 const INDENT = '    '

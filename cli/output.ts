@@ -1,5 +1,6 @@
-import { styleText } from 'node:util'
 import type { Output, Style, Terminal } from './context.ts'
+import { mark, oneLine, printable } from './harmless.ts'
+import { widthOf } from './width.ts'
 
 type Stream = NodeJS.WriteStream
 
@@ -18,14 +19,14 @@ export function createOutput(stdout: Stream, stderr: Stream, env: NodeJS.Process
     columns: stdout.isTTY ? stdout.columns || DEFAULT_WIDTH : undefined,
     terminal: stdout.isTTY && env.TERM !== 'dumb' ? terminalOf(stdout, results.write) : undefined,
     width: Math.min(stdout.columns || DEFAULT_WIDTH, MOST_WIDTH),
-    line: text => results.write(`${text}\n`),
+    line: text => results.write(`${printable(text)}\n`),
     notice: text => {
-      notices.write(`${status && ERASE}${text}\n`)
+      notices.write(`${status && ERASE}${printable(text)}\n`)
       status = ''
     },
     status: text => {
       if (!isTerminal || text === status) return
-      notices.write(`${ERASE}${text && UNWRAPPED[0]}${text}${text && UNWRAPPED[1]}`)
+      notices.write(`${ERASE}${text && UNWRAPPED[0]}${printable(text)}${text && UNWRAPPED[1]}`)
       status = text
     },
     flush: async () => void (await Promise.all([results.flush(), notices.flush()]))
@@ -38,20 +39,25 @@ export function pairs(
   style: Style,
   { indent = '', width = Number.POSITIVE_INFINITY }: { indent?: string; width?: number } = {}
 ): string {
-  const nameWidth = Math.max(...rows.map(([name]) => name.length))
+  const lines = rows.map(([name, value]) => [oneLine(name), oneLine(value)] as const)
+  const nameWidth = Math.max(...lines.map(([name]) => widthOf(name)))
   const hanging = `\n${' '.repeat(indent.length + nameWidth + 2)}`
   const room = Math.max(width - hanging.length, LEAST_ROOM)
-  return rows
-    .map(([name, value]) => `${indent}${style('dim', name.padEnd(nameWidth))}  ${wrap(value, room).join(hanging)}`)
+  return lines
+    .map(([name, value]) => {
+      const padding = ' '.repeat(nameWidth - widthOf(name))
+      return `${indent}${style('dim', `${name}${padding}`)}  ${wrap(value, room).join(hanging)}`
+    })
     .join('\n')
 }
 
-/** Breaks a text at its spaces into lines of at most so many characters; a longer word has a line of its own. */
+/** Breaks a text at its spaces into lines of at most so many columns; a longer word has a line of its own. */
 function wrap(text: string, room: number): string[] {
+  if (room === Number.POSITIVE_INFINITY) return [text]
   const lines: string[] = []
   for (const word of text.split(' ')) {
     const line = `${lines.at(-1)} ${word}`
-    if (lines.length > 0 && line.length <= room) lines[lines.length - 1] = line
+    if (lines.length > 0 && widthOf(line) <= room) lines[lines.length - 1] = line
     else lines.push(word)
   }
   return lines
@@ -61,7 +67,7 @@ function wrap(text: string, room: number): string[] {
 function styleFor(stream: Stream, env: NodeJS.ProcessEnv): Style {
   const isForced = env.FORCE_COLOR ? env.FORCE_COLOR !== '0' : undefined
   const isColoured = !env.NO_COLOR && (isForced ?? (stream.isTTY === true && env.TERM !== 'dumb'))
-  return isColoured ? (format, text) => styleText(format, text, { validateStream: false }) : (_format, text) => text
+  return isColoured ? mark : (_format, text) => text
 }
 
 function terminalOf(stream: Stream, write: (text: string) => void): Terminal {

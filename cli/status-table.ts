@@ -1,5 +1,6 @@
 import type { Style } from './context.ts'
-import { cut, oneLine, widthOf } from './width.ts'
+import { oneLine } from './harmless.ts'
+import { cut, widthOf } from './width.ts'
 
 /** A column: what its cells say, and which columns go first where there is no room for all. */
 export interface Column<Row> {

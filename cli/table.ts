@@ -1,5 +1,6 @@
 import type { Style } from './context.ts'
-import { cut, oneLine, widthOf } from './width.ts'
+import { oneLine } from './harmless.ts'
+import { cut, widthOf } from './width.ts'
 
 /** A column of a table. */
 export interface Column {

@@ -8,7 +8,6 @@ import { describeJob } from '../describe-job.ts'
 import type { Arguments } from '../options.ts'
 import type { Payload } from '../payload.ts'
 import { delayed } from '../signals.ts'
-import { harmless } from '../width.ts'
 
 /** `kretes background schedule <task> --wait`: schedules a job, waits until it has ended and prints its result. */
 export async function scheduleAndWait(
@@ -32,7 +31,7 @@ export async function scheduleAndWait(
   try {
     const result = await withBackground(args, patient, wait, () => job === undefined)
     if (isJson) output.line(JSON.stringify(result ?? null))
-    else output.line(result == null ? 'Succeeded' : `Succeeded\n${harmless(JSON.stringify(result, null, 2))}`)
+    else output.line(result == null ? 'Succeeded' : `Succeeded\n${JSON.stringify(result, null, 2)}`)
     return 0
   } catch (error) {
     if (stop.aborted) {

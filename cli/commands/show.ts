@@ -3,6 +3,7 @@ import type { JobDetails, Run } from '../../src/inspect.ts'
 import type { CommandContext, Output } from '../context.ts'
 import { withBackground } from '../databases.ts'
 import { explainMisuse } from '../filter.ts'
+import { harmless } from '../harmless.ts'
 import { describeMs } from '../log.ts'
 import { logLine, toEntries } from '../log-lines.ts'
 import { exactTime, relativeTime } from '../moments.ts'
@@ -10,7 +11,6 @@ import type { Arguments } from '../options.ts'
 import { pairs } from '../output.ts'
 import { FORMATS, stateCell } from '../states.ts'
 import { type Cell, type Column, table } from '../table.ts'
-import { harmless, oneLine } from '../width.ts'
 import { describeEnd } from './runs.ts'
 
 /** `kretes background show`: everything about one job. */
@@ -42,20 +42,20 @@ function toRows(job: JobDetails, { style }: Output): [string, string][] {
   const rows: [string, string][] = [
     ['job', id],
     ['state', `${style(FORMATS[state], state)}${isGone ? ', and gone' : ''}`],
-    ['task', oneLine(task)],
-    ['queue', queue === null ? 'none: it runs in parallel' : oneLine(queue)]
+    ['task', task],
+    ['queue', queue === null ? 'none: it runs in parallel' : queue]
   ]
-  if (key !== null) rows.push(['key', oneLine(key)])
+  if (key !== null) rows.push(['key', key])
   if (priority !== 0) rows.push(['priority', String(priority)])
   rows.push(['attempts', `${attempts} of ${maxAttempts}`], ['scheduled', exactTime(job.createdAt)])
   if (!isGone) rows.push(['due', exactTime(job.runAt)])
   else rows.push(['ended', exactTime(job.updatedAt)])
   if (!isGone && job.fetchedAt) rows.push(['fetched', exactTime(job.fetchedAt)])
-  if (worker !== null) rows.push(['worker', oneLine(worker)])
+  if (worker !== null) rows.push(['worker', worker])
   if (job.progress !== null) {
-    rows.push(['progress', oneLine(`${Math.round(job.progress * 100)} % ${job.progressMessage ?? ''}`)])
+    rows.push(['progress', `${Math.round(job.progress * 100)} % ${job.progressMessage ?? ''}`])
   }
-  if (error !== null && job.runs.length === 0) rows.push(['error', oneLine(error)])
+  if (error !== null && job.runs.length === 0) rows.push(['error', error])
   return rows
 }
 

@@ -4,12 +4,13 @@ import { createBackground } from '../../src/background.ts'
 import type { Status, StatusOptions } from '../../src/ledger/status.ts'
 import type { CommandContext, Output, Style, Terminal } from '../context.ts'
 import { readDatabase, waitFor, withBackground } from '../databases.ts'
+import { oneLine, printable } from '../harmless.ts'
 import type { Arguments } from '../options.ts'
 import { createNoticeLogger } from '../progress.ts'
 import { interruptible } from '../signals.ts'
 import { statusScreen } from '../status-screen.ts'
 import { UsageError } from '../usage.ts'
-import { cut, oneLine, widthOf } from '../width.ts'
+import { cut, widthOf } from '../width.ts'
 
 /** `kretes background status`: tasks, queues and workers on one screen, once or until Ctrl-C. */
 export async function status(args: Arguments, context: CommandContext): Promise<number> {
@@ -89,10 +90,10 @@ function openScreen(
 function frame(found: Status, error: string | undefined, { columns, rows }: Terminal, style: Style): string {
   const note = error === undefined ? `at ${found.at.toISOString()} · Ctrl-C to leave` : oneLine(error)
   const last = style(error === undefined ? 'dim' : 'red', cut(note, columns))
-  const lines = [...statusScreen(found, { style, width: columns, height: rows - 2 }), '']
+  const lines = [...statusScreen(found, { style, width: columns, height: rows - 2 }), ''].map(printable)
   // After a line's last column most terminals stay on it until the next character: to erase the rest would erase that.
   const isFull = (line: string): boolean => widthOf(stripVTControlCharacters(line)) >= columns
-  return `${lines.map(line => `${line}${isFull(line) ? '' : REST_OF_LINE}\n`).join('')}${BELOW}${last}`
+  return `${lines.map(line => `${line}${isFull(line) ? '' : REST_OF_LINE}\n`).join('')}${BELOW}${printable(last)}`
 }
 
 function explain(error: unknown): never {

@@ -1,5 +1,6 @@
 import { discoverTasks } from '../../src/worker/discover.ts'
 import type { CommandContext } from '../context.ts'
+import { oneLine } from '../harmless.ts'
 import type { Arguments } from '../options.ts'
 import { pairs } from '../output.ts'
 
@@ -14,7 +15,7 @@ export async function listTasks(args: Arguments, { output }: CommandContext): Pr
     const rows = files.map(({ name, relativePath }) => [name, relativePath] as const)
     if (rows.length > 0) output.line(pairs(rows, output.style))
     else if (problems.length === 0) output.notice(`No task files in ${directory}`)
-    for (const problem of problems) output.notice(problem)
+    for (const problem of problems) output.notice(oneLine(problem))
   }
   return problems.length === 0 ? 0 : 1
 }

@@ -1,6 +1,7 @@
 import type { Why } from '../../src/ledger/why.ts'
 import type { CommandContext, Output } from '../context.ts'
 import { withBackground } from '../databases.ts'
+import { oneLine } from '../harmless.ts'
 import type { Arguments } from '../options.ts'
 import { pairs } from '../output.ts'
 import { UsageError } from '../usage.ts'
@@ -15,7 +16,7 @@ export async function why(args: Arguments, context: CommandContext): Promise<num
 }
 
 function describe({ job, reasons }: Why, { style, width }: Output): string {
-  const title = job ? `${style('bold', `${job.task} ${job.id}`)} is ${job.state}\n` : ''
+  const title = job ? `${style('bold', oneLine(`${job.task} ${job.id}`))} is ${job.state}\n` : ''
   const rows = reasons.map(({ code, message }) => [code, message] as const)
   return `${title}${pairs(rows, style, { indent: job ? '  ' : '', width })}`
 }
