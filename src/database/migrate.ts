@@ -5,6 +5,7 @@ import { createViews, dropViews, NEWEST_VIEWS } from '../sql/ledger/views.ts'
 import {
   applyMigration,
   createMigrationTable,
+  createSchema,
   lockMigrations,
   migrations,
   newestBreakingMigration,
@@ -13,6 +14,7 @@ import {
   type Versions
 } from '../sql/migrations.ts'
 import { ownSchema } from '../sql/names.ts'
+import { identifier } from '../sql/statement.ts'
 import { withoutDeadlock } from './deadlock.ts'
 import { codeOf, explainFailure } from './failure.ts'
 import { isOutcomeUnknown } from './loss.ts'
@@ -91,6 +93,7 @@ async function bringUp(session: Sql, schema: string): Promise<void> {
   if (hasOldEngine) {
     // A view on a table would keep the engine from changing it.
     await atomically(session, () => dropViews(session, own))
+    await createSchema(session, schema)
     await migrateEngine(session, schema)
   }
   if (before.own === null) await createMigrationTable(session, own)
@@ -143,7 +146,9 @@ function refuseNewer(schema: string, found: number | null, known: number): void 
 async function migrateEngine(session: Sql, schema: string): Promise<void> {
   const { runMigrations, Logger } = await import('graphile-worker')
   const query = async (statement: string | { text: string; values?: unknown[] }, parameters?: unknown[]) => {
-    const { text, values } = typeof statement === 'string' ? { text: statement, values: parameters } : statement
+    const { text: given, values } = typeof statement === 'string' ? { text: statement, values: parameters } : statement
+    // The schema is there, and who may not create one may still own it.
+    const text = given.replace(`create schema if not exists ${identifier(schema).sql};`, '')
     // Of arrays there are but lists of numbers, which the driver would write only if it had asked for their types.
     const written = values?.map(value => (Array.isArray(value) ? `{${value.join()}}` : value))
     return { rows: await session.unsafe(text, written as never[]) }

@@ -38,7 +38,8 @@ export async function diagnose({ sql, schema, label, limits: given }: DiagnoseOp
     const beganMs = Date.now()
     const server = await readServer(sql)
     findings.push(...examineServer(server, { beganMs, endedMs: Date.now(), limits }))
-    findings.push(...(await examineConnection(sql, limits)))
+    // A standby refuses to listen.
+    if (!server.isReadOnly) findings.push(...(await examineConnection(sql, limits)))
     const schemas = await examineSchemas(sql, schema)
     findings.push(...schemas)
     if (schemas.length === 0) {

@@ -226,11 +226,16 @@ function addJobOnce(access: Access, job: NewJob): Statement {
  * rest. What refers to it runs after it.
  *
  * Nor may the engine's plan scan the table for a key: made while the table was empty, it would be kept while it fills.
+ * Before PostgreSQL 18 that makes a plan look so costly that the server would compile it.
  */
 export function planning({ isOurs }: Access): Fragment {
   return {
     sql: isOurs
-      ? "concat(set_config('plan_cache_mode', 'force_generic_plan', true), set_config('enable_seqscan', 'off', true)) planning (mode)"
+      ? `concat(
+      set_config('plan_cache_mode', 'force_generic_plan', true),
+      set_config('enable_seqscan', 'off', true),
+      set_config('jit', 'off', true)
+    ) planning (mode)`
       : "(values ('')) planning (mode)"
   }
 }

