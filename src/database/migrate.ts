@@ -17,6 +17,7 @@ import { ownSchema } from '../sql/names.ts'
 import { identifier } from '../sql/statement.ts'
 import { withoutDeadlock } from './deadlock.ts'
 import { codeOf, explainFailure } from './failure.ts'
+import { clientWithoutHoles } from './holes.ts'
 import { isOutcomeUnknown } from './loss.ts'
 import { connect, type Database } from './open.ts'
 import { CONNECT_TIMEOUT_MS, connectTimeout } from './session.ts'
@@ -42,7 +43,7 @@ export interface MigrationReport {
 export async function migrate(database: Database, schema: string): Promise<MigrationReport> {
   const { client, label } = database
   try {
-    const found = client && (await inTime(look(client, schema)))
+    const found = client && (await inTime(look(clientWithoutHoles(client), schema)))
     if (found && isCurrent(found)) return toReport(found, false)
     const template = client ?? connect(database, { max: 1, name: 'kretes migrate' })
     // Each statement runs once, and a pooler may not keep those that are prepared by name.

@@ -2,6 +2,7 @@ import process from 'node:process'
 import postgres, { type Sql } from 'postgres'
 import { chooseDatabase, type DatabaseChoice, describeUrl, urlForPostgres } from './config.ts'
 import type { EmbeddedServer } from './embedded.ts'
+import { clientWithoutHoles } from './holes.ts'
 import { connectSockets, type Sockets } from './sockets.ts'
 import { begin } from './templates.ts'
 
@@ -89,5 +90,5 @@ export function connect(
   const client = database.url === undefined ? postgres(options) : postgres(urlForPostgres(database.url), options)
   // The driver's own transactions end the process if they lose their connection.
   const safe = { begin: (work: (transaction: Sql) => Promise<unknown>) => begin(client, work) }
-  return Object.assign(client, safe as unknown as Pick<Sql, 'begin'>)
+  return clientWithoutHoles(Object.assign(client, safe as unknown as Pick<Sql, 'begin'>))
 }

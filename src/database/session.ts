@@ -1,5 +1,6 @@
 import postgres, { type Options, type Sql } from 'postgres'
 import type { Execute, Statement } from '../sql/statement.ts'
+import { withoutHoles } from './holes.ts'
 import { connectSockets, createSockets } from './sockets.ts'
 
 /** One connection, whose statements run in the order in which they were sent. It connects when first used. */
@@ -45,7 +46,7 @@ export function executeIn(client: Pick<Sql, 'unsafe'>): Execute {
 }
 
 function send(client: Pick<Sql, 'unsafe'>, { text, values }: Statement): ReturnType<Sql['unsafe']> {
-  return client.unsafe(text, values as (string | null)[], { prepare: true })
+  return withoutHoles(client.unsafe(text, values as (string | null)[], { prepare: true }))
 }
 
 /**

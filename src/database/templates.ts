@@ -1,5 +1,6 @@
 import type { Sql } from 'postgres'
 import { beginStatement, commitStatement, rollbackStatement, type Statement } from '../sql/statement.ts'
+import { withoutHoles } from './holes.ts'
 import { type ConnectionOptions, openConnection } from './session.ts'
 
 /**
@@ -30,7 +31,7 @@ export async function withSession<Result>(
 
   /** A statement runs when it is awaited, and never if it is but a part of another. */
   function judged(query: Promise<unknown>): Promise<unknown> {
-    const run: Promise<unknown>['then'] = query.then.bind(query)
+    const run: Promise<unknown>['then'] = withoutHoles(query).then.bind(query)
     // biome-ignore lint/suspicious/noThenProperty: it is one already
     query.then = (onFulfilled, onRejected) =>
       run(undefined, error => Promise.reject(connection.judge(error))).then(onFulfilled, onRejected)

@@ -1,3 +1,4 @@
+import { closeHoles } from '../database/holes.ts'
 import type { Execute, Statement } from '../sql/statement.ts'
 
 /**
@@ -124,9 +125,9 @@ function inTurn<Result>(transaction: object, work: () => Promise<Result>): Promi
 
 /** Some give the rows, others an object with the rows. */
 function rowsOf(result: unknown): readonly unknown[] {
-  if (Array.isArray(result)) return result
+  if (Array.isArray(result)) return closeHoles(result)
   const { rows } = (result ?? {}) as { rows?: unknown }
-  if (Array.isArray(rows)) return rows
+  if (Array.isArray(rows)) return closeHoles(rows)
   throw new TypeError(
     'Cannot schedule in a transaction: its query(text, values) resolves neither to rows nor to { rows }'
   )

@@ -9,7 +9,7 @@ export interface Gate {
 
 /** Makes a gate. */
 export function createGate(limit: number): Gate {
-  const outside: (() => void)[] = []
+  let outside: (() => void)[] = []
   let next = 0
   let inside = 0
   let announce: (() => void) | undefined
@@ -26,8 +26,9 @@ export function createGate(limit: number): Gate {
       if (admit) {
         // The place is handed over, so that nobody who comes now is faster.
         admit()
-        if (++next === outside.length) {
-          outside.length = 0
+        // While a backlog lasts, those who were let in are forgotten as well: half of the list at a time costs little.
+        if (++next * 2 >= outside.length) {
+          outside = outside.slice(next)
           next = 0
         }
         return

@@ -1,5 +1,6 @@
 import { withoutDeadlock } from '../database/deadlock.ts'
 import { isSchemaMissing } from '../database/migrate.ts'
+import { BackgroundError } from '../errors.ts'
 import type { Job } from '../job.ts'
 import { addInTurn, addJob, addTogether, type NewJob } from '../sql/add.ts'
 import type { Access } from '../sql/statement.ts'
@@ -64,7 +65,7 @@ export function createGroups({ access, migrate }: GroupOptions): ScheduleOne {
     for (const [index, call] of calls.entries()) {
       const job = jobs[index]
       if (job) call.resolve(job)
-      else insist(access, call.job).then(call.resolve, call.reject)
+      else addAgain(access, call.job).then(call.resolve, call.reject)
     }
   }
 
@@ -93,15 +94,29 @@ export function createGroups({ access, migrate }: GroupOptions): ScheduleOne {
 export async function addAll(access: Access, jobs: readonly NewJob[]): Promise<(Job | undefined)[]> {
   const [only] = jobs
   if (jobs.length === 1 && only) return [await addJob(access, only)]
-  return await (canGoTogether(jobs) ? addTogether : addInTurn)(access, jobs)
+  const together = canGoTogether(jobs) && (await addTogether(access, jobs))
+  return together || (await addInTurn(access, jobs))
+}
+
+/** Schedules a job by itself. */
+export async function insist(access: Access, job: NewJob): Promise<Job> {
+  return (await addJob(access, job)) ?? (await addAgain(access, job))
 }
 
 /**
- * Schedules a job whose key belongs to a job that a worker takes at this very moment: the engine then neither replaces
- * nor adds. A moment later it does.
+ * Schedules a job that the engine has not returned, since its key belongs to a job that a worker takes at this very
+ * moment: the engine then neither replaces nor adds. A moment later it does. Nothing else is a reason to add it again.
+ *
+ * @throws {BackgroundError} `OUTCOME_UNKNOWN` if the job has no key
  */
-export async function insist(access: Access, job: NewJob): Promise<Job> {
-  for (let tries = 0; tries < 100; tries++) {
+export async function addAgain(access: Access, job: NewJob): Promise<Job> {
+  if (job.key === null) {
+    throw new BackgroundError(
+      'OUTCOME_UNKNOWN',
+      `Cannot tell whether it was possible to schedule ${job.task}: the engine returned no job. Does a trigger on its table drop it?`
+    )
+  }
+  for (let tries = 1; tries < 100; tries++) {
     const added = await addJob(access, job)
     if (added) return added
   }

@@ -4,11 +4,11 @@ import type { Job, ScheduledJob } from '../job.ts'
 import type { ToScheduled } from '../ledger/scheduled.ts'
 import type { ManyOptions, PayloadsOptions } from '../schedule.ts'
 import { addUnseen } from '../sql/add.ts'
-import { addAlike, addAlikeUnseen } from '../sql/add-alike.ts'
+import { addAlike, addAlikeUnseen, toNewJobs } from '../sql/add-alike.ts'
 import type { Access, Execute } from '../sql/statement.ts'
 import { isSchemaAt } from '../sql/waiting.ts'
 import { type Chunk, type ChunkReader, gatherJobs, gatherPayloads, readChunks } from './chunk.ts'
-import { addAll, insist } from './group.ts'
+import { addAgain, addAll } from './group.ts'
 import { type AnyOptions, type JobSettings, toNewJob, toPayload, toRequest } from './request.ts'
 
 /** What callers give: one task with payloads, or jobs of any tasks. */
@@ -159,9 +159,11 @@ async function sendChunk(access: Access, chunk: Chunk, returning: boolean): Prom
     await (isList(chunk) ? addUnseen(access, chunk) : addAlikeUnseen(access, chunk))
     return []
   }
-  if (!isList(chunk)) return await addAlike(access, chunk)
-  const added = await addAll(access, chunk)
-  const jobs: Job[] = []
-  for (const [index, job] of chunk.entries()) jobs.push(added[index] ?? (await insist(access, job)))
-  return returning ? jobs : []
+  const alike = isList(chunk) ? undefined : await addAlike(access, chunk)
+  if (alike) return alike
+  const jobs = isList(chunk) ? chunk : toNewJobs(chunk)
+  const added = await addAll(access, jobs)
+  const all: Job[] = []
+  for (const [index, job] of jobs.entries()) all.push(added[index] ?? (await addAgain(access, job)))
+  return returning ? all : []
 }

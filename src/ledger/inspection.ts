@@ -1,5 +1,6 @@
 import postgres, { type Options, type Sql } from 'postgres'
 import { withoutDeadlock } from '../database/deadlock.ts'
+import { clientWithoutHoles } from '../database/holes.ts'
 import { isSchemaMissing } from '../database/migrate.ts'
 import { connect, type Database } from '../database/open.ts'
 import { toMilliseconds } from '../duration.ts'
@@ -132,7 +133,7 @@ async function read<Result>({ migrate }: Opened, work: () => Promise<Result>): P
 async function withOwn<Result>({ client, url }: Database, work: (sql: Sql) => Promise<Result>): Promise<Result> {
   const options = { max: MOST_CONNECTIONS, prepare: false, fetch_types: false }
   const sql = client
-    ? postgres({ ...client.options, ...options } as unknown as Options<Record<string, never>>)
+    ? clientWithoutHoles(postgres({ ...client.options, ...options } as unknown as Options<Record<string, never>>))
     : connect({ url }, { max: MOST_CONNECTIONS, prepare: false, name: 'kretes doctor' })
   try {
     return await work(sql)

@@ -1,5 +1,15 @@
 import type { Job } from '../job.ts'
-import { ADDED, type AddedRow, inPlace, type NewJob, type PlacedRow, planning, toJob, toPlace } from './add.ts'
+import {
+  ADDED,
+  type AddedRow,
+  inPlace,
+  isUntouched,
+  type NewJob,
+  type PlacedRow,
+  planning,
+  toJob,
+  toPlace
+} from './add.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from './statement.ts'
 
 /** Jobs without keys that differ in nothing but their payloads. */
@@ -10,11 +20,16 @@ export interface AlikeJobs {
   readonly count: number
 }
 
-/** Schedules jobs in one `add_jobs`: told apart as by `addTogether`, so those with a time of their own have no queue. */
-export async function addAlike(access: Access, jobs: AlikeJobs): Promise<Job[]> {
+/**
+ * Schedules jobs in one `add_jobs`: told apart as by `addTogether`, so those with a time of their own have no queue.
+ *
+ * @returns in the order of the payloads; `undefined` if nothing was added, as by `addTogether`
+ */
+export async function addAlike(access: Access, jobs: AlikeJobs): Promise<Job[] | undefined> {
   const { shared, count } = jobs
   const result: Fragment = { sql: `${ADDED.sql}, ${toPlace(shared.runAt !== null).sql}` }
-  const rows = await access.execute<AddedRow & PlacedRow>(add(access, jobs, result, IN_ORDER))
+  const rows = await access.execute<AddedRow & PlacedRow>(add(access, jobs, result, IN_ORDER, isUntouched(access)))
+  if (rows.length === 0) return undefined
   const added = inPlace(count, rows, row => ({ index: Number(row.place), job: toJob(shared, row) }))
   if (rows.length !== count || !added.every(job => job !== undefined)) {
     throw new Error(`Cannot tell whose jobs the engine returned: ${rows.length} instead of ${count}`)
@@ -24,15 +39,29 @@ export async function addAlike(access: Access, jobs: AlikeJobs): Promise<Job[]> 
 
 /** Schedules jobs in one `add_jobs` and returns nothing but that it was done: the fastest way. */
 export async function addAlikeUnseen(access: Access, jobs: AlikeJobs): Promise<void> {
-  await access.execute(add(access, jobs, { sql: 'count(*)' }, jobs.shared.runAt === null ? IN_ORDER : AT_ONCE))
+  await access.execute(add(access, jobs, { sql: 'count(*)' }, jobs.shared.runAt === null ? IN_ORDER : AT_ONCE, ALWAYS))
 }
 
 /** A microsecond after each other, or not. */
 const IN_ORDER: Fragment = { sql: "+ (ordinal - 1) * interval '1 microsecond'" }
 const AT_ONCE: Fragment = { sql: '' }
 
+const ALWAYS: Fragment = { sql: 'true' }
+
+/** The same jobs one by one. */
+export function toNewJobs({ shared, payloads }: AlikeJobs): NewJob[] {
+  const list: unknown[] = JSON.parse(payloads)
+  return list.map(payload => ({ ...shared, payload: JSON.stringify(payload), key: null, keyMode: 'replace' }))
+}
+
 /** What is the same for all is no part of the JSON: neither side has to write and read it again and again. */
-function add(access: Access, { shared, payloads }: AlikeJobs, result: Fragment, offset: Fragment): Statement {
+function add(
+  access: Access,
+  { shared, payloads }: AlikeJobs,
+  result: Fragment,
+  offset: Fragment,
+  condition: Statement | Fragment
+): Statement {
   const { task, queue, runAt, delayMs, maxAttempts, priority, flags } = shared
   return statement`
     select ${result}
@@ -48,5 +77,6 @@ function add(access: Access, { shared, payloads }: AlikeJobs, result: Fragment, 
         ${textArray(flags)}::text::text[]
       )::${identifier(access.schema)}.job_spec
       from json_array_elements(${payloads}::text::json) with ordinality as spec (payload, ordinal)
+      where ${condition}
     ), planning.mode is null) job`
 }

@@ -44,9 +44,10 @@ export async function addJob(access: Access, job: NewJob): Promise<Job | undefin
  * which row is whose: `add_jobs` returns rows in whatever order the plan of its insert gives. With times of their own no
  * queue: there those of an earlier statement must not be a microsecond later.
  *
- * @returns in the order of the jobs; a gap where a worker took the job of that key at the same moment
+ * @returns in the order of the jobs; a gap where a worker took the job of that key at the same moment. `undefined` if
+ * nothing was added, because a trigger could keep rows from being told apart
  */
-export async function addTogether(access: Access, jobs: readonly NewJob[]): Promise<(Job | undefined)[]> {
+export async function addTogether(access: Access, jobs: readonly NewJob[]): Promise<(Job | undefined)[] | undefined> {
   const isTimed = jobs.some(({ key, runAt }) => key === null && runAt !== null)
   const rows = await access.execute<AddedRow & PlacedRow>(statement`
     select ${ADDED}, ${toPlace(isTimed)}
@@ -54,7 +55,9 @@ export async function addTogether(access: Access, jobs: readonly NewJob[]): Prom
       select (task, payload, queue, coalesce(at + (ordinal - 1) * interval '1 microsecond', ${IN_ORDER}),
         attempts, key, priority, flags)::${identifier(access.schema)}.job_spec
       from rows from (json_to_recordset(${toJson(jobs)}::text::json) ${SPEC}
+      where ${isUntouched(access)}
     ), planning.mode is null) job`)
+  if (rows.length === 0) return undefined
   const byKey = new Map<string, number>()
   for (const [index, { key }] of jobs.entries()) if (key !== null) byKey.set(key, index)
   return inPlace(jobs.length, rows, row => {
@@ -63,6 +66,18 @@ export async function addTogether(access: Access, jobs: readonly NewJob[]): Prom
     return { index, job: job && toJob(job, row) }
   })
 }
+
+/** Whether no trigger changes jobs while they are added: one that moves their times would take away what they are told by. */
+export function isUntouched({ schema }: Access): Statement {
+  return statement`0 = (
+    select count(*) from pg_trigger
+    where tgrelid = ${`${identifier(schema).sql}._private_jobs`}::text::regclass
+      and tgenabled <> 'D' and tgtype & ${BEFORE_EACH_INSERT} = ${BEFORE_EACH_INSERT}
+  )`
+}
+
+/** The bits of a trigger for each row, before it is inserted. */
+const BEFORE_EACH_INSERT: Fragment = { sql: '7' }
 
 /** How many jobs {@linkcode addTogether} takes at most: a millisecond has no more microseconds to tell them by. */
 export const GROUP_LIMIT = 1_000

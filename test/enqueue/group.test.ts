@@ -110,6 +110,44 @@ faults('that only the database sees fails its own call and no other', async () =
   }
 })
 
+for (const [what, change] of Object.entries({
+  'rounds their times': "date_trunc('hour', new.run_at)",
+  'moves their times by a little': "new.run_at + interval '500 microseconds'",
+  'gives all of them one time': "'2030-01-01T00:00:00Z'"
+})) {
+  mapping(`each get their own job with a trigger that ${what}`, async () => {
+    const other = await createDatabase()
+    await using there = createBackground({ connection: other.url })
+    await there.schedule({ task: 'First' })
+    await other.sql`delete from graphile_worker._private_jobs`
+    await other.sql.unsafe(`
+      create function move() returns trigger language plpgsql as $$ begin new.run_at := ${change}; return new; end $$;
+      create trigger move before insert on graphile_worker._private_jobs for each row execute function move()`)
+    const payloads = Array.from({ length: 300 }, (_, n) => ({ n }))
+    const single = await Promise.all(payloads.map(payload => there.schedule({ task: 'Move', payload })))
+    const alike = await there.scheduleMany({ task: 'Move', payloads })
+    const many = await there.scheduleMany(payloads.map(payload => ({ task: 'Move', payload })))
+    const rows = await other.sql<{ id: string; n: number }[]>`
+      select id, (payload->>'n')::int as n from graphile_worker._private_jobs`
+    assert.is(rows.length, 900)
+    const numberOf = new Map(rows.map(({ id, n }) => [id, n]))
+    for (const jobs of [single, alike, many]) for (const [n, { id }] of jobs.entries()) assert.is(numberOf.get(id), n)
+  })
+}
+
+faults('that drops a job without a word is told, and the job is not added again', async () => {
+  const other = await createDatabase()
+  await using there = createBackground({ connection: other.url })
+  await there.schedule({ task: 'First' })
+  await other.sql.unsafe(`
+    create function drop_it() returns trigger language plpgsql as $$ begin return null; end $$;
+    create trigger drop_it before insert on graphile_worker._private_jobs for each row execute function drop_it()`)
+  const outcomes = await Promise.allSettled(Array.from({ length: 5 }, () => there.schedule({ task: 'Dropped' })))
+  for (const outcome of outcomes) {
+    assert.is(outcome.status === 'rejected' && outcome.reason.code, 'OUTCOME_UNKNOWN')
+  }
+})
+
 faults('that can be seen before fails its own call and no other', async () => {
   const settled = await Promise.allSettled(
     Array.from({ length: 1_000 }, (_, n) =>

@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import postgres, { type Options, type PostgresType, type Sql } from 'postgres'
 import { enterServer, isServerUsed, leaveServer, reopenServer } from '../../sql/embedded.ts'
+import { clientWithoutHoles } from '../holes.ts'
 import { until } from './until.ts'
 
 /**
@@ -82,7 +83,7 @@ function openSession(port: number, password: string): { session: Sql; setWaiting
     socket: open
   }
   return {
-    session: postgres(options),
+    session: clientWithoutHoles(postgres(options)),
     setWaiting(value) {
       isWaiting = value
       if (isWaiting) socket?.ref()

@@ -1,0 +1,114 @@
+import postgres from 'postgres'
+import { createBackground } from '../../src/background.ts'
+import { connect } from '../../src/database/open.ts'
+import { createPool, poolOf } from '../../src/database/pool.ts'
+import { executeIn, openSession } from '../../src/database/session.ts'
+import { withSession } from '../../src/database/templates.ts'
+import { executeInTransaction } from '../../src/enqueue/adapters.ts'
+import type { Execute, Statement } from '../../src/sql/statement.ts'
+import { createDatabase } from '../helpers/database.ts'
+import { assert, suite } from '../helpers/suite.ts'
+import { until } from '../helpers/until.ts'
+
+const rows = suite('a statement that fails in the midst of its rows')
+const calls = suite('calls whose statements fail in the midst of their rows')
+
+const failing: Statement = { text: 'select 1 / (3 - n) from generate_series(1, 4) n', values: [] }
+const two: Statement = { text: 'select n from generate_series(1, 2) n', values: [] }
+const { url } = await createDatabase()
+
+async function holds(execute: Execute): Promise<void> {
+  await execute(failing).then(
+    () => assert.unreachable(),
+    error => assert.is(error.code, '22012')
+  )
+  const result = await execute<{ n: number }>(two)
+  assert.equal([...result], [{ n: 1 }, { n: 2 }])
+}
+
+const template = postgres(url, { max: 1, onnotice: () => {} })
+const holders: Record<string, (work: (execute: Execute) => Promise<void>) => Promise<void>> = {
+  async 'a session'(work) {
+    const session = openSession(template)
+    await work(session.execute).finally(session.end)
+  },
+  async 'a pool'(work) {
+    const pool = createPool(template, 1)
+    await work(pool.execute).finally(pool.end)
+  },
+  "a pool of the caller's": work => work(poolOf(template).execute),
+  'a session of templates': work => withSession(template, {}, session => work(executeIn(session))),
+  async 'a client of ours'(work) {
+    const client = connect({ url }, { max: 1, name: 'test' })
+    await work(async <Row>({ text }: Statement) => {
+      const strings = Object.assign([text], { raw: [text] })
+      return (await client(strings)) as unknown as readonly Row[]
+    }).finally(() => client.end())
+  },
+  async "a reserved connection of the caller's"(work) {
+    const reserved = await template.reserve()
+    await work(executeInTransaction(reserved)).finally(() => reserved.release())
+  }
+}
+
+for (const [name, hold] of Object.entries(holders)) {
+  rows(`leaves no hole in the next result of ${name}`, () => hold(holds))
+}
+
+rows('leaves none either if its connection was lost and the driver has made another', async () => {
+  const client = connect({ url }, { max: 1, name: 'test' })
+  await client`select n, case n when 20000 then pg_terminate_backend(pg_backend_pid()) end from generate_series(1, 30000) n`.then(
+    () => assert.unreachable(),
+    () => {}
+  )
+  // The driver may first fail a statement that it has not sent, with the error of the lost connection.
+  const result = await client`select 1 as one`.catch(() => client`select 1 as one`)
+  assert.equal([...result], [{ one: 1 }])
+  await client.end()
+})
+
+calls('are scheduled once each, while a transaction holds the key of another', async () => {
+  const { url, sql } = await createDatabase()
+  await using background = createBackground({ connection: `${url}?lock_timeout=50`, maxConnections: 1 })
+  await background.schedule({ task: 'Keyed', key: 'held' })
+  const released = Promise.withResolvers<void>()
+  const holding = sql.begin(async transaction => {
+    await transaction`select from graphile_worker._private_jobs where key = 'held' for update`
+    await released.promise
+  })
+  const jobs: { id: string }[] = []
+  for (let n = 0; n < 8; n++) {
+    // The first leaves alone, and the others together as soon as it is back; what comes then waits for the connection.
+    const [first, ...others] = ['free', 'other', 'held'].map(key =>
+      background.schedule({ task: 'Keyed', key, keyMode: 'preserveRunAt' })
+    )
+    await first
+    jobs.push(await background.schedule({ task: 'Keyless', payload: { n } }))
+    await Promise.allSettled(others)
+  }
+  released.resolve()
+  await holding
+  const added = await sql<{ id: string }[]>`select id from graphile_worker.jobs where task_identifier = 'Keyless'`
+  assert.equal(jobs.map(({ id }) => id).sort(), added.map(({ id }) => id).sort())
+})
+
+calls('of two apps with their keys in opposite order all succeed, and each key has one job', async () => {
+  const { url, sql, name } = await createDatabase()
+  await sql`alter database ${sql(name)} set deadlock_timeout = '10ms'`
+  await using one = createBackground({ connection: url })
+  await using other = createBackground({ connection: url })
+  await one.migrate()
+  const keys = Array.from({ length: 40 }, (_, n) => `key ${n}`)
+  for (let round = 0; round < 3; round++) {
+    const both = [...keys.map(key => [one, key] as const), ...keys.toReversed().map(key => [other, key] as const)]
+    const runAt = new Date(Date.now() + 3_600_000)
+    const jobs = await Promise.all(
+      both.map(([app, key]) => app.schedule({ task: 'Keyed', key, keyMode: 'preserveRunAt', runAt }))
+    )
+    for (const [n, job] of jobs.entries()) assert.is(job.key, both[n]?.[1])
+  }
+  assert.is((await sql`select from graphile_worker.jobs`).length, keys.length)
+  await until(async () => (await sql`select from pg_stat_activity where state = 'idle in transaction'`).length === 0)
+})
+
+rows('(the last of them)', () => template.end())
