@@ -1,9 +1,9 @@
 import type { Sql } from 'postgres'
 import { type Duration, toMilliseconds } from '../duration.ts'
-import { dayOf, partitionOf } from '../sql/ledger/partitions.ts'
+import { readClock } from '../sql/ledger/partitions.ts'
 import { listPartitions } from '../sql/ledger/upkeep.ts'
 import { ownSchema } from '../sql/names.ts'
-import { pruneLedger } from './prune.ts'
+import { findDue, pruneLedger } from './prune.ts'
 
 /** What {@linkcode Inspection.prune} takes. */
 export interface PruneOptions {
@@ -32,7 +32,7 @@ export interface PruneOptions {
 export interface PruneReport {
   /** The partitions of the ledger that were dropped, each a day of runs. */
   readonly dropped: readonly string[]
-  /** How many rows of counters were folded into fewer. */
+  /** By how many the rows of counters became fewer. */
   readonly folded: number
   /** Whether nothing was done. */
   readonly isDryRun: boolean
@@ -59,17 +59,6 @@ export function toKept({ keep = '7d', keepFailures = '30d' }: PruneOptions): Kep
 export async function prune(sql: Sql, schema: string, kept: Kept, isDryRun: boolean): Promise<PruneReport> {
   if (!isDryRun) return { ...(await pruneLedger(sql, schema, kept)), isDryRun }
   const partitions = await listPartitions(sql, ownSchema(schema))
-  const dropped = partitions
-    .map(({ name }) => name)
-    .filter(name => {
-      const keptMs = name.endsWith('_failures') ? kept.failuresMs : kept.successesMs
-      return keptMs !== null && name < oldestKept(keptMs)
-    })
+  const dropped = findDue(partitions, kept, await readClock(sql)).map(({ name }) => name)
   return { dropped, folded: 0, isDryRun }
 }
-
-function oldestKept(keptMs: number): string {
-  return partitionOf(dayOf(new Date(Date.now() - Math.max(keptMs, DAY_MS))), false)
-}
-
-const DAY_MS = 86_400_000

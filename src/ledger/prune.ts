@@ -1,15 +1,14 @@
-import type { Sql } from 'postgres'
-import { createPartitions, dayOf, partitionOf } from '../sql/ledger/partitions.ts'
+import type { PendingQuery, Row, Sql } from 'postgres'
+import { type Folding, foldCounters, removeCounters } from '../sql/ledger/counters.ts'
+import { createPartitions, dayOf, partitionOf, readClock } from '../sql/ledger/partitions.ts'
 import { DAYS_AHEAD } from '../sql/ledger/schema.ts'
 import {
   detachPartition,
   dropPartition,
   finishDetaching,
-  foldCounters,
   listPartitions,
   lockUpkeep,
   type Partition,
-  removeCounters,
   removeStale
 } from '../sql/ledger/upkeep.ts'
 import { ownSchema } from '../sql/names.ts'
@@ -20,7 +19,7 @@ export interface PruneSettings extends Retention {
   /**
    * What counts as now.
    *
-   * @default the time of this process
+   * @default the time of the database
    */
   readonly now?: Date
 }
@@ -29,13 +28,15 @@ export interface PruneSettings extends Retention {
 export interface Pruning {
   /** The partitions that are gone, each a day of runs. */
   readonly dropped: string[]
-  /** How many rows of counters were folded into fewer. */
+  /** By how many the rows of counters became fewer. */
   readonly folded: number
 }
 
 /** What {@linkcode tidyLedger} did, and what is left to do. */
 export interface Tidying {
   readonly folded: number
+  /** Whether there is more to fold: the signal has aborted. */
+  readonly isBehind: boolean
   /** Partitions that are too old, for {@linkcode dropPartitions}. */
   readonly due: readonly Partition[]
 }
@@ -45,75 +46,133 @@ export interface Tidying {
  * writes runs meanwhile waits for it; it waits for transactions that have read what it removes.
  */
 export async function pruneLedger(sql: Sql, schema: string, retention: PruneSettings): Promise<Pruning> {
-  const tidied = await tidyLedger(sql, schema, retention, { isThorough: true })
+  const tidied = await tidyLedger(sql, schema, retention)
   const dropped = await dropPartitions(sql, schema, tidied?.due ?? [])
   return { dropped, folded: tidied?.folded ?? 0 }
 }
 
 /**
- * All of it that takes but a moment.
+ * All of it that takes but a moment, or many short ones.
  *
- * @param how.isThorough whether to fold all counters, not only those of the minutes just past
+ * @param signal ends the folding of counters after the part at hand; another call goes on from there
  * @returns nothing if somebody else does it at this moment
  */
 export async function tidyLedger(
   sql: Sql,
   schema: string,
   retention: PruneSettings,
-  { isThorough }: { readonly isThorough: boolean }
+  signal?: AbortSignal
 ): Promise<Tidying | undefined> {
-  const { successesMs, failuresMs, now = new Date() } = retention
   const own = ownSchema(schema)
-  const ago = (ms: number): Date => new Date(now.getTime() - ms)
-  return await sql.begin(async transaction => {
+  const tidied = await sql.begin(async transaction => {
     if (!(await lockUpkeep(transaction, own))) return undefined
+    const now = retention.now ?? (await readClock(transaction))
     await makeRoom(transaction as unknown as Sql, schema, now)
     await removeStale(transaction, own, schema)
-    const sinceMinutes = ago(isThorough ? 2 * DAY_MS : 15 * MINUTE_MS)
-    const sinceHours = isThorough ? new Date(0) : ago(DAY_MS + 3 * HOUR_MS)
-    const untilHours = new Date(Math.floor(ago(DAY_MS).getTime() / HOUR_MS) * HOUR_MS)
-    const folded =
-      (await foldCounters(transaction, own, { unit: 'hour', from: sinceHours, to: untilHours })) +
-      (await foldCounters(transaction, own, {
-        unit: 'minute',
-        from: sinceMinutes > untilHours ? sinceMinutes : untilHours,
-        to: ago(2 * MINUTE_MS)
-      }))
+    const { successesMs, failuresMs } = retention
     if (successesMs !== null && failuresMs !== null) {
-      await removeCounters(transaction, own, ago(Math.max(successesMs || 0, failuresMs || 0, DAY_MS)))
+      await removeCounters(
+        transaction,
+        own,
+        ago(now, Math.max(successesMs || 0, failuresMs || 0, DAY_MS)).toISOString()
+      )
     }
-    const due = (await listPartitions(transaction, own)).filter(partition => {
-      const keptMs = partition.name.endsWith('_failures') ? failuresMs : successesMs
-      return keptMs !== null && partition.name < partitionOf(dayOf(ago(Math.max(keptMs || 0, DAY_MS))), false)
-    })
-    return { folded, due }
+    return { now, due: findDue(await listPartitions(transaction, own), retention, now) }
+  })
+  return tidied && { due: tidied.due, ...(await foldAll(sql, own, tidied.now, signal)) }
+}
+
+/** Those of the partitions that hold nothing but what is older than it has to be kept. */
+export function findDue(
+  partitions: readonly Partition[],
+  { successesMs, failuresMs }: Retention,
+  now: Date
+): readonly Partition[] {
+  return partitions.filter(({ name }) => {
+    const keptMs = name.endsWith('_failures') ? failuresMs : successesMs
+    return keptMs !== null && name < partitionOf(dayOf(ago(now, Math.max(keptMs || 0, DAY_MS))), false)
   })
 }
 
+/** Part by part, each in a transaction of its own: none takes long, nor is undone with another. */
+async function foldAll(
+  sql: Sql,
+  own: string,
+  now: Date,
+  signal: AbortSignal | undefined
+): Promise<Pick<Tidying, 'folded' | 'isBehind'>> {
+  let folded = 0
+  for (const folding of foldings(now)) {
+    for (let isMore = true; isMore; ) {
+      if (signal?.aborted) return { folded, isBehind: true }
+      const part = await sql.begin(async transaction =>
+        (await lockUpkeep(transaction, own)) ? await foldCounters(transaction, own, folding) : undefined
+      )
+      if (!part) return { folded, isBehind: false }
+      folded += part.from - part.to
+      isMore = part.from >= folding.limit
+    }
+  }
+  return { folded, isBehind: false }
+}
+
+/** Minutes that are over become one row each, and so do hours after a day; of queues earlier, since there are more. */
+function foldings(now: Date): readonly Folding[] {
+  const hour = (before: Date): string => new Date(Math.floor(before.getTime() / HOUR_MS) * HOUR_MS).toISOString()
+  const limit = FOLDED_AT_ONCE
+  return [
+    { table: 'queue_counters', unit: 'minute', before: null, limit },
+    { table: 'counters', unit: 'minute', before: ago(now, 2 * MINUTE_MS).toISOString(), limit },
+    { table: 'queue_counters', unit: 'hour', before: hour(ago(now, HOUR_MS)), limit },
+    { table: 'counters', unit: 'hour', before: hour(ago(now, DAY_MS)), limit }
+  ]
+}
+
 /** Sees to it that runs can be recorded today and in the days to come. */
-export async function makeRoom(sql: Sql, schema: string, now: Date = new Date()): Promise<void> {
-  const today = dayOf(now)
+export async function makeRoom(sql: Sql, schema: string, now?: Date): Promise<void> {
+  const today = dayOf(now ?? (await readClock(sql)))
   await createPartitions(sql, ownSchema(schema), { from: today - 1, to: today + DAYS_AHEAD })
 }
 
 /**
  * Removes partitions. Not in a transaction: each is first taken out of the ledger, which waits for those who read it.
  *
+ * @param signal has the server give up the wait; another call goes on from there
  * @returns the names of those that are gone
  */
-export async function dropPartitions(sql: Sql, schema: string, partitions: readonly Partition[]): Promise<string[]> {
+export async function dropPartitions(
+  sql: Sql,
+  schema: string,
+  partitions: readonly Partition[],
+  signal?: AbortSignal
+): Promise<string[]> {
   const own = ownSchema(schema)
+  const carryOut = (query: PendingQuery<Row[]>): Promise<void> => cancellable(query, signal)
   const isDetaching = ({ state }: Partition): boolean => state === 'detaching'
   const dropped: string[] = []
   // The server detaches one at a time, and lets none begin before the last has ended.
   for (const { name, state } of partitions.toSorted((a, b) => Number(isDetaching(b)) - Number(isDetaching(a)))) {
-    if (state === 'attached') await detachPartition(sql, own, name)
-    if (state === 'detaching') await finishDetaching(sql, own, name)
-    await dropPartition(sql, own, name)
+    if (state === 'attached') await carryOut(detachPartition(sql, own, name))
+    if (state === 'detaching') await carryOut(finishDetaching(sql, own, name))
+    await carryOut(dropPartition(sql, own, name))
     dropped.push(name)
   }
   return dropped
 }
+
+async function cancellable(query: PendingQuery<Row[]>, signal: AbortSignal | undefined): Promise<void> {
+  signal?.throwIfAborted()
+  const cancel = (): void => query.cancel()
+  signal?.addEventListener('abort', cancel)
+  await query.finally(() => signal?.removeEventListener('abort', cancel))
+}
+
+function ago(now: Date, ms: number): Date {
+  return new Date(now.getTime() - ms)
+}
+
+/** Takes the server about a tenth of a second. */
+const FOLDED_AT_ONCE = 20_000
 
 const MINUTE_MS = 60_000
 const HOUR_MS = 3_600_000

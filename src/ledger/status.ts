@@ -61,7 +61,10 @@ export interface TaskStatus extends Figures {
   readonly workers: number
 }
 
-/** A queue and its {@linkcode Figures}. */
+/**
+ * A queue and its {@linkcode Figures}. Runs are counted for the 200 busiest queues of each minute, and of each hour that
+ * is over: of many names, those with few runs show none.
+ */
 export interface QueueStatus extends Figures {
   /** Its name. */
   readonly queue: string

@@ -91,7 +91,7 @@ function recorded(schema: string, kept: Kept, releasesQueues: boolean): string {
       from gone
       join unnest($1::bigint[], $3::text[], $4::int[], $5::float8[], $6::float8[], $7::text[], $8::text[], $9::text[])
         as run (id, state, attempt, duration, ago, result, payload, log) on run.id = gone.job_id
-    ), ${releasesQueues ? `released as (${releasing(schema, 'ended')}),` : ''} ${recording(schema, kept).sql}
+    ), ${releasesQueues ? `released as (${releasing(schema, 'ended')}),` : ''} ${recording(schema, kept, { mayHaveQueues: releasesQueues }).sql}
     select from told`
 }
 

@@ -1,4 +1,6 @@
 import type { Sql } from 'postgres'
+import { splitCounters } from './ledger/counters.ts'
+import { identifyPartitions } from './ledger/partitions.ts'
 import { createLedger } from './ledger/schema.ts'
 import { versionOfViews } from './ledger/views.ts'
 import { ownSchema } from './names.ts'
@@ -43,7 +45,9 @@ export const migrations: readonly Migration[] = [
     name: 'show progress on replicas',
     // A hot standby refuses every statement that names an unlogged table, and with it the view of jobs.
     apply: (session, own) => session`alter table ${session(own)}.progress set logged`
-  }
+  },
+  { id: 6, name: 'count queues apart', apply: splitCounters },
+  { id: 7, name: 'let the ledger be published', apply: identifyPartitions }
 ]
 
 /** Waits until nobody else migrates this database, and keeps others waiting until the connection ends or unlocks. */

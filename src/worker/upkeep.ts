@@ -3,8 +3,8 @@ import { isTransientFailure } from '../database/failure.ts'
 import { connect } from '../database/open.ts'
 import { dropPartitions, makeRoom, tidyLedger } from '../ledger/prune.ts'
 import type { Logger } from '../logger.ts'
+import type { Partition } from '../sql/ledger/upkeep.ts'
 import type { LedgerSettings } from './options.ts'
-import { forgetUnusedQueues } from './unused-queues.ts'
 
 /** What {@linkcode startUpkeep} takes. */
 export interface UpkeepOptions {
@@ -31,23 +31,30 @@ export interface Upkeep {
  */
 export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOptions): Upkeep {
   let timer: NodeJS.Timeout | undefined
+  const stopping = new AbortController()
   let isStopped = false
   let rounds = 0
   let untilMs = 0
   let told = ''
 
   async function round(): Promise<void> {
-    const isThorough = rounds++ % THOROUGH_EVERY === 0
-    if (isThorough || performance.now() < untilMs) await tidy(isThorough)
+    const isDue = rounds++ % IDLE_EVERY === 0
+    if (isDue || performance.now() < untilMs) await tidy()
     if (!isStopped) timer = setTimeout(round, INTERVAL_MS * (0.5 + Math.random()))
     timer?.unref()
   }
 
-  async function tidy(isThorough: boolean): Promise<void> {
+  async function tidy(): Promise<void> {
     try {
-      const tidied = settings && (await tidyLedger(control, schema, settings, { isThorough }))
+      const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout(FOLDING_MS)])
+      const tidied = settings && (await tidyLedger(control, schema, settings, limit))
+      if (tidied?.isBehind && !isStopped) {
+        logger.warn('Folding the counters of runs takes longer than half a round: the next goes on', {
+          event: 'ledger.behind',
+          folded: tidied.folded
+        })
+      }
       if (tidied && tidied.due.length > 0 && !isStopped) await drop(tidied.due)
-      if (isThorough && !isStopped) await forgetQueues()
       told = ''
     } catch (error) {
       // That the database is away, others have said.
@@ -58,18 +65,24 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
     }
   }
 
-  async function forgetQueues(): Promise<void> {
-    const count = await forgetUnusedQueues(control, schema)
-    if (count > 0) logger.info(`Forgot ${count} queues without a job`, { event: 'queues.forgotten', count })
-  }
-
-  /** On a connection of its own: it may have to wait for somebody who reads what goes. */
-  async function drop(due: Parameters<typeof dropPartitions>[2]): Promise<void> {
+  /** On a connection of its own: it may have to wait for somebody who reads what goes, but not for long. */
+  async function drop(due: readonly Partition[]): Promise<void> {
     const sql = connect({ url }, { max: 1, prepare: false, name: 'kretes upkeep' })
+    const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout(DROPPING_MS)])
+    // A server that does not answer is not waited for either.
+    const close = (): void => void sql.end({ timeout: 1 })
+    limit.addEventListener('abort', close)
     try {
-      const dropped = await dropPartitions(sql, schema, due)
+      const dropped = await dropPartitions(sql, schema, due, limit)
       logger.info(`Removed old runs: ${dropped.join(', ')}`, { event: 'ledger.pruned', dropped })
+    } catch (error) {
+      if (!limit.aborted) throw error
+      if (!isStopped)
+        logger.warn('Old runs are not removed yet: a transaction that may read them is open', {
+          event: 'ledger.waiting'
+        })
     } finally {
+      limit.removeEventListener('abort', close)
       await sql.end({ timeout: 1 })
     }
   }
@@ -85,6 +98,7 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
     stop() {
       isStopped = true
       clearTimeout(timer)
+      stopping.abort()
     }
   }
 }
@@ -96,4 +110,8 @@ const INTERVAL_MS = 30_000
 const FOLDED_AFTER_MS = 240_000
 
 /** Once in about an hour. */
-const THOROUGH_EVERY = 120
+const IDLE_EVERY = 120
+
+/** Another round comes soon. */
+const FOLDING_MS = 15_000
+const DROPPING_MS = 60_000

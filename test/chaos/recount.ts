@@ -53,16 +53,16 @@ async function recount({ sql }: Arena): Promise<Recount> {
       group by job
     ), of_minute as materialized (
       select
-        date_trunc('minute', finished_at) as minute, task, queue, state, count(*) as runs,
+        date_trunc('minute', finished_at) as minute, task, state, count(*) as runs,
         coalesce(sum(date_part('epoch', took) * 1000), 0) as running_ms
       from kretes.runs
-      group by 1, 2, 3, 4
+      group by 1, 2, 3
     ), summed as (
-      select task, queue, state, sum(runs) as runs, sum(running_ms) as running_ms
-      from of_minute group by 1, 2, 3
+      select task, state, sum(runs) as runs, sum(running_ms) as running_ms
+      from of_minute group by 1, 2
     ), counted as (
-      select task, queue, state, sum(runs) as runs, sum(running_ms) as running_ms
-      from kretes.counters group by 1, 2, 3
+      select task, state, sum(runs) as runs, sum(running_ms) as running_ms
+      from kretes.counters group by 1, 2
     )
     select
       (select count(*)::int from by_job) as jobs,
@@ -74,14 +74,14 @@ async function recount({ sql }: Arena): Promise<Recount> {
       (select count(*)::int from kretes.runs where state not in ('succeeded', 'lost')) as others,
       (
         select count(*)::int
-        from (select *, coalesce(queue, '') as name from summed) a
-        full join (select *, coalesce(queue, '') as name from counted) b using (task, name, state)
+        from summed a
+        full join counted b using (task, state)
         where a.runs is distinct from b.runs or abs(a.running_ms - b.running_ms) > 1
       ) as miscounted,
       (
         select count(*)::int
-        from (select *, coalesce(queue, '') as name from of_minute) a
-        full join (select *, coalesce(queue, '') as name from kretes.rates) b using (minute, task, name, state)
+        from of_minute a
+        full join kretes.rates b using (minute, task, state)
         where a.runs is distinct from b.runs or abs(a.running_ms - b.running_ms) > 1
       ) as misrated,
       (select count(*)::int from graphile_worker._private_job_queues where locked_at is not null) as locked`

@@ -90,7 +90,7 @@ test('goes on where it was interrupted', async () => {
   const reader = await sql.reserve()
   await reader`begin`
   await reader`select * from kretes.runs`
-  const due = (await tidyLedger(sql, 'graphile_worker', WEEK, { isThorough: false }))?.due ?? []
+  const due = (await tidyLedger(sql, 'graphile_worker', WEEK))?.due ?? []
   const dropping = dropPartitions(sql, 'graphile_worker', due).catch((error: unknown) => error)
   await until(async () => (await listPartitions(sql, 'kretes')).some(({ state }) => state === 'detaching'))
   await sql`
@@ -115,12 +115,12 @@ test('folds counters into fewer rows with the same sums', async () => {
     insert into kretes.counters (minute, runs, duration_bucket, task, queue, state, waiting_ms, running_ms)
     select
       date_trunc('minute', now()) - n % 3000 * interval '1 minute', 1 + n % 3, n % 4, 'Task ' || n % 2,
-      case when n % 5 > 0 then 'queue' end, 'succeeded', n, n / 2
+      case when n % 5 > 0 then 'written by a worker of before' end, 'succeeded', n, n / 2
     from generate_series(1, 30000) n`
   const sums = async (): Promise<unknown[]> => [
     ...(await sql`
-      select task, queue, duration_bucket, date_trunc('hour', minute) as hour, sum(runs)::int, sum(waiting_ms), sum(running_ms)
-      from kretes.counters group by 1, 2, 3, 4 order by 1, 2, 3, 4`)
+      select task, duration_bucket, date_trunc('hour', minute) as hour, sum(runs)::int, sum(waiting_ms), sum(running_ms)
+      from kretes.counters group by 1, 2, 3 order by 1, 2, 3`)
   ]
   const rows = async (): Promise<number> => (await sql`select from kretes.counters`).length
   const before = await sums()
@@ -131,12 +131,86 @@ test('folds counters into fewer rows with the same sums', async () => {
   assert.is((await pruneLedger(sql, 'graphile_worker', WEEK)).folded, 0)
 })
 
+test('keeps counters of the busiest queues only, however many there are', async () => {
+  const database = await prepared()
+  const { sql } = database
+  await sql`
+    insert into kretes.queue_counters (minute, runs, duration_bucket, queue, state, waiting_ms, running_ms)
+    select date_trunc('minute', now()), case when n <= 3 then 100 else 1 end, 0, 'queue ' || n, 'succeeded', 1, 1
+    from generate_series(1, 50000) n`
+  const { folded } = await pruneLedger(sql, 'graphile_worker', WEEK)
+  assert.ok(folded > 49_000, `${folded} were folded`)
+  const busiest = await sql`select queue from kretes.queues order by succeeded_last_hour desc, queue limit 3`
+  assert.equal(
+    busiest.map(({ queue }) => queue),
+    ['queue 1', 'queue 2', 'queue 3']
+  )
+  await using background = createBackground({ connection: database.url })
+  const { queues } = await background.status()
+  assert.equal([queues.length, queues[0]?.queue, queues[0]?.succeeded], [100, 'queue 1', 100])
+})
+
+test('says that it is behind when it has to stop, and goes on from there', async () => {
+  const database = await prepared()
+  const { sql } = database
+  await sql`
+    insert into kretes.queue_counters (minute, runs, duration_bucket, queue, state, waiting_ms, running_ms)
+    select date_trunc('minute', now()), 1, 0, 'queue', 'succeeded', 1, 1 from generate_series(1, 10) n`
+  const stopped = await tidyLedger(sql, 'graphile_worker', WEEK, AbortSignal.abort())
+  assert.equal([stopped?.isBehind, stopped?.folded], [true, 0])
+  const done = await tidyLedger(sql, 'graphile_worker', WEEK)
+  assert.equal([done?.isBehind, done?.folded], [false, 9])
+})
+
+test('goes by the clock of the database, whatever that of its host says', async () => {
+  const database = await prepared()
+  const { sql } = database
+  for (const days of [0, 6]) await record(database, days, 'succeeded')
+  const Real = globalThis.Date
+  globalThis.Date = class extends Real {
+    static override now = (): number => Real.now() + 31 * DAY_MS
+    constructor(...given: unknown[]) {
+      super(...((given.length > 0 ? given : [Real.now() + 31 * DAY_MS]) as [number]))
+    }
+  } as DateConstructor
+  try {
+    assert.equal((await pruneLedger(sql, 'graphile_worker', WEEK)).dropped, [])
+    await using background = createBackground({ connection: database.url })
+    assert.equal((await background.prune({ isDryRun: true })).dropped, [])
+  } finally {
+    globalThis.Date = Real
+  }
+  assert.is((await statesOf(database)).length, 2)
+})
+
+test('works where all tables are published', async () => {
+  const database = await prepared()
+  const { sql } = database
+  await record(database, 9, 'succeeded')
+  await sql`create publication everything for all tables`
+  await sql`
+    insert into kretes.counters (minute, runs, duration_bucket, task, state, waiting_ms, running_ms)
+    select date_trunc('minute', now()) - n % 2 * interval '40 days', 1, 0, 'Old', 'succeeded', 0, 0
+    from generate_series(1, 10) n`
+  await sql`
+    insert into kretes.queue_counters (minute, runs, duration_bucket, queue, state, waiting_ms, running_ms)
+    select date_trunc('minute', now()), 1, 0, 'queue', 'succeeded', 1, 1 from generate_series(1, 10) n`
+  await sql`delete from kretes.ledger where state = 'lost'`
+  const { dropped, folded } = await pruneLedger(sql, 'graphile_worker', WEEK)
+  assert.equal([dropped.length, folded], [1, 9])
+  const unidentified = await sql`
+    select relname from pg_class
+    where relnamespace = 'kretes'::regnamespace and relkind = 'r' and relpersistence = 'p' and relreplident <> 'f'
+      and not exists (select from pg_index where indrelid = pg_class.oid and indisprimary)`
+  assert.equal([...unidentified], [])
+})
+
 test('forgets what was counted longer ago than runs are kept', async () => {
   const database = await prepared()
   const { sql } = database
   await sql`
-    insert into kretes.counters
-    select date_trunc('minute', now() - day * interval '1 day'), 1, 0, 'Old', null, 'succeeded', 0, 0
+    insert into kretes.counters (minute, runs, duration_bucket, task, state, waiting_ms, running_ms)
+    select date_trunc('minute', now() - day * interval '1 day'), 1, 0, 'Old', 'succeeded', 0, 0
     from unnest(array[1, 29, 31]) day`
   await pruneLedger(sql, 'graphile_worker', { ...WEEK, failuresMs: null })
   assert.is((await sql`select from kretes.counters`).length, 3)
@@ -170,7 +244,7 @@ test('is done by one at a time', async () => {
   for (const days of [8, 9, 10]) await record(database, days, 'succeeded')
   await sql.begin(async transaction => {
     assert.ok(await lockUpkeep(transaction, 'kretes'))
-    assert.is(await tidyLedger(sql, 'graphile_worker', WEEK, { isThorough: true }), undefined)
+    assert.is(await tidyLedger(sql, 'graphile_worker', WEEK), undefined)
   })
-  assert.is((await tidyLedger(sql, 'graphile_worker', WEEK, { isThorough: true }))?.due.length, 3)
+  assert.is((await tidyLedger(sql, 'graphile_worker', WEEK))?.due.length, 3)
 })

@@ -76,10 +76,13 @@ test('equals a recount of what the views say', async () => {
       run_at => now() + case when n % 5 = 0 then interval '1 hour' else interval '-1 minute' end
     ) from generate_series(1, 200) n`
   await database.sql`
-    insert into kretes.counters (minute, runs, duration_bucket, task, queue, state, waiting_ms, running_ms)
-    select date_trunc('minute', now()), 2, 40, 'Task' || n % 3, case when n % 2 = 0 then 'queue ' || n % 8 end,
-      case when n % 4 = 0 then 'failed' else 'succeeded' end, 10, 64
+    insert into kretes.counters (minute, runs, duration_bucket, task, state, waiting_ms, running_ms)
+    select date_trunc('minute', now()), 2, 40, 'Task' || n % 3, case when n % 4 = 0 then 'failed' else 'succeeded' end, 10, 64
     from generate_series(1, 100) n`
+  await database.sql`
+    insert into kretes.queue_counters (minute, runs, duration_bucket, queue, state, waiting_ms, running_ms)
+    select date_trunc('minute', now()), 2, 40, 'queue ' || n % 8, case when n % 4 = 0 then 'failed' else 'succeeded' end, 10, 64
+    from generate_series(2, 100, 2) n`
   const status = await background.status()
   const views = await database.sql`
     select task as name, waiting::int, scheduled::int, succeeded_last_hour::int as succeeded, failures_last_hour::int as failures

@@ -354,17 +354,22 @@ test('has counters that equal a recount of its runs', async () => {
   assert.equal({ ...total }, { count: 400, jobs: 400 })
   const different = await own.sql`
     with counted as (
-      select minute, task, queue, state, duration_bucket, sum(runs) as runs, sum(waiting_ms) as waiting, sum(running_ms) as running
+      select minute, task, null as queue, state, duration_bucket, sum(runs) as runs, sum(waiting_ms) as waiting, sum(running_ms) as running
       from kretes.counters group by 1, 2, 3, 4, 5
+      union all
+      select minute, null, queue, state, duration_bucket, sum(runs), sum(waiting_ms), sum(running_ms)
+      from kretes.queue_counters group by 1, 3, 4, 5
     ), recounted as (
       select
         date_trunc('minute', finished_at) as minute, task, queue, state,
         floor(8 / ln(2) * ln(greatest(date_part('epoch', took) * 1000, 1))) as duration_bucket, count(*) as runs,
         sum(extract(epoch from waited) * 1000) as waiting, sum(extract(epoch from took) * 1000) as running
-      from kretes.runs group by 1, 2, 3, 4, 5
+      from kretes.runs
+      group by grouping sets ((1, 2, 4, 5), (1, 3, 4, 5))
+      having grouping(queue) = 1 or queue is not null
     )
     select * from counted c full join recounted r
-    on (c.minute, c.task, coalesce(c.queue, ''), c.state, c.duration_bucket) = (r.minute, r.task, coalesce(r.queue, ''), r.state, r.duration_bucket)
+    on (c.minute, coalesce(c.task, ''), coalesce(c.queue, ''), c.state, c.duration_bucket) = (r.minute, coalesce(r.task, ''), coalesce(r.queue, ''), r.state, r.duration_bucket)
     where (c.runs = r.runs and abs(c.waiting - r.waiting) < 0.1 and abs(c.running - r.running) < 0.1) is not true`
   assert.equal([...different], [])
 })

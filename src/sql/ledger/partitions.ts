@@ -1,4 +1,4 @@
-import type { Sql } from 'postgres'
+import type { ISql, Sql } from 'postgres'
 
 /** Days, as numbers of days since 1970-01-01 in UTC: the first one, and the one after the last. */
 export interface Days {
@@ -9,6 +9,12 @@ export interface Days {
 /** The day of a time. */
 export function dayOf(date: Date): number {
   return Math.floor(date.getTime() / DAY_MS)
+}
+
+/** The time by the clock of the database, which is the only one that decides what is old. */
+export async function readClock(sql: ISql): Promise<Date> {
+  const [row] = await sql<{ ms: number }[]>`select (date_part('epoch', now()) * 1000)::float8 as ms`
+  return new Date(row!.ms)
 }
 
 /**
@@ -22,6 +28,7 @@ export async function createPartitions(sql: Sql, own: string, { from, to }: Days
       const name = partitionOf(day, isFailure)
       if (names.has(name)) continue
       await sql`create table if not exists ${sql(own)}.${sql(name)} (like ${sql(own)}.ledger including defaults)`
+      await identify(sql, own, name)
       await sql`
         alter table ${sql(own)}.ledger attach partition ${sql(own)}.${sql(name)}
         for values from (${literal(sql, String(isFailure))}, ${literal(sql, midnight(day))})
@@ -33,6 +40,16 @@ export async function createPartitions(sql: Sql, own: string, { from, to }: Days
 /** What a partition is called: `ledger_20260131`, that of failures `ledger_20260131_failures`. */
 export function partitionOf(day: number, isFailure: boolean): string {
   return `ledger_${midnight(day).slice(0, 10).replaceAll('-', '')}${isFailure ? '_failures' : ''}`
+}
+
+/** Does for the partitions that are there what {@linkcode createPartitions} does for new ones. */
+export async function identifyPartitions(sql: Sql, own: string): Promise<void> {
+  for (const name of await existing(sql, own)) await identify(sql, own, name)
+}
+
+/** So that rows can be removed where all tables are published; a key would cost more than that happens. */
+async function identify(sql: Sql, own: string, name: string): Promise<void> {
+  await sql`alter table ${sql(own)}.${sql(name)} replica identity full`
 }
 
 async function existing(sql: Sql, own: string): Promise<ReadonlySet<string>> {

@@ -85,11 +85,12 @@ export async function recordFailures(
  *
  * @param options.mayLackPartition whether no run is recorded if nobody has looked after the ledger for so long that it
  * has no room for today
+ * @param options.mayHaveQueues whether some of the jobs may be on named queues
  */
 export function recording(
   schema: string,
   kept: Kept,
-  { mayLackPartition = false }: { mayLackPartition?: boolean } = {}
+  { mayLackPartition = false, mayHaveQueues = true }: { mayLackPartition?: boolean; mayHaveQueues?: boolean } = {}
 ): Fragment {
   const own = identifier(ownSchema(schema)).sql
   const engine = identifier(schema).sql
@@ -133,24 +134,26 @@ export function recording(
       select ${LEDGER_COLUMNS} from run
       where ${keeping(kept)}${mayLackPartition ? ` and to_regclass(${partition}) is not null` : ''}
     ), counted as (
-      insert into ${own}.counters (minute, runs, duration_bucket, task, queue, state, waiting_ms, running_ms)
-      select
-        date_trunc('minute', finished_at),
-        count(*),
-        ${BUCKET},
-        task,
-        queue,
-        state,
-        sum(waiting_ms),
-        sum(running_ms)
+      insert into ${own}.counters (minute, runs, duration_bucket, task, state, waiting_ms, running_ms)
+      select date_trunc('minute', finished_at), count(*), ${BUCKET}, task, state, sum(waiting_ms), sum(running_ms)
       from run
-      group by 1, 3, 4, 5, 6
-    ), told as (
+      group by 1, 3, 4, 5
+    ), ${mayHaveQueues ? countingQueues(own) : ''} told as (
       select pg_notify('${ENDED_CHANNEL}', json_build_object('schema', ${quote(schema)}, 'job', job_id::text)::text)
       from run
       where is_over and exists (select from ${own}.waiters waiter where waiter.job_id = run.job_id)
     )`
   }
+}
+
+function countingQueues(own: string): string {
+  return `counted_queues as (
+      insert into ${own}.queue_counters (minute, runs, duration_bucket, queue, state, waiting_ms, running_ms)
+      select date_trunc('minute', finished_at), count(*), ${BUCKET}, queue, state, sum(waiting_ms), sum(running_ms)
+      from run
+      where queue is not null
+      group by 1, 3, 4, 5
+    ),`
 }
 
 function keeping({ keepsSuccesses, keepsFailures }: Kept): string {

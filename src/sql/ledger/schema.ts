@@ -1,13 +1,13 @@
 import type { Sql } from 'postgres'
-import { createPartitions, dayOf } from './partitions.ts'
+import { createPartitions, dayOf, readClock } from './partitions.ts'
 
 /**
  * Makes the tables of the ledger in our own schema. What is public are the views; of these tables only the worker and
  * the pruning know.
  *
  * - `ledger`: one row a run, in partitions by day, those of failures apart, since they are kept longer.
- * - `counters`: sums of runs by minute, task, queue, state and duration. Rows are only added, in the transaction of the
- *   runs that they count, and later folded into fewer; a sum over them is always exact.
+ * - `counters`: sums of runs by minute, task, state and duration. Rows are only added, in the transaction of the runs
+ *   that they count, and later folded into fewer; a sum over them is always exact. See `counters.ts`.
  * - `waiters` holds what is of no use after a crash of the server, and is not logged.
  * - `progress` neither is of use then, but a later step has it logged: the view of jobs shows it, on replicas too.
  */
@@ -67,7 +67,7 @@ export async function createLedger(session: Sql, own: string): Promise<void> {
       expires_at timestamptz not null,
       primary key (job_id, listener)
     )`
-  const today = dayOf(new Date())
+  const today = dayOf(await readClock(session))
   await createPartitions(session, own, { from: today - 1, to: today + DAYS_AHEAD })
 }
 

@@ -1,6 +1,7 @@
 import { ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { lockClass, type Retention, STALE_AFTER_MS } from '../workers.ts'
+import { queueCounters } from './counters.ts'
 import { JOB_STATE } from './views.ts'
 
 /** How many jobs of a task or a queue are in which state. */
@@ -86,7 +87,7 @@ export async function readPastTasks({ execute, schema }: Access, windowMs: numbe
     with recent as materialized (
       select task as name, state, duration_bucket, sum(runs) as runs, sum(waiting_ms) as waiting_ms
       from ${ownIn(schema)}.counters
-      where minute >= ${sinceOf(windowMs)}
+      where level in (0, 1, 2) and minute >= ${sinceOf(windowMs)}
       group by task, state, duration_bucket
     ), ${SUMMED}
     select json_build_object(
@@ -105,8 +106,7 @@ export async function findPastQueues(
   const [row] = await execute<{ past: string }>(statement`
     with recent as materialized (
       select queue, sum(runs) as runs
-      from ${ownIn(schema)}.counters
-      where minute >= ${sinceOf(windowMs)} and queue is not null
+      from ${queuesSince(schema, windowMs)} counter
       group by queue
     )
     select json_build_object(
@@ -125,9 +125,8 @@ export async function readPastQueues(
   const [row] = await execute<{ past: string }>(statement`
     with recent as materialized (
       select queue as name, state, duration_bucket, sum(runs) as runs, sum(waiting_ms) as waiting_ms
-      from ${ownIn(schema)}.counters
+      from ${queuesSince(schema, windowMs)} counter
       join unnest(${textArray(queues)}::text::text[]) listed on listed = queue
-      where minute >= ${sinceOf(windowMs)}
       group by queue, state, duration_bucket
     ), ${SUMMED}
     select coalesce(json_agg(summed), '[]')::text as past from summed`)
@@ -224,6 +223,10 @@ const SUMMED: Fragment = {
 /** Counters are by the minute: the first one is counted whole. */
 function sinceOf(windowMs: number): Fragment {
   return { sql: `date_trunc('minute', now() - ${Math.round(windowMs)} * interval '1 millisecond')` }
+}
+
+function queuesSince(schema: string, windowMs: number): Fragment {
+  return { sql: queueCounters(ownIn(schema).sql, sinceOf(windowMs).sql) }
 }
 
 function ownIn(schema: string): Fragment {

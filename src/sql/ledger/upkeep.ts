@@ -1,4 +1,4 @@
-import type { ISql, Sql } from 'postgres'
+import type { ISql, PendingQuery, Row, Sql } from 'postgres'
 
 /** A partition of the ledger, or what was one. */
 export interface Partition {
@@ -26,64 +26,18 @@ export async function listPartitions(sql: ISql, own: string): Promise<Partition[
 }
 
 /** Takes a partition out of the ledger. It waits for those who read it, and keeps nobody waiting meanwhile. */
-export async function detachPartition(sql: Sql, own: string, name: string): Promise<void> {
-  await sql`alter table ${sql(own)}.ledger detach partition ${sql(own)}.${sql(name)} concurrently`
+export function detachPartition(sql: Sql, own: string, name: string): PendingQuery<Row[]> {
+  return sql`alter table ${sql(own)}.ledger detach partition ${sql(own)}.${sql(name)} concurrently`
 }
 
 /** Brings to its end what an interrupted {@linkcode detachPartition} has begun. */
-export async function finishDetaching(sql: Sql, own: string, name: string): Promise<void> {
-  await sql`alter table ${sql(own)}.ledger detach partition ${sql(own)}.${sql(name)} finalize`
+export function finishDetaching(sql: Sql, own: string, name: string): PendingQuery<Row[]> {
+  return sql`alter table ${sql(own)}.ledger detach partition ${sql(own)}.${sql(name)} finalize`
 }
 
 /** Removes what was a partition. */
-export async function dropPartition(sql: Sql, own: string, name: string): Promise<void> {
-  await sql`drop table if exists ${sql(own)}.${sql(name)}`
-}
-
-/** How counters are made fewer. */
-export interface Folding {
-  readonly unit: 'minute' | 'hour'
-  readonly from: Date
-  readonly to: Date
-}
-
-/**
- * Makes one row of all that count the same in the same minute, or hour. Whoever sums them up meanwhile sees either.
- *
- * @returns how many rows were folded into fewer
- */
-export async function foldCounters(sql: ISql, own: string, { unit, from, to }: Folding): Promise<number> {
-  const [row] = await sql<{ count: number }[]>`
-    with many as (
-      select date_trunc(${unit}, minute, 'UTC') as unit, duration_bucket, task, queue, state
-      from ${sql(own)}.counters
-      where minute >= ${from.toISOString()}::timestamptz and minute < ${to.toISOString()}::timestamptz
-      group by 1, 2, 3, 4, 5
-      having count(*) > 1
-    ), gone as (
-      delete from ${sql(own)}.counters counter
-      using many
-      where counter.minute >= ${from.toISOString()}::timestamptz and counter.minute < ${to.toISOString()}::timestamptz
-        and date_trunc(${unit}, counter.minute, 'UTC') = many.unit
-        and counter.duration_bucket = many.duration_bucket
-        and counter.task = many.task
-        and counter.queue is not distinct from many.queue
-        and counter.state = many.state
-      returning counter.*
-    ), folded as (
-      insert into ${sql(own)}.counters (minute, runs, duration_bucket, task, queue, state, waiting_ms, running_ms)
-      select
-        date_trunc(${unit}, minute, 'UTC'), sum(runs), duration_bucket, task, queue, state, sum(waiting_ms), sum(running_ms)
-      from gone
-      group by 1, 3, 4, 5, 6
-    )
-    select count(*)::int from gone`
-  return row?.count ?? 0
-}
-
-/** Forgets what was counted before a time. */
-export async function removeCounters(sql: ISql, own: string, before: Date): Promise<void> {
-  await sql`delete from ${sql(own)}.counters where minute < ${before.toISOString()}::timestamptz`
+export function dropPartition(sql: Sql, own: string, name: string): PendingQuery<Row[]> {
+  return sql`drop table if exists ${sql(own)}.${sql(name)}`
 }
 
 /** Removes those who wait no longer, and the progress of jobs that no longer run. */

@@ -1,4 +1,6 @@
 import type { PendingQuery, Row, Sql } from 'postgres'
+import { identifier } from '../statement.ts'
+import { queueCounters } from './counters.ts'
 import { BUCKETS_PER_DOUBLING } from './schema.ts'
 
 /**
@@ -103,20 +105,20 @@ async function createRuns(session: Sql, own: string): Promise<void> {
     from ${session(own)}.ledger`
 }
 
-/** Runs by minute, exact at any time. */
+/** Runs by minute, and by hour from a day ago on; exact at any time. */
 async function createRates(session: Sql, own: string): Promise<void> {
   await session`
     create view ${session(own)}.rates as
     select
       minute,
       task,
-      queue,
       state,
       sum(runs) as runs,
       sum(waiting_ms) as waiting_ms,
       sum(running_ms) as running_ms
     from ${session(own)}.counters
-    group by minute, task, queue, state`
+    where level in (0, 1, 2)
+    group by minute, task, state`
 }
 
 async function createTasks(session: Sql, own: string, engine: string): Promise<void> {
@@ -128,7 +130,7 @@ async function createTasks(session: Sql, own: string, engine: string): Promise<v
         ${liveColumns(session)}
       from ${session(own)}.jobs
       group by task
-    ), ${pastOf(session, own, session`task`)}
+    ), ${pastOf(session, session`task`, session`${session(own)}.counters where level in (0, 1, 2) and`)}
     select
       known.identifier as task,
       ${columns(session)}
@@ -139,6 +141,7 @@ async function createTasks(session: Sql, own: string, engine: string): Promise<v
 }
 
 async function createQueues(session: Sql, own: string, engine: string): Promise<void> {
+  const ofQueues = session`${session.unsafe(queueCounters(identifier(own).sql, HOUR_AGO))} counter where`
   await session`
     create view ${session(own)}.queues as
     with live as (
@@ -148,7 +151,7 @@ async function createQueues(session: Sql, own: string, engine: string): Promise<
       from ${session(own)}.jobs
       where queue is not null
       group by queue
-    ), ${pastOf(session, own, session`queue`)}
+    ), ${pastOf(session, session`queue`, ofQueues)}
     select
       queue,
       held.locked_by as worker,
@@ -171,11 +174,10 @@ function liveColumns(session: Sql): PendingQuery<Row[]> {
 }
 
 /** What ended in the last hour; `spread` tells how long the succeeded ones took, each within a tenth. */
-function pastOf(session: Sql, own: string, by: PendingQuery<Row[]>): PendingQuery<Row[]> {
+function pastOf(session: Sql, by: PendingQuery<Row[]>, counters: PendingQuery<Row[]>): PendingQuery<Row[]> {
   return session`recent as materialized (
       select ${by}, state, duration_bucket, sum(runs) as runs, sum(waiting_ms) as waiting_ms
-      from ${session(own)}.counters
-      where minute > now() - interval '1 hour' and ${by} is not null
+      from ${counters} minute > ${session.unsafe(HOUR_AGO)}
       group by ${by}, state, duration_bucket
     ), past as (
       select
@@ -221,10 +223,11 @@ function columns(session: Sql): PendingQuery<Row[]> {
 }
 
 /** To be raised whenever one of the views changes. A database keeps it as their comments; a test holds it against them. */
-export const NEWEST_VIEWS = 1
+export const NEWEST_VIEWS = 2
 
 /** In the order in which they can be dropped. */
 const VIEWS = ['queues', 'tasks', 'rates', 'runs', 'jobs']
+const HOUR_AGO = "now() - interval '1 hour'"
 const MARK = 'kretes, views of version '
 
 /** The state of a `job`, beside the `worker` that holds it if that is one of ours. */

@@ -75,13 +75,19 @@ async function fillLedger(sql: Sql, count: number): Promise<void> {
         lateral (select now() - (${count}::bigint - n) * (${DAYS - 1}::float8 / ${count}::float8) * interval '1 day' as ended) at`
   }
   await sql`
-    insert into kretes.counters (minute, runs, duration_bucket, task, queue, state, waiting_ms, running_ms)
-    select date_trunc('minute', finished_at), count(*), 28, task, queue, state, count(*) * 8.0, count(*) * 12.0
+    insert into kretes.counters (level, minute, runs, duration_bucket, task, state, waiting_ms, running_ms)
+    select 1, date_trunc('minute', finished_at), count(*), 28, task, state, count(*) * 8.0, count(*) * 12.0
     from kretes.ledger
     where finished_at > now() - interval '1 day'
-    group by 1, 4, 5, 6`
+    group by 2, 5, 6`
+  await sql`
+    insert into kretes.queue_counters (level, minute, runs, duration_bucket, queue, state, waiting_ms, running_ms)
+    select 1, date_trunc('minute', finished_at), count(*), 28, queue, state, count(*) * 8.0, count(*) * 12.0
+    from kretes.ledger
+    where finished_at > now() - interval '1 day' and queue is not null
+    group by 2, 5, 6`
   await sql`vacuum analyze kretes.ledger`
-  await sql`vacuum analyze kretes.counters`
+  await sql`vacuum analyze kretes.counters, kretes.queue_counters`
   await sql`checkpoint`
 }
 

@@ -1,0 +1,116 @@
+import type { ISql, Sql } from 'postgres'
+
+/**
+ * Adds to the counters what lets them be folded bit by bit, and counts queues apart: sums by task, state and duration
+ * stay few, however many names of queues there are.
+ *
+ * - `level`: 0 as recorded, 1 folded into minutes, 2 into hours. The key leads to each of them by time.
+ * - `queue_counters`: the same sums by queue. Folding keeps those of the {@linkcode BUSIEST} queues only.
+ *
+ * The column `queue` of `counters` stays for workers of before, which write it; folding empties it.
+ */
+export async function splitCounters(session: Sql, own: string): Promise<void> {
+  await session`
+    alter table ${session(own)}.counters
+      add column level smallint not null default 0,
+      add column id bigint generated always as identity,
+      add primary key (level, minute, id)`
+  await session`drop index if exists ${session(own)}.counters_minute_idx`
+  await session`
+    create table ${session(own)}.queue_counters (
+      minute timestamptz not null,
+      runs integer not null,
+      duration_bucket smallint not null,
+      queue text not null,
+      state text not null,
+      waiting_ms double precision not null,
+      running_ms double precision not null,
+      level smallint not null default 0,
+      id bigint generated always as identity,
+      primary key (level, minute, id)
+    )`
+}
+
+/** For how many queues sums are kept, of each minute or hour and in each step: those with the most runs. */
+export const BUSIEST = 200
+
+/** How many runs on queues that are not folded yet are looked at; they are folded twice a minute. */
+export const NEWEST = 10_000
+
+/** How counters are made fewer: those of one level become those of the next. */
+export interface Folding {
+  readonly table: 'counters' | 'queue_counters'
+  readonly unit: 'minute' | 'hour'
+  /** Only what was counted before, in ISO 8601; `null` for all. */
+  readonly before: string | null
+  /** How many rows are folded at most, so that no statement takes long. */
+  readonly limit: number
+}
+
+/**
+ * Makes one row of all counters that count the same in the same minute, or hour. A sum over them stays the same, but for
+ * queues that are not among the busiest.
+ *
+ * @returns how many rows were folded into fewer, and how many there are of these
+ */
+export async function foldCounters(sql: ISql, own: string, folding: Folding): Promise<{ from: number; to: number }> {
+  const { table, unit, before, limit } = folding
+  const counters = sql`${sql(own)}.${sql(table)}`
+  const [name, level] = [table === 'counters' ? sql`task` : sql`queue`, LEVELS[unit]]
+  const until = sql`level = ${level - 1} and minute < coalesce(${before}::text::timestamptz, 'infinity')`
+  const [row] = await sql<{ from: number; to: number }[]>`
+    with gone as (
+      delete from ${counters}
+      where ${until} and (minute, id) <= (
+        select minute, id
+        from (select minute, id from ${counters} where ${until} order by minute, id limit ${limit}) part
+        order by minute desc, id desc limit 1
+      )
+      returning *
+    ), summed as materialized (
+      select
+        date_trunc(${unit}, minute, 'UTC') as minute, sum(runs) as runs, duration_bucket, ${name}, state,
+        sum(waiting_ms) as waiting_ms, sum(running_ms) as running_ms
+      from gone
+      group by 1, 3, 4, 5
+    ), folded as (
+      insert into ${counters} (level, minute, runs, duration_bucket, ${name}, state, waiting_ms, running_ms)
+      select ${level}, minute, runs, duration_bucket, ${name}, state, waiting_ms, running_ms
+      from summed
+      ${table === 'counters' ? sql`` : busiest(sql)}
+      returning 1
+    )
+    select (select count(*)::int from gone) as from, (select count(*)::int from folded) as to`
+  return row ?? { from: 0, to: 0 }
+}
+
+/** Forgets what was counted before a time, in ISO 8601. */
+export async function removeCounters(sql: ISql, own: string, before: string): Promise<void> {
+  for (const table of ['counters', 'queue_counters']) {
+    await sql`delete from ${sql(own)}.${sql(table)} where level in (0, 1, 2) and minute < ${before}::text::timestamptz`
+  }
+}
+
+/** The sums that are looked at for queues, from a time on: an expression for a view and for statements. */
+export function queueCounters(own: string, since: string): string {
+  return `(
+        select * from ${own}.queue_counters where level in (1, 2) and minute >= ${since}
+        union all
+        (
+          select * from ${own}.queue_counters where level = 0 and minute >= ${since}
+          order by minute desc, id desc limit ${NEWEST}
+        )
+      )`
+}
+
+function busiest(sql: ISql): ReturnType<ISql> {
+  return sql`
+      join (
+        select minute, queue, row_number() over (partition by minute order by sum(runs) desc, queue) as place
+        from summed
+        group by minute, queue
+      ) ranked using (minute, queue)
+      where place <= ${BUSIEST}`
+}
+
+const LEVELS = { minute: 1, hour: 2 } as const
