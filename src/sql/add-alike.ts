@@ -1,6 +1,6 @@
 import type { Job } from '../job.ts'
 import { ADDED, type AddedRow, inPlace, type NewJob, type PlacedRow, planning, toJob, toPlace } from './add.ts'
-import { type Access, type Fragment, identifier, type Statement, statement, textArray } from './statement.ts'
+import { type Access, type Fragment, identifier, type Statement, statement } from './statement.ts'
 
 /** Jobs without keys that differ in nothing but their payloads. */
 export interface AlikeJobs {
@@ -33,7 +33,7 @@ const AT_ONCE: Fragment = { sql: '' }
 
 /** What is the same for all is no part of the JSON: neither side has to write and read it again and again. */
 function add(access: Access, { shared, payloads }: AlikeJobs, result: Fragment, offset: Fragment): Statement {
-  const { task, queue, runAt, delayMs, maxAttempts, priority, flags } = shared
+  const { task, queue, runAt, delayMs, maxAttempts, priority } = shared
   return statement`
     select ${result}
     from ${planning(access)}, lateral ${identifier(access.schema)}.add_jobs(array(
@@ -45,7 +45,7 @@ function add(access: Access, { shared, payloads }: AlikeJobs, result: Fragment, 
         ${maxAttempts}::text::int2,
         null,
         ${priority}::text::int2,
-        ${textArray(flags)}::text::text[]
+        null
       )::${identifier(access.schema)}.job_spec
       from json_array_elements(${payloads}::text::json) with ordinality as spec (payload, ordinal)
     ), planning.mode is null) job`
