@@ -101,7 +101,6 @@ test('the payload comes from a file, or from standard input', async () => {
 
 const refused: [args: string[], said: string][] = [
   [['--delay', '5x'], 'Cannot read --delay: "5x" is not a duration such as 90s, 5m or 1h30m'],
-  [['--in', '1h', '--delay', '1h'], '--delay is given more than once'],
   [['--in', '5x'], 'Cannot read --in: "5x" is not a duration such as 90s, 5m or 1h30m'],
   [['--in', '300'], 'Cannot read --in: "300" is not a duration such as 90s, 5m or 1h30m'],
   [['--in', '-5m'], 'Cannot read --in: "-5m" is not a duration such as 90s, 5m or 1h30m'],

@@ -304,7 +304,6 @@ for (const [selection, message] of [
     'delete jobs: state is "running", and that is done with waiting, scheduled, retrying, failed jobs'
   ],
   [undefined, 'delete jobs: the filter is of type undefined, not an object'],
-  ['', 'delete a job: key is empty'],
   [[7], 'delete a job: what is given is 7, neither a job, an id nor { key }']
 ] as const) {
   removal(`refuses ${JSON.stringify(selection)}`, async () => {
