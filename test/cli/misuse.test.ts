@@ -69,7 +69,10 @@ const cases: [args: string[], said: string[]][] = [
     ['bg', '--shutdown-timeout', ' '],
     ['Cannot read --shutdown-timeout: " " is not a duration such as 90s, 5m or 1h30m']
   ],
-  [['bg', '--shutdown-timeout', '1e9'], ['Cannot read --shutdown-timeout: "1e9" is not a duration such as 90s, 5m or 1h30m']],
+  [
+    ['bg', '--shutdown-timeout', '1e9'],
+    ['Cannot read --shutdown-timeout: "1e9" is not a duration such as 90s, 5m or 1h30m']
+  ],
   [['bg', '--log-level', 'loud'], ['Cannot read --log-level: "loud" is none of debug, info, warn, error, silent']],
   [['bg', '--log-format=jsn'], ['Cannot read --log-format: "jsn" is none of pretty, json. Did you mean json?']],
   [

@@ -59,7 +59,7 @@ test('needs no privilege to create a schema that is there', async () => {
   }
   const url = Object.assign(new URL(database.url), { username: role }).href
   await using background = createBackground({ connection: url })
-  assert.is((await background.migrate()).changed, true)
+  assert.is((await background.migrate()).hasChanged, true)
   await background.schedule({ task: 'SendEmail' })
 })
 
