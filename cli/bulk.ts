@@ -84,7 +84,7 @@ function readSelection({ verb }: BulkAction, args: Arguments): readonly JobRefer
   if (words.length > 0 && (isFilter || isAll)) {
     throw new UsageError(`Cannot ${verb} jobs: both ids and a filter are given, and it is one or the other`)
   }
-  if (words.length > 0) return words.map(word => (/^\d+$/.test(word) ? word : { key: word }))
+  if (words.length > 0) return words
   if (isFilter || isAll) return { ...filter, all: isAll }
   throw new UsageError(
     `Cannot ${verb} jobs: none are given. Say which, by id or key, or by --state, --task, --queue or --search; --all means all`

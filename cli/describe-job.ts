@@ -6,7 +6,7 @@ import { pairs } from './output.ts'
 /** A job that was scheduled, a line for each thing to know of it; what nobody asked for and is as ever is left out. */
 export function describeJob(
   job: Job,
-  { runAt, delay, key, flags }: JobOptions,
+  { runAt, delay, key }: JobOptions,
   style: Style,
   title: string = 'Scheduled'
 ): string {
@@ -21,7 +21,6 @@ export function describeJob(
   if (job.priority !== 0) rows.push(['priority', String(job.priority)])
   if (job.maxAttempts !== DEFAULT_ATTEMPTS) rows.push(['attempts', `${job.maxAttempts} at most`])
   if (job.key !== null) rows.push(['key', job.key])
-  if (flags) rows.push(['flags', flags.join(', ')])
   return `${title}\n${pairs(rows, style, { indent: '  ' })}`
 }
 

@@ -16,13 +16,11 @@ export function readJobOptions(args: Arguments): JobOptions {
   const key = readKey(args)
   const keyMode = args.choice('key-mode', KEY_MODES)
   if (keyMode && key === undefined) throw new UsageError('Cannot read --key-mode: there is no --key')
-  const flags = args.texts('flag')
   return {
     ...changes,
     queue: readQueue(args),
     key,
-    keyMode,
-    flags: flags.length > 0 ? flags : undefined
+    keyMode
   }
 }
 
@@ -33,9 +31,9 @@ export function readJobOptions(args: Arguments): JobOptions {
  */
 export function readChanges(args: Arguments): RescheduleOptions {
   const runAt = readRunAt(args)
-  const delay = args.duration('in')
+  const delay = args.duration('delay')
   if (runAt !== undefined && delay !== undefined) {
-    throw new UsageError('Cannot read --in: --run-at is given as well, and a job has one time')
+    throw new UsageError(`Cannot read ${args.spelling('delay')}: --run-at is given as well, and a job has one time`)
   }
   return {
     runAt,

@@ -6,6 +6,8 @@ export interface Line {
   readonly words: readonly string[]
   /** Each option by its long name, with its values as typed; none for one that takes none. */
   readonly options: ReadonlyMap<string, readonly string[]>
+  /** How an option was spelt, by its long name. */
+  readonly spellings: ReadonlyMap<string, string>
 }
 
 /**
@@ -18,6 +20,7 @@ export function readLine(command: Command, args: readonly string[]): Line {
   const known = optionsOf(command)
   const words: string[] = []
   const options = new Map<string, readonly string[]>()
+  const spellings = new Map<string, string>()
   const rest = [...args]
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
     if (arg === '--') {
@@ -31,6 +34,7 @@ export function readLine(command: Command, args: readonly string[]): Line {
     const [spelling = '', ...attached] = arg.split('=')
     const option = known.find(({ spellings }) => spellings.includes(spelling))
     if (!option) throw misuse(command, `there is no option ${spelling}${suggest(spelling, known)}`)
+    spellings.set(option.name, spelling)
     if (!option.takesValue) {
       if (attached.length > 0) throw misuse(command, `${spelling} takes no value`)
       options.set(option.name, [])
@@ -42,7 +46,7 @@ export function readLine(command: Command, args: readonly string[]): Line {
     if (earlier.length > 0 && !option.isRepeatable) throw misuse(command, `${spelling} is given more than once`)
     options.set(option.name, [...earlier, value])
   }
-  return { words, options }
+  return { words, options, spellings }
 }
 
 /** Says what is wrong with a command line, and how the command is used. */

@@ -15,7 +15,6 @@ import { type ManyGiven, scheduleMany } from './enqueue/many.ts'
 import { explainOutcome } from './enqueue/outcome.ts'
 import { DEFAULT_MAX_BYTES } from './enqueue/payload.ts'
 import { type AnyOptions, type JobSettings, toNewJob, toRequest } from './enqueue/request.ts'
-import { toJobTarget } from './enqueue/target.ts'
 import { BackgroundError } from './errors.ts'
 import type { BulkOptions, Cancel, JobSelection } from './inspector.ts'
 import { idOf } from './ledger/find.ts'
@@ -144,12 +143,12 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
     },
     cancel: (async (selection: JobSelection, options?: BulkOptions) => {
       if (!isReference(selection)) return await cancelMany(selection, options)
-      const target = toJobTarget(selection, 'cancel')
+      const target = toTarget(selection, 'cancel')
       return await use('cancel a job', ({ access }) => cancelJob(access, target))
     }) as Cancel,
     ...inspector,
     async result(job, options) {
-      const target = toJobTarget(job, 'wait for')
+      const target = toTarget(job, 'wait for')
       const id = 'id' in target ? target.id : await use('wait for a job', ({ access }) => idOf(access, target))
       return await results.wait({ id, since: null }, options)
     },

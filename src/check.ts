@@ -1,15 +1,12 @@
 import type { JobDefaults } from './job.ts'
 
 /** Checks what jobs are given besides their times: of a task's definition and of a Background's defaults too. */
-export function checkDefaults({ queue, priority, maxAttempts, flags }: JobDefaults, doing: string): void {
+export function checkDefaults({ queue, priority, maxAttempts }: JobDefaults, doing: string): void {
   if (queue !== undefined && queue !== null && (typeof queue !== 'object' || typeof queue.name !== 'string')) {
     throw new TypeError(`Cannot ${doing}: queue is ${describe(queue)}, not made by Queue.for() or Queue.random()`)
   }
   if (priority !== undefined) checkWholeNumber(priority, [-32_768, 32_767], doing, 'priority')
   if (maxAttempts !== undefined) checkWholeNumber(maxAttempts, [1, 32_767], doing, 'maxAttempts')
-  if (flags === undefined) return
-  if (!Array.isArray(flags)) throw new TypeError(`Cannot ${doing}: flags is ${describe(flags)}, not an array`)
-  for (const [index, flag] of flags.entries()) checkText(flag, doing, `flags[${index}]`)
 }
 
 /** Checks a job's key. */

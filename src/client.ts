@@ -129,8 +129,8 @@ export interface BackgroundClient extends Scheduler, Inspector, Inspection, Asyn
    * ```ts
    * import { Background } from 'kretes'
    *
-   * const { changed } = await Background.migrate()
-   * console.log(changed ? 'Migrated' : 'Up to date')
+   * const { hasChanged } = await Background.migrate()
+   * console.log(hasChanged ? 'Migrated' : 'Up to date')
    * ```
    */
   migrate(): Promise<MigrationReport>

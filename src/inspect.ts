@@ -46,7 +46,7 @@ export interface ListedJob {
   /** After this many failed attempts it stays failed. */
   readonly maxAttempts: number
   /** When it was scheduled. */
-  readonly createdAt: Date
+  readonly scheduledAt: Date
   /** Not before this time. */
   readonly runAt: Date
   /** When a worker took it, or `null`. */
@@ -84,7 +84,7 @@ export interface Run {
   /** When the job was scheduled. */
   readonly scheduledAt: Date
   /** From when on it could run. */
-  readonly readyAt: Date
+  readonly runAt: Date
   /** When it began, or `null` if it never did. */
   readonly startedAt: Date | null
   /** When it ended. */

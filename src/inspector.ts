@@ -69,7 +69,7 @@ export interface Cancel {
    * Cancels many jobs: those that no worker has are removed, and the others are stopped by their workers, which are told
    * at once.
    *
-   * @param selection jobs, ids or `{ key }`s, or a filter
+   * @param selection jobs, ids or keys (as `{ key }` if they consist of digits), or a filter
    * @throws {TypeError} if it names no job, or the filter is empty; nothing is changed then
    */
   (selection: readonly JobReference[] | BulkFilter, options?: BulkOptions): Promise<BulkResult>
@@ -109,7 +109,7 @@ export interface Inspector {
   /**
    * Everything about one job, also of one that is gone, for as long as its runs are kept.
    *
-   * @param job its id, `{ key }` while it is there, or the job itself
+   * @param job its id, its key (as `{ key }` if it consists of digits) while it is there, or the job itself
    * @returns `undefined` if there is none and no run of it
    * @throws {TypeError} if it names no job
    * @example
@@ -132,7 +132,7 @@ export interface Inspector {
    * Here as in all bulk actions: batches of 1,000 jobs are committed one by one, so that workers are not held up; jobs
    * that are scheduled meanwhile are left alone.
    *
-   * @param selection jobs, ids or `{ key }`s, or a filter
+   * @param selection jobs, ids or keys (as `{ key }` if they consist of digits), or a filter
    * @throws {TypeError} if it names no job, or the filter is empty; nothing is changed then
    * @throws {BackgroundError} `JOB_GONE` if a job is gone and the ledger has not kept its payload, or not all of it;
    * nothing is changed then
@@ -149,7 +149,7 @@ export interface Inspector {
    * Removes jobs that no worker has: waiting, scheduled, retrying and failed ones. Those that a worker has are counted
    * as `running` and stay; `cancel` stops them.
    *
-   * @param selection jobs, ids or `{ key }`s, or a filter
+   * @param selection jobs, ids or keys (as `{ key }` if they consist of digits), or a filter
    * @throws {TypeError} if it names no job, or the filter is empty; nothing is changed then
    * @example
    * ```ts
@@ -164,7 +164,7 @@ export interface Inspector {
    * Has jobs run now that wait for their time or wait out their backoff. They keep the attempts they have left. A filter
    * without states means both of these.
    *
-   * @param selection jobs, ids or `{ key }`s, or a filter
+   * @param selection jobs, ids or keys (as `{ key }` if they consist of digits), or a filter
    * @throws {TypeError} if it names no job, or the filter is empty; nothing is changed then
    * @example
    * ```ts

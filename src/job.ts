@@ -20,7 +20,7 @@ export interface Job {
   /** The key that identifies it among waiting jobs, or `null`. */
   readonly key: string | null
   /** When it was scheduled. */
-  readonly createdAt: Date
+  readonly scheduledAt: Date
 }
 
 /** A job that was scheduled here. Printed, compared or written as JSON, it is but the job. */
@@ -88,12 +88,6 @@ export interface JobDefaults {
    * @default 25
    */
   maxAttempts?: number
-  /**
-   * Marks that a worker can be told to pass over.
-   *
-   * @default none
-   */
-  flags?: readonly string[]
 }
 
 /**

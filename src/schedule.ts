@@ -88,7 +88,7 @@ export interface ManyOptions {
   onProgress?: (sent: number) => void
 }
 
-/** Names a job: its id, its key, or the job itself as `schedule` returned it. */
+/** Names a job: its id, its key, or the job itself as `schedule` returned it. A text of digits is an id. */
 export type JobReference = string | { readonly id: string } | { readonly key: string }
 
 /** What {@linkcode Scheduler.reschedule} changes; what is left out stays. */
@@ -187,7 +187,7 @@ export interface Scheduler {
   /**
    * Removes a job that waits, or that has failed for good.
    *
-   * @param job its id, `{ key }`, or the job itself
+   * @param job its id, its key (as `{ key }` if it consists of digits), or the job itself
    * @returns the job that was removed
    * @throws {BackgroundError} `JOB_RUNNING` if a worker has it, `JOB_GONE` if there is none: it has run, or was removed
    * @example
@@ -203,7 +203,7 @@ export interface Scheduler {
   /**
    * Changes when and how a job that waits will run.
    *
-   * @param job its id, `{ key }`, or the job itself
+   * @param job its id, its key (as `{ key }` if it consists of digits), or the job itself
    * @returns the job as it is now
    * @throws {BackgroundError} `JOB_RUNNING` if a worker has it, `JOB_GONE` if there is none: it has run, or was removed
    * @example

@@ -22,7 +22,7 @@ const SendEmail: Task<Email> = async (email, { job, attempt, logger, signal }) =
 
   // The worker may die after the server took the message and before the job is marked as done; the job then runs again.
   // With the same id on each attempt, the receiver can drop the second copy.
-  const messageId = `<${job.task}.${job.id}.${job.createdAt.getTime()}@${domainOf(from)}>`
+  const messageId = `<${job.task}.${job.id}.${job.scheduledAt.getTime()}@${domainOf(from)}>`
   const message = { from, to: { name, address: to }, subject, text, messageId, signal }
 
   if (process.env.SMTP_URL) {

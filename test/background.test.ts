@@ -26,8 +26,8 @@ test('returns the job as the database holds it', async () => {
   const job = await background.schedule({ task: SendEmail, payload: input, queue: Queue.for('email') })
   assert.match(job.id, /^\d+$/)
   assert.instance(job.runAt, Date)
-  assert.ok(Math.abs(job.createdAt.getTime() - before) < 60_000)
-  const { id, runAt, createdAt, ...rest } = job
+  assert.ok(Math.abs(job.scheduledAt.getTime() - before) < 60_000)
+  const { id, runAt, scheduledAt, ...rest } = job
   const { payload, ...row } = await rowOf(id)
   assert.equal(row, job)
   assert.equal(payload, input)
@@ -205,7 +205,7 @@ standard('is configured before use, not in use, and anew after close()', async (
 
   const other = await createDatabase()
   Background.configure({ connection: other.url })
-  assert.is((await Background.migrate()).changed, true)
+  assert.is((await Background.migrate()).hasChanged, true)
   await Background.schedule({ task: 'Third' })
   await Background[Symbol.asyncDispose]()
   assert.equal([...(await other.sql`select task_identifier from graphile_worker.jobs`)], [{ task_identifier: 'Third' }])
@@ -222,7 +222,7 @@ function open(): BackgroundClient {
 async function rowOf(id: string): Promise<Job & { payload: unknown }> {
   const [row] = await sql<(Job & { payload: unknown })[]>`
     select id, task_identifier as task, queue_name as queue, jobs.priority, jobs.run_at as "runAt", jobs.attempts,
-      jobs.max_attempts as "maxAttempts", jobs.key, jobs.created_at as "createdAt", payload
+      jobs.max_attempts as "maxAttempts", jobs.key, jobs.created_at as "scheduledAt", payload
     from graphile_worker.jobs
     join (select id, payload from graphile_worker._private_jobs) payloads using (id)
     where id = ${id}`

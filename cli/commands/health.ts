@@ -35,8 +35,8 @@ export function defineHealthCommands(cli: CAC): void {
     .option(...databaseUrl)
   cli
     .command('prune', 'Remove old runs from the ledger; workers do so by themselves')
-    .option('--keep <duration>', 'For how long runs are kept that did not fail (default: 7d)')
-    .option('--keep-failures <duration>', 'For how long failures are kept (default: 30d)')
+    .option('--keep-successes <duration>', 'For how long to keep runs that did not fail, or forever (default: 7d)')
+    .option('--keep-failures <duration>', 'For how long to keep runs that failed, or forever (default: 30d)')
     .option('--dry-run', 'Only tell what would be removed')
     .option('--json', 'Print the outcome as JSON')
     .option(...databaseUrl)

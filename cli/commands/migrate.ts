@@ -7,6 +7,6 @@ export async function migrateDatabase(args: Arguments, context: CommandContext):
   const { output } = context
   const report = await withBackground(args, context, background => background.migrate())
   if (args.flag('json')) output.line(JSON.stringify(report))
-  else output.line(`${report.changed ? 'Migrated' : 'Up to date'}: engine ${report.engine}, kretes ${report.kretes}`)
+  else output.line(`${report.hasChanged ? 'Migrated' : 'Up to date'}: engine ${report.engine}, kretes ${report.kretes}`)
   return 0
 }

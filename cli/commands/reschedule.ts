@@ -1,4 +1,4 @@
-import { toJobTarget } from '../../src/enqueue/target.ts'
+import { toTarget } from '../../src/enqueue/change.ts'
 import type { RescheduleOptions } from '../../src/schedule.ts'
 import type { CommandContext } from '../context.ts'
 import { withBackground } from '../databases.ts'
@@ -15,7 +15,7 @@ export async function reschedule(args: Arguments, context: CommandContext): Prom
   const changes: RescheduleOptions = readChanges(args)
   if (Object.values(changes).every(value => value === undefined)) {
     throw new UsageError(
-      `Cannot reschedule ${word}: nothing is to change. Give --in, --run-at, --priority or --max-attempts`
+      `Cannot reschedule ${word}: nothing is to change. Give --delay, --run-at, --priority or --max-attempts`
     )
   }
   const job = await withBackground(args, context, background => background.reschedule(target, changes))
@@ -24,9 +24,9 @@ export async function reschedule(args: Arguments, context: CommandContext): Prom
 }
 
 /** A word of digits is an id, any other a key, as for `cancel`. */
-function readTarget(word: string): ReturnType<typeof toJobTarget> {
+function readTarget(word: string): ReturnType<typeof toTarget> {
   try {
-    return toJobTarget(word, 'reschedule')
+    return toTarget(word, 'reschedule')
   } catch (error) {
     throw new UsageError((error as Error).message)
   }

@@ -15,8 +15,8 @@ import { cut, widthOf } from '../width.ts'
 /** `kretes background status`: tasks, queues and workers on one screen, once or until Ctrl-C. */
 export async function status(args: Arguments, context: CommandContext): Promise<number> {
   const { output } = context
-  const window = args.text('window')
-  const options: StatusOptions = window === undefined ? {} : { window: /^\d+$/.test(window) ? `${window}ms` : window }
+  const window = args.duration('window')
+  const options: StatusOptions = window === undefined ? {} : { window }
   if (args.flag('watch')) return await watch(args, context, options)
   const found = await withBackground(args, context, background => background.status(options).catch(explain))
   print(found, args.flag('json'), output)

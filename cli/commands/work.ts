@@ -8,6 +8,7 @@ import type { Arguments } from '../options.ts'
 import { startFields, startScreen } from '../screen.ts'
 import { Interrupted, interruptible } from '../signals.ts'
 import { UsageError } from '../usage.ts'
+import { readRetention } from './prune.ts'
 
 /** `kretes background`: runs the worker until it is asked to stop, or with `--once` until no job is due. */
 export async function work(args: Arguments, context: CommandContext): Promise<number> {
@@ -16,7 +17,7 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
   const level = args.choice('log-level', LOG_LEVELS) ?? 'info'
   const once = args.flag('once')
   const concurrency = args.number('concurrency', { least: 1, most: MOST_CONCURRENCY, isWhole: true })
-  const shutdownSeconds = args.number('shutdown-timeout', { least: 0, most: MOST_SECONDS })
+  const shutdownTimeout = readShutdownTimeout(args)
   const healthPort = args.number('health-port', { least: 0, most: 65_535, isWhole: true })
   const healthHost = args.text('health-host')
   const tasks = args.text('tasks') ?? 'tasks'
@@ -24,7 +25,6 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
   const database = readDatabase(args, env)
 
   const logger = createLogger({ level, format, style: output.style, write: output.line })
-  const shutdownTimeoutMs = shutdownSeconds === undefined ? undefined : Math.round(shutdownSeconds * 1_000)
   const { connection } = database
   // Modules are loaded once: what takes long from here on is the database.
   await interruptible(loadTasks(tasks), context, false)
@@ -33,7 +33,7 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
     concurrency,
     tasks,
     once,
-    shutdownTimeoutMs,
+    shutdownTimeout,
     healthPort,
     healthHost,
     ledger,
@@ -47,8 +47,8 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
 
   let unfinished = 0
   const ended = Promise.withResolvers<void>()
-  const finish = async (timeoutMs?: number): Promise<void> => {
-    unfinished = (await worker.stop({ timeoutMs })).unfinished
+  const finish = async (timeout?: number): Promise<void> => {
+    unfinished = (await worker.stop({ timeout })).unfinished
   }
   whenAborted(stop, () => {
     announceStop(worker, stop.reason, logger)
@@ -64,17 +64,21 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
 }
 
 function readLedger(args: Arguments): false | LedgerOptions {
-  const keepSuccesses = readRetention(args, 'keep')
+  const keepSuccesses = readRetention(args, 'keep-successes')
   const keepFailures = readRetention(args, 'keep-failures')
   if (!args.flag('no-ledger')) return { keepSuccesses, keepFailures }
   if (keepSuccesses === undefined && keepFailures === undefined) return false
   throw new UsageError(
-    'Cannot run without a ledger and keep runs in it: give either --no-ledger, or --keep and --keep-failures'
+    'Cannot run without a ledger and keep runs in it: give either --no-ledger, or --keep-successes and --keep-failures'
   )
 }
 
-function readRetention(args: Arguments, name: string): number | 'forever' | undefined {
-  return args.text(name) === 'forever' ? 'forever' : args.duration(name)
+/** A plain number counts seconds, as in the same option of other programs. */
+function readShutdownTimeout(args: Arguments): number | undefined {
+  const isPlain = /^\d+(?:\.\d+)?$/.test(args.text('shutdown-timeout') ?? '')
+  return isPlain
+    ? (args.number('shutdown-timeout', { least: 0, most: MOST_SECONDS }) ?? 0) * 1_000
+    : args.duration('shutdown-timeout')
 }
 
 function announceStop({ running }: Worker, reason: unknown, logger: Logger): void {

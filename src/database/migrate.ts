@@ -30,7 +30,7 @@ export interface MigrationReport {
   /** The newest step of our own schema, `kretes` by default; 0 before the first. */
   readonly kretes: number
   /** Whether anything had to be done. */
-  readonly changed: boolean
+  readonly hasChanged: boolean
 }
 
 /**
@@ -124,8 +124,8 @@ export function areViewsOld({ views }: Versions): boolean {
   return views < NEWEST_VIEWS
 }
 
-function toReport({ engine, own }: Versions, changed: boolean): MigrationReport {
-  return { engine: engine ?? 0, kretes: own ?? 0, changed }
+function toReport({ engine, own }: Versions, hasChanged: boolean): MigrationReport {
+  return { engine: engine ?? 0, kretes: own ?? 0, hasChanged }
 }
 
 /** A client of the caller's tries for ever where somebody takes connections and closes them. */

@@ -17,12 +17,13 @@ export function reschedule(access: Access, target: Target, changes: Changes): Pr
 }
 
 /**
- * Which job a caller means.
+ * Which job a caller means. A text of digits is an id, any other a key.
  *
  * @throws {TypeError} if it is no reference to a job
  */
 export function toTarget(reference: JobReference, verb: string): Target {
-  const named: unknown = typeof reference === 'string' ? { id: reference } : reference
+  const isKey = typeof reference === 'string' && !/^\d+$/.test(reference)
+  const named: unknown = typeof reference === 'string' ? { [isKey ? 'key' : 'id']: reference } : reference
   const { id, key } = (typeof named === 'object' && named !== null ? named : {}) as { id?: unknown; key?: unknown }
   // A job has both, and its id is the surer one: the key may be another job's by now.
   if (id !== undefined) {

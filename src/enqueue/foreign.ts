@@ -8,7 +8,6 @@ import { reschedule, toChanges, toTarget, unschedule } from './change.ts'
 import { insist } from './group.ts'
 import { type ManyGiven, scheduleMany } from './many.ts'
 import { type AnyOptions, type JobSettings, toNewJob, toRequest } from './request.ts'
-import { toJobTarget } from './target.ts'
 
 /**
  * Schedules in a transaction of somebody else's, statement by statement. Its errors stay as they are, since callers
@@ -51,7 +50,7 @@ export function createForeignScheduler(
       return await reschedule(access, toTarget(job, 'reschedule'), toChanges(changes))
     },
     async cancel(job) {
-      return await cancelJob(access, toJobTarget(job, 'cancel'))
+      return await cancelJob(access, toTarget(job, 'cancel'))
     }
   }
 }

@@ -26,7 +26,6 @@ export function toRequest(options: AnyOptions, defaults: JobDefaults): Request {
   const times = toTimes(options, `schedule ${task}`)
   checkOptions(task, options)
   const queue = options.queue === undefined ? (own.queue === undefined ? defaults.queue : own.queue) : options.queue
-  const flags = options.flags ?? own.flags ?? defaults.flags
   return {
     task,
     queue: queue?.name ?? null,
@@ -35,8 +34,7 @@ export function toRequest(options: AnyOptions, defaults: JobDefaults): Request {
     priority: options.priority ?? own.priority ?? defaults.priority ?? null,
     maxAttempts: options.maxAttempts ?? own.maxAttempts ?? defaults.maxAttempts ?? null,
     key: key ?? null,
-    keyMode: KEY_MODES[keyMode],
-    flags: flags && flags.length > 0 ? flags : null
+    keyMode: KEY_MODES[keyMode]
   }
 }
 

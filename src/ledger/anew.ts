@@ -50,8 +50,7 @@ export async function scheduleAnew(access: Access, { id, run }: GoneJob): Promis
     priority,
     maxAttempts,
     key: isTaken ? null : key,
-    keyMode: 'unsafe_dedupe',
-    flags: null
+    keyMode: 'unsafe_dedupe'
   })
   if (job) return job.id
   throw new BackgroundError('JOB_GONE', `Cannot retry job ${id}: another job has taken its key this moment`)

@@ -1,4 +1,4 @@
-import { toJobTarget } from '../enqueue/target.ts'
+import { toTarget } from '../enqueue/change.ts'
 import type { JobDetails, JobFilter, JobsPage, PageOptions, Run, RunFilter, RunsPage } from '../inspect.ts'
 import type { JobReference } from '../schedule.ts'
 import { findJob, findJobs, findLiveLog } from '../sql/ledger/jobs.ts'
@@ -50,7 +50,7 @@ export function readRuns(options: RunFilter & PageOptions): Read<RunsPage> {
 
 /** Reads everything about one job. */
 export function readJob(reference: JobReference): Read<JobDetails | undefined> {
-  const target = toJobTarget(reference, 'look at')
+  const target = toTarget(reference, 'look at')
   return async access => {
     const job = await findJob(access, target)
     const id = job?.id ?? ('id' in target ? target.id : undefined)
@@ -77,8 +77,8 @@ function toGone(last: Run, runs: readonly Run[]): JobDetails {
     priority,
     attempts: attempt,
     maxAttempts,
-    createdAt: last.scheduledAt,
-    runAt: last.readyAt,
+    scheduledAt: last.scheduledAt,
+    runAt: last.runAt,
     fetchedAt: last.startedAt,
     worker,
     error: error?.message ?? null,

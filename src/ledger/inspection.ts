@@ -4,7 +4,7 @@ import { clientWithoutHoles } from '../database/holes.ts'
 import { isSchemaMissing } from '../database/migrate.ts'
 import { connect, type Database } from '../database/open.ts'
 import { toMilliseconds } from '../duration.ts'
-import { toJobTarget } from '../enqueue/target.ts'
+import { toTarget } from '../enqueue/change.ts'
 import type { JobReference } from '../schedule.ts'
 import type { Access } from '../sql/statement.ts'
 import { type Diagnosis, diagnose } from './doctor.ts'
@@ -19,7 +19,7 @@ export interface Inspection {
    * same whether the ledger holds ten runs or ten million.
    *
    * @throws {TypeError} if the window is no duration
-   * @throws {RangeError} if the window is shorter than a minute, or `mostQueues` is no whole number from 0
+   * @throws {RangeError} if the window is shorter than a minute, or `maxQueues` is no whole number from 0
    * @example
    * ```ts
    * import { Background } from 'kretes'
@@ -70,7 +70,7 @@ export interface Inspection {
    * ```ts
    * import { Background } from 'kretes'
    *
-   * const { dropped } = await Background.prune({ keep: '3d', keepFailures: '14d' })
+   * const { dropped } = await Background.prune({ keepSuccesses: '3d', keepFailures: '14d' })
    * console.log(`Dropped ${dropped.length} partitions`)
    * ```
    */
@@ -89,18 +89,18 @@ type Use = <Result>(what: string, work: (opened: Opened) => Promise<Result>) => 
 /** Makes the calls that only look. */
 export function createInspection(use: Use, schema: string): Inspection {
   return {
-    async status({ window = '1h', mostQueues = 100 } = {}) {
+    async status({ window = '1h', maxQueues = 100 } = {}) {
       const windowMs = toMilliseconds(window, 'tell the status', 'the window')
       if (windowMs < MINUTE_MS) {
         throw new RangeError(`Cannot tell the status: the window is ${windowMs} ms, shorter than a minute`)
       }
-      if (!Number.isInteger(mostQueues) || mostQueues < 0) {
-        throw new RangeError(`Cannot tell the status: mostQueues is ${mostQueues}, not a whole number from 0`)
+      if (!Number.isInteger(maxQueues) || maxQueues < 0) {
+        throw new RangeError(`Cannot tell the status: maxQueues is ${maxQueues}, not a whole number from 0`)
       }
-      return await use('tell the status', opened => read(opened, () => readStatus(opened.access, windowMs, mostQueues)))
+      return await use('tell the status', opened => read(opened, () => readStatus(opened.access, windowMs, maxQueues)))
     },
     async why(job) {
-      const target = toJobTarget(job, 'explain')
+      const target = toTarget(job, 'explain')
       return await use('explain a job', opened => read(opened, () => explainJob(opened.access, target)))
     },
     doctor: () =>
@@ -111,7 +111,7 @@ export function createInspection(use: Use, schema: string): Inspection {
       const kept = toKept(options)
       return await use('prune the ledger', async opened => {
         return await read(opened, () =>
-          withOwn(opened.database, sql => prune(sql, schema, kept, options.isDryRun ?? false))
+          withOwn(opened.database, sql => prune(sql, schema, kept, options.dryRun ?? false))
         )
       })
     }

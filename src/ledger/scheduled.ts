@@ -18,9 +18,9 @@ export function createToScheduled(results: Results): ToScheduled {
     readonly attempts: number
     readonly maxAttempts: number
     readonly key: string | null
-    readonly createdAt: Date
+    readonly scheduledAt: Date
 
-    constructor({ id, task, queue, priority, runAt, attempts, maxAttempts, key, createdAt }: Job) {
+    constructor({ id, task, queue, priority, runAt, attempts, maxAttempts, key, scheduledAt }: Job) {
       this.id = id
       this.task = task
       this.queue = queue
@@ -29,12 +29,12 @@ export function createToScheduled(results: Results): ToScheduled {
       this.attempts = attempts
       this.maxAttempts = maxAttempts
       this.key = key
-      this.createdAt = createdAt
+      this.scheduledAt = scheduledAt
     }
 
     result(options?: ResultOptions): Promise<never> {
       // A clock that was set back a little makes no difference.
-      const since = new Date(this.createdAt.getTime() - MARGIN_MS).toISOString()
+      const since = new Date(this.scheduledAt.getTime() - MARGIN_MS).toISOString()
       return results.wait({ id: this.id, since }, options) as Promise<never>
     }
   }

@@ -26,7 +26,7 @@ export interface StatusOptions {
    *
    * @default 100
    */
-  mostQueues?: number
+  maxQueues?: number
 }
 
 /** How many jobs are in which state, and how many runs have ended in what since {@linkcode Status.since}. */
@@ -115,9 +115,9 @@ export interface Status {
 }
 
 /** Reads how things stand. History comes from counters, so that it takes as long with ten runs as with ten million. */
-export async function readStatus(access: Access, windowMs: number, mostQueues: number): Promise<Status> {
+export async function readStatus(access: Access, windowMs: number, maxQueues: number): Promise<Status> {
   const [live, past, workers] = await Promise.all([
-    readLive(access, mostQueues),
+    readLive(access, maxQueues),
     readPastTasks(access, windowMs),
     readWorkers(access)
   ])
@@ -131,7 +131,7 @@ export async function readStatus(access: Access, windowMs: number, mostQueues: n
     .map(row => ({ task: row.name, workers: knowing(row.name), ...figuresOf(row, ended.get(row.name), minutes) }))
     .filter(task => task.workers > 0 || task.succeeded + task.failures > 0 || countOf(task) > 0)
 
-  const { queues, moreQueues } = await listQueues(access, live, { windowMs, mostQueues, minutes })
+  const { queues, moreQueues } = await listQueues(access, live, { windowMs, maxQueues, minutes })
   return {
     at,
     since,
@@ -157,11 +157,11 @@ export async function readStatus(access: Access, windowMs: number, mostQueues: n
 async function listQueues(
   access: Access,
   { queues: live, queueCount }: Live,
-  { windowMs, mostQueues, minutes }: { windowMs: number; mostQueues: number; minutes: number }
+  { windowMs, maxQueues, minutes }: { windowMs: number; maxQueues: number; minutes: number }
 ): Promise<{ queues: QueueStatus[]; moreQueues: number }> {
   const listed = new Set(live.map(({ name }) => name))
-  const past = queueCount < mostQueues ? await findPastQueues(access, windowMs, mostQueues) : { queues: [], count: 0 }
-  const emptied = past.queues.filter(name => !listed.has(name)).slice(0, mostQueues - live.length)
+  const past = queueCount < maxQueues ? await findPastQueues(access, windowMs, maxQueues) : { queues: [], count: 0 }
+  const emptied = past.queues.filter(name => !listed.has(name)).slice(0, maxQueues - live.length)
   const names = [...listed, ...emptied]
   const moreQueues = Math.max(0, Math.max(queueCount, past.count) - names.length)
   if (names.length === 0) return { queues: [], moreQueues }

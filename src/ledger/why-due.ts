@@ -31,8 +31,7 @@ export async function reasonsWhileDue(
     const message = `${others}, by priority and then run time`
     return [{ code: 'behind-others', message, count: before.count, ...(before.first && { job: before.first }) }]
   }
-  const flags = row.flags.length > 0 ? `, unless workers pass over its flags (${row.flags.join(', ')})` : ''
-  return [{ code: 'due', message: `Nothing holds it back: a worker will fetch it any moment${flags}` }]
+  return [{ code: 'due', message: 'Nothing holds it back: a worker will fetch it any moment' }]
 }
 
 function* withoutWorker(

@@ -10,7 +10,7 @@ import {
   toJob,
   toPlace
 } from './add.ts'
-import { type Access, type Fragment, identifier, type Statement, statement, textArray } from './statement.ts'
+import { type Access, type Fragment, identifier, type Statement, statement } from './statement.ts'
 
 /** Jobs without keys that differ in nothing but their payloads. */
 export interface AlikeJobs {
@@ -62,7 +62,7 @@ function add(
   offset: Fragment,
   condition: Statement | Fragment
 ): Statement {
-  const { task, queue, runAt, delayMs, maxAttempts, priority, flags } = shared
+  const { task, queue, runAt, delayMs, maxAttempts, priority } = shared
   return statement`
     select ${result}
     from ${planning(access)}, lateral ${identifier(access.schema)}.add_jobs(array(
@@ -74,7 +74,7 @@ function add(
         ${maxAttempts}::text::int2,
         null,
         ${priority}::text::int2,
-        ${textArray(flags)}::text::text[]
+        null
       )::${identifier(access.schema)}.job_spec
       from json_array_elements(${payloads}::text::json) with ordinality as spec (payload, ordinal)
       where ${condition}

@@ -1,6 +1,6 @@
 import type { Job } from '../job.ts'
 import { ORIGIN_IDS, type OriginRow, readOrigins } from './origin.ts'
-import { type Access, type Fragment, identifier, type Statement, statement, textArray } from './statement.ts'
+import { type Access, type Fragment, identifier, type Statement, statement } from './statement.ts'
 
 /** What happens if a job with the same key waits already. */
 export type EngineKeyMode = 'replace' | 'preserve_run_at' | 'unsafe_dedupe'
@@ -19,7 +19,6 @@ export interface NewJob {
   readonly maxAttempts: number | null
   readonly key: string | null
   readonly keyMode: EngineKeyMode
-  readonly flags: readonly string[] | null
 }
 
 /**
@@ -53,7 +52,7 @@ export async function addTogether(access: Access, jobs: readonly NewJob[]): Prom
     select ${ADDED}, ${toPlace(isTimed)}
     from ${planning(access)}, lateral ${identifier(access.schema)}.add_jobs(array(
       select (task, payload, queue, coalesce(at + (ordinal - 1) * interval '1 microsecond', ${IN_ORDER}),
-        attempts, key, priority, flags)::${identifier(access.schema)}.job_spec
+        attempts, key, priority, null)::${identifier(access.schema)}.job_spec
       from rows from (json_to_recordset(${toJson(jobs)}::text::json) ${SPEC}
       where ${isUntouched(access)}
     ), planning.mode is null) job`)
@@ -138,7 +137,6 @@ export async function addInTurn(access: Access, jobs: readonly NewJob[]): Promis
       max_attempts => spec.attempts,
       job_key => spec.key,
       priority => spec.priority,
-      flags => spec.flags,
       job_key_mode => case when planning.mode is not null then spec.mode end
     ) job`)
   const origins = isOthers ? await readOrigins(access, rows) : []
@@ -159,7 +157,7 @@ export async function addUnseen(access: Access, jobs: readonly NewJob[]): Promis
     select count(*)
     from ${planning(access)}, lateral ${identifier(access.schema)}.add_jobs(array(
       select (task, payload, queue, coalesce(at, ${IN_ORDER}),
-        attempts, key, priority, flags)::${identifier(access.schema)}.job_spec
+        attempts, key, priority, null)::${identifier(access.schema)}.job_spec
       from rows from (json_to_recordset(${toJson(jobs)}::text::json) ${SPEC}
     ), planning.mode is null) job`)
 }
@@ -194,13 +192,13 @@ export function toJob({ task, queue }: { task: string; queue: string | null }, r
     attempts: Number(row.attempts),
     maxAttempts: Number(row.maximum),
     key: row.key,
-    createdAt: toDate(Number(row.created))
+    scheduledAt: toDate(Number(row.created))
   }
 }
 
 /** Calls `add_jobs` itself: `add_job` would only do so too. */
 function addJobAlone(access: Access, job: NewJob): Statement {
-  const { task, payload, queue, runAt, delayMs, maxAttempts, key, priority, flags, keyMode } = job
+  const { task, payload, queue, runAt, delayMs, maxAttempts, key, priority, keyMode } = job
   // Cast from text: as plain json the driver would encode the text once more.
   return statement`
     select ${ADDED}
@@ -213,14 +211,14 @@ function addJobAlone(access: Access, job: NewJob): Statement {
         ${maxAttempts}::text::int2,
         ${key}::text,
         ${priority}::text::int2,
-        ${textArray(flags)}::text::text[]
+        null
       )::${identifier(access.schema)}.job_spec],
       planning.mode is not null and ${keyMode}::text = 'preserve_run_at'
     ) job`
 }
 
 function addJobOnce(access: Access, job: NewJob): Statement {
-  const { task, payload, queue, runAt, delayMs, maxAttempts, key, priority, flags, keyMode } = job
+  const { task, payload, queue, runAt, delayMs, maxAttempts, key, priority, keyMode } = job
   return statement`
     select ${ADDED} ${ORIGIN_IDS}
     from ${identifier(access.schema)}.add_job(
@@ -231,7 +229,6 @@ function addJobOnce(access: Access, job: NewJob): Statement {
       max_attempts => ${maxAttempts}::text::int,
       job_key => ${key}::text,
       priority => ${priority}::text::int,
-      flags => ${textArray(flags)}::text::text[],
       job_key_mode => ${keyMode}::text
     ) job`
 }
@@ -262,7 +259,7 @@ function toJson(jobs: readonly NewJob[]): string {
 
 /** The payload is JSON already, and goes in as it is. */
 function toSpec(job: NewJob): string {
-  const { payload, task, queue, runAt, delayMs, maxAttempts, key, priority, flags, keyMode } = job
+  const { payload, task, queue, runAt, delayMs, maxAttempts, key, priority, keyMode } = job
   const rest = {
     task,
     queue: queue ?? undefined,
@@ -271,7 +268,6 @@ function toSpec(job: NewJob): string {
     attempts: maxAttempts ?? undefined,
     key: key ?? undefined,
     priority: priority ?? undefined,
-    flags: flags ?? undefined,
     mode: keyMode
   }
   return `{"payload":${payload},${JSON.stringify(rest).slice(1)}`
@@ -280,8 +276,8 @@ function toSpec(job: NewJob): string {
 /** How the objects of {@linkcode toJson} become rows, numbered from 1. */
 const SPEC: Fragment = {
   sql: `as (task text, payload json, queue text, at timestamptz, delay float8, attempts int2, key text, priority int2,
-      flags text[], mode text)
-    ) with ordinality as spec (task, payload, queue, at, delay, attempts, key, priority, flags, mode, ordinal)`
+      mode text)
+    ) with ordinality as spec (task, payload, queue, at, delay, attempts, key, priority, mode, ordinal)`
 }
 
 /** From microseconds, which are exact up to the year 2255, and then near enough. */

@@ -266,6 +266,6 @@ function toJob(job: EngineJob, queue: string | null): Job {
     attempts: job.attempts,
     maxAttempts: job.max_attempts,
     key: job.key,
-    createdAt: job.created_at
+    scheduledAt: job.created_at
   }
 }

@@ -12,6 +12,7 @@
  *
  * @module
  */
+export type { Keep } from '../ledger/keep.ts'
 export type { LedgerOptions, WorkerOptions } from './options.ts'
 export { type GuardOptions, guardProcess } from './uncaught.ts'
 export { startWorker, type Worker } from './worker.ts'

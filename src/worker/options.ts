@@ -1,5 +1,6 @@
 import { type Backoff, compileBackoff, type DelayOf } from '../backoff.ts'
 import { type Duration, toMilliseconds } from '../duration.ts'
+import { type Keep, toKeptMs } from '../ledger/keep.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import { createSafeLogger } from '../safe-logger.ts'
 import type { AnyTask } from '../task.ts'
@@ -34,19 +35,19 @@ export interface WorkerOptions {
    */
   localQueueSize?: number
   /**
-   * After how many milliseconds jobs that were fetched and not begun go back for other workers to take. Shorter is fairer
-   * to workers that idle; longer saves a statement where jobs take about this long.
+   * After how long jobs that were fetched and not begun go back for other workers to take. Shorter is fairer to workers
+   * that idle; longer saves a statement where jobs take about this long. From 1 ms to 24 days.
    *
-   * @default 500
+   * @default '500ms'
    */
-  localQueueTtlMs?: number
+  localQueueTtl?: Duration
   /**
-   * How many milliseconds pass at most before the database is asked for jobs. Notifications make it sooner, and so do
-   * jobs that come due: the worker knows of them as far ahead.
+   * How much time passes at most before the database is asked for jobs. Notifications make it sooner, and so do jobs that
+   * come due: the worker knows of them as far ahead. From 10 ms to 24 days.
    *
-   * @default 5000
+   * @default '5s'
    */
-  pollIntervalMs?: number
+  pollInterval?: Duration
   /**
    * How many workers a job may take down with it. Then it fails for good instead of running again.
    *
@@ -60,11 +61,11 @@ export interface WorkerOptions {
    */
   backoff?: Backoff
   /**
-   * How many milliseconds running jobs get to finish when the worker stops, before their signals abort.
+   * How long running jobs get to finish when the worker stops, before their signals abort: up to 24 days.
    *
-   * @default 25000
+   * @default '25s'
    */
-  shutdownTimeoutMs?: number
+  shutdownTimeout?: Duration
   /**
    * The port on which the worker tells over HTTP how it is: `/live` answers 200 while the process works at all, `/ready`
    * answers 200 while it can take jobs and 503 while it cannot. 0 takes any free port and logs which.
@@ -120,13 +121,13 @@ export interface LedgerOptions {
    *
    * @default '7d'
    */
-  keepSuccesses?: Duration | 'forever' | false
+  keepSuccesses?: Keep
   /**
    * The same for runs that failed, timed out, or were lost with their worker.
    *
    * @default '30d'
    */
-  keepFailures?: Duration | 'forever' | false
+  keepFailures?: Keep
   /**
    * Whether what tasks were given is kept with their runs.
    *
@@ -191,9 +192,9 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
     concurrency,
     localQueueSize,
     maxLocalQueueSize: options.localQueueSize === undefined ? localQueueSize * 10 : localQueueSize,
-    localQueueTtlMs: wholeNumber('localQueueTtlMs', options.localQueueTtlMs, 500, 1),
-    pollIntervalMs: wholeNumber('pollIntervalMs', options.pollIntervalMs, 5_000, 10),
-    shutdownTimeoutMs: wholeNumber('shutdownTimeoutMs', options.shutdownTimeoutMs, 25_000, 0),
+    localQueueTtlMs: timerLength('localQueueTtl', options.localQueueTtl, 500, 1),
+    pollIntervalMs: timerLength('pollInterval', options.pollInterval, 5_000, 10),
+    shutdownTimeoutMs: timerLength('shutdownTimeout', options.shutdownTimeout, 25_000, 0),
     maxLosses: wholeNumber('maxLosses', options.maxLosses, 3, 1),
     healthPort: options.healthPort === undefined ? undefined : portNumber(options.healthPort),
     healthHost: options.healthHost,
@@ -209,23 +210,25 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
 function resolveLedger(options: LedgerOptions): LedgerSettings {
   const { keepSuccesses = '7d', keepFailures = '30d' } = options
   return {
-    successesMs: toRetention('keepSuccesses', keepSuccesses),
-    failuresMs: toRetention('keepFailures', keepFailures),
+    successesMs: toKeptMs(keepSuccesses, 'start a worker', 'keepSuccesses'),
+    failuresMs: toKeptMs(keepFailures, 'start a worker', 'keepFailures'),
     keepPayloads: options.keepPayloads ?? false,
     redact: options.redact ?? REDACTED_KEYS,
     maxResultBytes: wholeNumber('maxResultBytes', options.maxResultBytes, 65_536, 0)
   }
 }
 
-function toRetention(name: string, duration: Duration | 'forever' | false): number | null | false {
-  if (duration === false) return false
-  return duration === 'forever' ? null : toMilliseconds(duration, 'start a worker', name)
-}
-
 function wholeNumber(name: string, given: number | undefined, fallback: number, least: number): number {
   if (given === undefined) return fallback
   if (Number.isInteger(given) && given >= least && given <= MAX) return given
   throw new RangeError(`Cannot start a worker: ${name} is ${given}, not a whole number from ${least}`)
+}
+
+function timerLength(name: string, given: Duration | undefined, fallback: number, least: number): number {
+  if (given === undefined) return fallback
+  const ms = toMilliseconds(given, 'start a worker', name)
+  if (ms >= least && ms <= MAX) return ms
+  throw new RangeError(`Cannot start a worker: ${name} is ${ms} ms, not from ${least} ms to 24 days`)
 }
 
 function portNumber(given: number): number {

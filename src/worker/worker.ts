@@ -4,6 +4,7 @@ import { explainFailure } from '../database/failure.ts'
 import { connectLasting } from '../database/lasting.ts'
 import { migrate } from '../database/migrate.ts'
 import { connect, openDatabase } from '../database/open.ts'
+import { type Duration, toMilliseconds } from '../duration.ts'
 import { BackgroundError } from '../errors.ts'
 import type { AnyTask } from '../task.ts'
 import { type Health, type HealthServer, serveHealth } from './health.ts'
@@ -25,7 +26,7 @@ export interface Worker extends AsyncDisposable {
   /** Resolves when it has stopped, whoever asked for it; rejects if it could not go on. */
   readonly finished: Promise<void>
   /**
-   * Stops: fetches no more, gives back what it has not begun, lets running jobs finish. After `timeoutMs` it aborts
+   * Stops: fetches no more, gives back what it has not begun, lets running jobs finish. After `timeout` it aborts
    * their signals, and those that do not end then go back for another worker to run, at no cost of an attempt. A second
    * call with a shorter time hurries the first.
    *
@@ -35,16 +36,16 @@ export interface Worker extends AsyncDisposable {
    * import { startWorker } from 'kretes/worker'
    *
    * const worker = await startWorker({ tasks: 'tasks' })
-   * const { unfinished } = await worker.stop({ timeoutMs: 5_000 })
+   * const { unfinished } = await worker.stop({ timeout: '5s' })
    * ```
    */
   stop(options?: {
     /**
-     * How long running jobs get, in milliseconds.
+     * How long running jobs get.
      *
-     * @default the worker's `shutdownTimeoutMs`
+     * @default the worker's `shutdownTimeout`
      */
-    timeoutMs?: number
+    timeout?: Duration
   }): Promise<{ readonly unfinished: number }>
 }
 
@@ -90,8 +91,8 @@ export async function startWorker(options: WorkerOptions = {}): Promise<Worker> 
     const finished = supervisor.finished.finally(leave)
     // Who never looks at it is not to be killed by it: `stop` tells the same.
     finished.catch(() => {})
-    const stop: Worker['stop'] = async ({ timeoutMs = resolved.shutdownTimeoutMs } = {}) => {
-      const unfinished = await supervisor.stop(timeoutMs)
+    const stop: Worker['stop'] = async ({ timeout = resolved.shutdownTimeoutMs } = {}) => {
+      const unfinished = await supervisor.stop(toMilliseconds(timeout, 'stop a worker', 'timeout'))
       await finished
       return { unfinished }
     }

@@ -31,22 +31,20 @@ export async function testTransactions(library: Library): Promise<void> {
         queue: Queue.for('email'),
         runAt,
         priority: -3,
-        key: 'commit',
-        flags: ['big']
+        key: 'commit'
       })
-      const { id, createdAt, ...rest } = job
+      const { id, scheduledAt, ...rest } = job
       assert.match(id, /^\d+$/)
-      assert.instance(createdAt, Date)
+      assert.instance(scheduledAt, Date)
       const expected = { task: 'SendEmail', queue: 'email', priority: -3, runAt, attempts: 0, maxAttempts: 7 }
       assert.equal(rest, { ...expected, key: 'commit' })
       assert.equal(await bench.keysOf('commit'), [])
     })
     const [row] = await sql`
       select task_identifier as task, queue_name as queue, jobs.priority, jobs.run_at as "runAt", jobs.attempts,
-        jobs.max_attempts as "maxAttempts", payload, jobs.flags
+        jobs.max_attempts as "maxAttempts", payload
       from graphile_worker.jobs join graphile_worker._private_jobs stored using (id) where jobs.key = 'commit'`
     const payload = { to: 'admin@example.com' }
-    const flags = { big: true }
     assert.equal(row, {
       task: 'SendEmail',
       queue: 'email',
@@ -54,8 +52,7 @@ export async function testTransactions(library: Library): Promise<void> {
       runAt,
       attempts: 0,
       maxAttempts: 7,
-      payload,
-      flags
+      payload
     })
   })
 
@@ -183,21 +180,21 @@ export async function testTransactions(library: Library): Promise<void> {
         const job = await scheduler.schedule({ task: 'Odd', payload, queue: Queue.for(strange), key: `odd ${strange}` })
         assert.is(job.queue, strange)
         assert.is(job.key, `odd ${strange}`)
-        const [many] = await scheduler.scheduleMany({ task: 'Odd', payloads: [payload], flags: [strange] })
-        const rows = sql`select payload, flags from graphile_worker._private_jobs where id in ${sql([job.id, many?.id ?? ''])}`
+        const [many] = await scheduler.scheduleMany({ task: 'Odd', payloads: [payload] })
+        const rows = sql`select payload from graphile_worker._private_jobs where id in ${sql([job.id, many?.id ?? ''])}`
         assert.equal([...(await rows)], [])
         stored.push(job.id, many?.id)
       })
       const rows = await sql`
-        select payload, queue_name as queue, jobs.key, jobs.flags
+        select payload, queue_name as queue, jobs.key
         from graphile_worker.jobs join graphile_worker._private_jobs stored using (id)
         where id = any(${stored as string[]}) order by id`
       const expected = JSON.parse(JSON.stringify(payload))
       assert.equal(
         [...rows],
         [
-          { payload: expected, queue: strange, key: `odd ${strange}`, flags: null },
-          { payload: expected, queue: null, key: null, flags: { [strange]: true } }
+          { payload: expected, queue: strange, key: `odd ${strange}` },
+          { payload: expected, queue: null, key: null }
         ],
         what
       )

@@ -47,16 +47,16 @@ const write = (name: string, text: string | Buffer): Promise<void> => writeFile(
 test('a job is scheduled for each line, in order, all with the same options', async () => {
   const { run, sql } = await onDatabase()
   await write('three.jsonl', '\ufeff{"name":"Ada"}\r\n\n  \n{ "name": "Grace" }\n{"name":"Joan"}')
-  const options = ['--queue', 'greetings', '--in', '1h', '--priority', '-3', '--max-attempts', '2', '--flag', 'slow']
+  const options = ['--queue', 'greetings', '--in', '1h', '--priority', '-3', '--max-attempts', '2']
   const { code, stdout, stderr } = await run(['bg', 'schedule', 'Greet', '--lines', 'three.jsonl', ...options])
   assert.equal({ code, stdout, stderr }, { code: 0, stdout: 'Scheduled 3 jobs of Greet\n', stderr: '' })
   const rows = await sql`
-    select payload ->> 'name' as name, queue_name as queue, priority, max_attempts as attempts, flags,
+    select payload ->> 'name' as name, queue_name as queue, priority, max_attempts as attempts,
       round(extract(epoch from run_at - created_at))::int as seconds
     from graphile_worker._private_jobs job
     join graphile_worker._private_job_queues queue on queue.id = job.job_queue_id
     order by run_at`
-  const rest = { queue: 'greetings', priority: -3, attempts: 2, flags: { slow: true }, seconds: 3_600 }
+  const rest = { queue: 'greetings', priority: -3, attempts: 2, seconds: 3_600 }
   assert.equal(
     [...rows],
     ['Ada', 'Grace', 'Joan'].map(name => ({ name, ...rest }))

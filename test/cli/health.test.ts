@@ -53,8 +53,8 @@ test('status --watch goes on until Ctrl-C, and then ends well', async () => {
 
 test('prune tells what it would remove, and removes it', async () => {
   const dry = await run(['bg', 'prune', '--dry-run', '--json'])
-  assert.equal(JSON.parse(dry.stdout), { dropped: [], folded: 0, isDryRun: true })
-  const done = await run(['bg', 'prune', '--keep', '1d'])
+  assert.equal(JSON.parse(dry.stdout), { dropped: [], folded: 0, dryRun: true })
+  const done = await run(['bg', 'prune', '--keep-successes', '1d'])
   assert.equal([done.code, done.stdout], [0, 'Dropped no partition\nFolded 0 rows of counters\n'])
-  assert.is((await run(['bg', 'prune', '--keep', 'long'])).code, 2)
+  assert.is((await run(['bg', 'prune', '--keep-successes', 'long'])).code, 2)
 })

@@ -108,20 +108,20 @@ Commands:
   kretes background db <action>                Print the url of the database, or stop the one in .kretes/
 
 Options:
-      --concurrency <number>        How many jobs run at the same time (default: 10)
-      --tasks <directory>           Where the task files are (default: tasks)
-      --database-url <url>          The database (default: DATABASE_URL, PG*, or one in .kretes/)
-      --once                        Run what is due, then exit
-      --shutdown-timeout <seconds>  How long running jobs get to finish when it stops (default: 25)
-      --health-port <port>          Serve /live and /ready over HTTP on this port (default: none)
-      --health-host <address>       Serve them at this address only (default: all)
-      --keep <duration>             For how long to keep runs that did not fail, or forever (default: 7d)
-      --keep-failures <duration>    For how long to keep runs that failed, or forever (default: 30d)
-      --no-ledger                   Record no runs
-      --log-format <format>         pretty or json (default: pretty)
-      --log-level <level>           debug, info, warn, error, silent (default: info)
-  -h, --help                        Print this text
-  -v, --version                     Print the version
+      --concurrency <number>         How many jobs run at the same time (default: 10)
+      --tasks <directory>            Where the task files are (default: tasks)
+      --database-url <url>           The database (default: DATABASE_URL, PG*, or one in .kretes/)
+      --once                         Run what is due, then exit
+      --shutdown-timeout <duration>  How long running jobs get to finish when it stops (default: 25s)
+      --health-port <port>           Serve /live and /ready over HTTP on this port (default: none)
+      --health-host <address>        Serve them at this address only (default: all)
+      --keep-successes <duration>    For how long to keep runs that did not fail, or forever (default: 7d)
+      --keep-failures <duration>     For how long to keep runs that failed, or forever (default: 30d)
+      --no-ledger                    Record no runs
+      --log-format <format>          pretty or json (default: pretty)
+      --log-level <level>            debug, info, warn, error, silent (default: info)
+  -h, --help                         Print this text
+  -v, --version                      Print the version
 
 Examples:
   $ kretes background --concurrency 20

@@ -65,7 +65,14 @@ const cases: [args: string[], said: string[]][] = [
   [['bg', '--concurrency=1.5'], ['Cannot read --concurrency: "1.5" is not a whole number from 1 to 10000']],
   [['bg', '--concurrency=1e9'], ['Cannot read --concurrency: "1e9" is not a whole number from 1 to 10000']],
   [['bg', '--concurrency', 'many'], ['Cannot read --concurrency: "many" is not a whole number from 1 to 10000']],
-  [['bg', '--shutdown-timeout', ' '], ['Cannot read --shutdown-timeout: " " is not a number from 0 to 2147483']],
+  [
+    ['bg', '--shutdown-timeout', ' '],
+    ['Cannot read --shutdown-timeout: " " is not a duration such as 90s, 5m or 1h30m']
+  ],
+  [
+    ['bg', '--shutdown-timeout', '1e9'],
+    ['Cannot read --shutdown-timeout: "1e9" is not a duration such as 90s, 5m or 1h30m']
+  ],
   [['bg', '--log-level', 'loud'], ['Cannot read --log-level: "loud" is none of debug, info, warn, error, silent']],
   [['bg', '--log-format=jsn'], ['Cannot read --log-format: "jsn" is none of pretty, json. Did you mean json?']],
   [

@@ -22,7 +22,7 @@ test('changes a job that waits, by its id or its key, and prints it', async () =
   )
   const now = await run(['background', 'reschedule', 'welcome-7', '--in', '0s', '--priority', '-1', '--json'])
   assert.is(now.code, 0, now.stderr)
-  const { runAt, createdAt: _, ...job } = JSON.parse(now.stdout)
+  const { runAt, scheduledAt: _, ...job } = JSON.parse(now.stdout)
   const rest = { task: 'Greet', queue: null, priority: -1, attempts: 0, maxAttempts: 4, key: 'welcome-7' }
   assert.equal(job, { id, ...rest })
   const [row] = await sql`select run_at as "runAt", run_at <= now() as due from graphile_worker.jobs where id = ${id}`
@@ -41,7 +41,7 @@ test('fails when a worker has the job, and when there is none', async () => {
 })
 
 for (const [args, message] of [
-  [['7'], 'Cannot reschedule 7: nothing is to change. Give --in, --run-at, --priority or --max-attempts'],
+  [['7'], 'Cannot reschedule 7: nothing is to change. Give --delay, --run-at, --priority or --max-attempts'],
   [[], 'Cannot run kretes background reschedule: the job is missing'],
   [['', '--in', '5m'], 'Cannot reschedule a job: key is empty'],
   [

@@ -16,14 +16,14 @@ await writeFile(join(directory, 'huge.json'), Buffer.alloc(17 * 2 ** 20, ' '))
 /** The job of an id, as the database has it. */
 async function find(id: string): Promise<Record<string, unknown> | undefined> {
   const [row] = await sql`
-    select payload, queue_name as queue, priority, max_attempts as attempts, key, flags
+    select payload, queue_name as queue, priority, max_attempts as attempts, key
     from graphile_worker._private_jobs job
     left join graphile_worker._private_job_queues queue on queue.id = job.job_queue_id
     where job.id = ${id}`
   return row
 }
 
-async function schedule(...args: string[]): Promise<{ id: string; runAt: string; createdAt: string }> {
+async function schedule(...args: string[]): Promise<{ id: string; runAt: string; scheduledAt: string }> {
   const { code, stdout, stderr } = await run(['bg', 'schedule', 'Greet', ...args, '--json'])
   assert.equal([code, stderr], [0, ''])
   return JSON.parse(stdout)
@@ -31,13 +31,12 @@ async function schedule(...args: string[]): Promise<{ id: string; runAt: string;
 
 test('every option reaches the job, and the output shows what is not as ever', async () => {
   const options = ['--queue', 'mail', '--priority', '-5', '--max-attempts', '3', '--key', 'a key']
-  const flags = ['--flag', 'x', '--flag=y']
-  const { code, stdout } = await run(['bg', 'schedule', 'Greet', '{"name":"Ada"}', '--in', '5m', ...options, ...flags])
+  const { code, stdout } = await run(['bg', 'schedule', 'Greet', '{"name":"Ada"}', '--in', '5m', ...options])
   assert.match(
     stdout,
     new RegExp(
       '^Scheduled\n  job       \\d+\n  task      Greet\n  queue     mail\n  runs at   20\\S+Z \\(in \\d+ minutes\\)\n' +
-        '  priority  -5\n  attempts  3 at most\n  key       a key\n  flags     x, y\n$'
+        '  priority  -5\n  attempts  3 at most\n  key       a key\n$'
     )
   )
   assert.is(code, 0)
@@ -47,15 +46,15 @@ test('every option reaches the job, and the output shows what is not as ever', a
     queue: 'mail',
     priority: -5,
     attempts: 3,
-    key: 'a key',
-    flags: { x: true, y: true }
+    key: 'a key'
   })
 })
 
-test('--in counts from now, and --run-at names a time', async () => {
+test('--delay, or --in, counts from now, and --run-at names a time', async () => {
   const delayed = await schedule('--in', '1h30m')
+  assert.ok(Date.parse((await schedule('--delay', '1h')).runAt) < Date.parse(delayed.runAt))
   // The two are taken by the database a moment apart.
-  assert.is(Math.round((Date.parse(delayed.runAt) - Date.parse(delayed.createdAt)) / 1_000), 90 * 60)
+  assert.is(Math.round((Date.parse(delayed.runAt) - Date.parse(delayed.scheduledAt)) / 1_000), 90 * 60)
   const timed = await schedule('--run-at', '2030-01-31T09:00:00+01:00')
   assert.is(timed.runAt, '2030-01-31T08:00:00.000Z')
 })
@@ -101,6 +100,7 @@ test('the payload comes from a file, or from standard input', async () => {
 })
 
 const refused: [args: string[], said: string][] = [
+  [['--delay', '5x'], 'Cannot read --delay: "5x" is not a duration such as 90s, 5m or 1h30m'],
   [['--in', '5x'], 'Cannot read --in: "5x" is not a duration such as 90s, 5m or 1h30m'],
   [['--in', '300'], 'Cannot read --in: "300" is not a duration such as 90s, 5m or 1h30m'],
   [['--in', '-5m'], 'Cannot read --in: "-5m" is not a duration such as 90s, 5m or 1h30m'],
@@ -130,7 +130,6 @@ const refused: [args: string[], said: string][] = [
     ['--key', 'a', '--key-mode', 'replce'],
     'Cannot read --key-mode: "replce" is none of replace, preserveRunAt, unsafeDedupe. Did you mean replace?'
   ],
-  [['--flag', 'x', '--flag='], 'Cannot read --flag: it is empty'],
   [['@'], 'Cannot read @: the name of the file is missing'],
   [['@nothing.json'], 'Cannot read nothing.json: there is no such file'],
   [['@tasks'], 'Cannot read tasks: it is a directory'],

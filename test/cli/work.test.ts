@@ -122,7 +122,7 @@ test('migrate says whether there was anything to do', async () => {
   const second = await run(['bg', 'migrate'])
   assert.is(second.stdout, first.stdout.replace('Migrated', 'Up to date'))
   const third = await run(['bg', 'migrate', '--json'])
-  assert.is(JSON.parse(third.stdout).changed, false)
+  assert.is(JSON.parse(third.stdout).hasChanged, false)
   assert.equal([first.code, second.code, third.code], [0, 0, 0])
 })
 

@@ -55,8 +55,8 @@ for (const form of ['a URL', "the caller's client"]) {
         assert.is(error.code, 'DATABASE_UNAVAILABLE')
         assert.match(error.message, /^Cannot migrate the database: .* (closed|broke)/)
       })
-      assert.is((await background.migrate()).changed, true)
-      assert.is((await background.migrate()).changed, false)
+      assert.is((await background.migrate()).hasChanged, true)
+      assert.is((await background.migrate()).hasChanged, false)
       await background.schedule({ task: 'SendEmail' })
       assert.equal(
         [...(await database.sql`select task, waiting::int from kretes.tasks`)],
@@ -93,8 +93,8 @@ views('are made when one of them is missing, or is not of this version, though n
     () => sql`comment on view kretes.tasks is null`
   ]) {
     await spoil()
-    assert.is((await background.migrate()).changed, true)
-    assert.is((await background.migrate()).changed, false)
+    assert.is((await background.migrate()).hasChanged, true)
+    assert.is((await background.migrate()).hasChanged, false)
     for (const view of ['jobs', 'runs', 'rates', 'tasks', 'queues']) await sql`select from kretes.${sql(view)}`
   }
 })
@@ -105,7 +105,7 @@ views('of a newer version stay as they are', async () => {
     const comment = `'kretes, views of version ${NEWEST_VIEWS + 1}'`
     await database.sql`comment on view kretes.${database.sql(view)} is ${database.sql.unsafe(comment)}`
   }
-  assert.is((await background.migrate()).changed, false)
+  assert.is((await background.migrate()).hasChanged, false)
 })
 
 views('are there for everybody while they are made anew', async () => {
@@ -126,7 +126,7 @@ views('are there for everybody while they are made anew', async () => {
     assert.is(await count(), 5)
     return { report }
   })
-  assert.is((await migrating.report).changed, true)
+  assert.is((await migrating.report).hasChanged, true)
   assert.is(await count(), 5)
 })
 
@@ -146,8 +146,8 @@ views('are made although the database ended their making in favour of somebody e
     await transaction`select from kretes.jobs`
     return { report }
   })
-  assert.is((await migrating.report).changed, true)
-  assert.is((await background.migrate()).changed, false)
+  assert.is((await migrating.report).hasChanged, true)
+  assert.is((await background.migrate()).hasChanged, false)
   await sql`select from kretes.tasks`
 })
 
@@ -177,7 +177,7 @@ for (const form of ['a URL', "the caller's client"]) {
         () => 'stuck',
         () => 'stuck'
       )
-      const first = await Promise.race([migrating.then(({ changed }) => changed), isStuck])
+      const first = await Promise.race([migrating.then(({ hasChanged }) => hasChanged), isStuck])
       assert.is(first, false)
     })
   })
@@ -191,7 +191,7 @@ locks('passes a pooler in transaction mode where nothing is to be done, and leav
   onceDone(() => other.end({ timeout: 0 }))
   await Promise.all([other`select pg_sleep(0.01)`, other`select pg_sleep(0.01)`])
   await using background = createBackground({ connection: pooler, prepare: false })
-  for (let round = 0; round < 3; round++) assert.is((await background.migrate()).changed, false)
+  for (let round = 0; round < 3; round++) assert.is((await background.migrate()).hasChanged, false)
   const advisory = await database.sql`
     select from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`
   assert.is(advisory.length, 0)
@@ -213,8 +213,8 @@ locks('prepares nothing by name, which a pooler may not keep', async () => {
   onceDone(() => proxy.close())
   const connection = Object.assign(new URL(url), { host: `127.0.0.1:${(proxy.address() as AddressInfo).port}` })
   await using background = createBackground({ connection, prepare: false })
-  assert.is((await background.migrate()).changed, true)
-  assert.is((await background.migrate()).changed, false)
+  assert.is((await background.migrate()).hasChanged, true)
+  assert.is((await background.migrate()).hasChanged, false)
   const text = Buffer.concat(sent).toString('latin1')
   assert.match(text, /P[\s\S]{4}\0/)
   assert.not.match(text, /P[\s\S]{4}[a-z0-9]+\0/)

@@ -59,7 +59,7 @@ test('needs no privilege to create a schema that is there', async () => {
   }
   const url = Object.assign(new URL(database.url), { username: role }).href
   await using background = createBackground({ connection: url })
-  assert.is((await background.migrate()).changed, true)
+  assert.is((await background.migrate()).hasChanged, true)
   await background.schedule({ task: 'SendEmail' })
 })
 
@@ -68,8 +68,8 @@ test('reports a change the first time and none the second', async () => {
   await using background = createBackground({ connection: database.url })
   const first = await background.migrate()
   const second = await background.migrate()
-  assert.is(first.changed, true)
-  assert.equal(second, { ...first, changed: false })
+  assert.is(first.hasChanged, true)
+  assert.equal(second, { ...first, hasChanged: false })
   const [engine] = await database.sql`select max(id) from graphile_worker.migrations`
   assert.is(first.engine, engine?.max)
   const [kretes] = await database.sql`select coalesce(max(id), 0) as max from kretes.migrations`
@@ -86,7 +86,7 @@ test('of an older engine is brought up to date, its jobs kept', async () => {
   const steps = await database.sql`select id from graphile_worker.migrations`
   assert.not(steps.some(step => step.id === engine))
   const report = await background.migrate()
-  assert.equal([report.engine, report.changed], [engine, true])
+  assert.equal([report.engine, report.hasChanged], [engine, true])
   assert.equal([...(await database.sql`select id from graphile_worker.jobs`)], [{ id }])
 })
 
@@ -123,7 +123,7 @@ test("of an engine with a newer breaking step is refused: what this version know
   const database = await createDatabase()
   const { engine, kretes } = await migrateOnce(database)
   await database.sql`update graphile_worker.migrations set breaking = true where id = ${engine}`
-  assert.equal(await migrateOnce(database), { engine, kretes, changed: false })
+  assert.equal(await migrateOnce(database), { engine, kretes, hasChanged: false })
   await database.sql`insert into graphile_worker.migrations (id, breaking) values (${engine + 1}, true)`
   await refusesNewer(
     database,
@@ -135,7 +135,7 @@ test('of an engine with a newer step that breaks nothing is used', async () => {
   const database = await createDatabase()
   const { engine, kretes } = await migrateOnce(database)
   await database.sql`insert into graphile_worker.migrations (id, breaking) values (${engine + 1}, false)`
-  assert.equal(await migrateOnce(database), { engine: engine + 1, kretes, changed: false })
+  assert.equal(await migrateOnce(database), { engine: engine + 1, kretes, hasChanged: false })
 })
 
 test('cannot be installed or used by a role without privileges, which is told who can', async () => {

@@ -193,7 +193,7 @@ for (const seed of [1, 2, 3, 4]) {
       const rows = await other.sql`
         select key, payload::text, run_at, priority, attempts, max_attempts, revision
         from graphile_worker._private_jobs order by key, id`
-      return { rows: [...rows], jobs: jobs.map(({ id: _, createdAt, ...job }) => job) }
+      return { rows: [...rows], jobs: jobs.map(({ id: _, scheduledAt, ...job }) => job) }
     }
     const lines = ({ rows, jobs }: typeof inSequence) => [...rows, ...jobs].map(item => JSON.stringify(item))
     const inSequence = await leave(async there => {
@@ -297,7 +297,6 @@ function toCall(n: number): { task: string; payload: { n: number } } & JobOption
     { queue: Queue.for(`queue ${n % 7}`) },
     { delay: n },
     { priority: n % 11, maxAttempts: 1 + (n % 5) },
-    { flags: ['a "quoted" \\ flag', `flag ${n}`] },
     ...(n % 50 === 0 ? [{ key: `key ${n}` }, { runAt: new Date(2e12 + n) }, { runAt: new Date(2e12) }] : [])
   ]
   return { task: `Task${n % 3}`, payload: { n }, ...kinds[n % kinds.length] }
@@ -305,24 +304,23 @@ function toCall(n: number): { task: string; payload: { n: number } } & JobOption
 
 /** Each job is there once, and is what its call asked for. */
 async function holdToTheirCalls(there: TestDatabase, jobs: readonly Job[]): Promise<void> {
-  const rows = await there.sql<(Job & { n: number; flags: object | null })[]>`
+  const rows = await there.sql<(Job & { n: number })[]>`
     select jobs.id, task_identifier as task, queue_name as queue, jobs.priority, jobs.run_at as "runAt",
-      jobs.attempts, jobs.max_attempts as "maxAttempts", jobs.key, jobs.created_at as "createdAt",
-      (payload->>'n')::int as n, jobs.flags
+      jobs.attempts, jobs.max_attempts as "maxAttempts", jobs.key, jobs.created_at as "scheduledAt",
+      (payload->>'n')::int as n
     from graphile_worker.jobs join graphile_worker._private_jobs payloads using (id)`
   assert.is(rows.length, jobs.length)
   const rowOf = new Map(rows.map(row => [row.n, row]))
   for (const [n, job] of jobs.entries()) {
-    const { n: _, flags, ...row } = rowOf.get(n) ?? { n, flags: null }
+    const { n: _, ...row } = rowOf.get(n) ?? { n }
     assert.equal(row, job)
     const asked = toCall(n)
     assert.is(job.task, `Task${n % 3}`)
     assert.is(job.queue, asked.queue?.name ?? null)
     assert.is(job.priority, asked.priority ?? 0)
     assert.is(job.key, asked.key ?? null)
-    assert.equal(flags, asked.flags ? Object.fromEntries(asked.flags.map(flag => [flag, true])) : null)
     if (asked.runAt) assert.equal(job.runAt, asked.runAt)
-    else assert.ok(Math.abs(job.runAt.getTime() - job.createdAt.getTime() - (asked.delay ?? 0)) <= 5_000)
+    else assert.ok(Math.abs(job.runAt.getTime() - job.scheduledAt.getTime() - (asked.delay ?? 0)) <= 5_000)
   }
 }
 

@@ -26,7 +26,7 @@ test('lose no job, run none twice, and end', async () => {
   await fill(database, 'Fragile', total - 200)
   await fill(database, 'Fragile', 200, { queues: 5 })
   // Without help none of those that have failed runs again.
-  const options = { tasks: { Fragile }, backoff: { type: 'fixed', delay: '1h' } as const, localQueueTtlMs: 5 }
+  const options = { tasks: { Fragile }, backoff: { type: 'fixed', delay: '1h' } as const, localQueueTtl: 5 }
   await Promise.all([work(database, options), work(database, options)])
 
   const task = { task: 'Fragile' } satisfies JobSelection

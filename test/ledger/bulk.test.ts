@@ -226,6 +226,27 @@ all('take the oldest so many, and look at no more in a dry run', async () => {
   assert.is((await background.delete({ all: true }, { limit: 1 })).changed, 1)
 })
 
+all('take a text for a key unless it is of digits, alone or in a list', async () => {
+  const scheduleBoth = () =>
+    background.scheduleMany([
+      { task: 'Any', key: 'by key', delay: '1h' },
+      { task: 'Any', key: '42', delay: '1h' }
+    ])
+  for (const act of [background.cancel, background.delete, background.runNow]) {
+    await scheduleBoth()
+    assert.equal(await act(['by key', { key: '42' }]), { ...NOTHING, matched: 2, changed: 2 })
+    await sql`delete from graphile_worker._private_jobs`
+  }
+  assert.equal(await background.retry('by key'), { ...NOTHING, missing: ['by key'] })
+  await scheduleBoth()
+  assert.is(await background.cancel('by key'), 'removed')
+  assert.is((await background.job({ key: '42' }))?.key, '42')
+  assert.is((await background.reschedule('by key', { delay: 0 }).catch(({ code }) => code)) as string, 'JOB_GONE')
+  await scheduleBoth()
+  assert.is((await background.reschedule('by key', { priority: 3 })).priority, 3)
+  assert.is((await background.unschedule('by key')).key, 'by key')
+})
+
 all('end after the batch at hand when their signal aborts', async () => {
   await sql`delete from graphile_worker._private_jobs`
   await fill(2_500)
@@ -283,7 +304,6 @@ for (const [selection, message] of [
     'delete jobs: state is "running", and that is done with waiting, scheduled, retrying, failed jobs'
   ],
   [undefined, 'delete jobs: the filter is of type undefined, not an object'],
-  ['a key', 'delete a job: its id is "a key", not a number as text. For a key, pass { key }'],
   [[7], 'delete a job: what is given is 7, neither a job, an id nor { key }']
 ] as const) {
   removal(`refuses ${JSON.stringify(selection)}`, async () => {

@@ -225,17 +225,17 @@ test('finds runs that should be gone by what the workers keep, and not those tha
       [
         { keepSuccesses: 'forever', keepFailures: '90d' },
         `1 partition of the ledger is older than workers keep runs (successes for ever, failures for 90 days), from ${partitionOf(today() - 400, true)} on`,
-        '--keep forever --keep-failures 90d'
+        '--keep-successes forever --keep-failures 90d'
       ],
       [
         {},
         `5 partitions of the ledger are older than workers keep runs (successes for 7 days, failures for 30 days), from ${partitionOf(today() - 400, false)} on`,
-        '--keep 7d --keep-failures 30d'
+        '--keep-successes 7d --keep-failures 30d'
       ],
       [
         { keepSuccesses: '36h', keepFailures: false },
         `8 partitions of the ledger are older than workers keep runs (successes for 1.5 days, failures not at all), from ${partitionOf(today() - 400, false)} on`,
-        '--keep 2d --keep-failures 1d'
+        '--keep-successes 2d --keep-failures 1d'
       ]
     ] satisfies [false | LedgerOptions, string?, string?][]) {
       const worker = await join(database, { ledger, tasks })
@@ -243,10 +243,10 @@ test('finds runs that should be gone by what the workers keep, and not those tha
       await worker.stop()
       assert.equal(codesOf({ findings }), message === undefined ? [] : ['ledger-retention'], JSON.stringify(ledger))
       assert.is(findings[0]?.message, message)
-      assert.is(/ --keep .*/.exec(findings[0]?.remedy ?? '')?.[0].trim(), remedy)
+      assert.is(/ --keep-successes .*/.exec(findings[0]?.remedy ?? '')?.[0].trim(), remedy)
     }
   })
-  const { dropped } = await background.prune({ keep: 'forever', keepFailures: '90d' })
+  const { dropped } = await background.prune({ keepSuccesses: 'forever', keepFailures: '90d' })
   assert.equal(dropped, [partitionOf(today() - 400, true)])
 })
 

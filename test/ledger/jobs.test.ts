@@ -33,8 +33,8 @@ listing('tells all there is to know of a job', async () => {
   await sql`
     insert into kretes.progress (job_id, attempt, progress, message, updated_at) values (${running}, 1, 0.25, 'a quarter', now())`
   const { jobs } = await background.jobs({ state: 'running' })
-  const [{ createdAt, runAt, fetchedAt, updatedAt, ...job }] = jobs as [(typeof jobs)[0]]
-  for (const time of [createdAt, runAt, fetchedAt, updatedAt]) {
+  const [{ scheduledAt, runAt, fetchedAt, updatedAt, ...job }] = jobs as [(typeof jobs)[0]]
+  for (const time of [scheduledAt, runAt, fetchedAt, updatedAt]) {
     assert.instance(time, Date)
     assert.ok(Math.abs(time!.getTime() - Date.now()) < 60_000)
   }

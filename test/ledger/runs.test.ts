@@ -115,7 +115,7 @@ test('tells all there is to know of a run', async () => {
       maxAttempts: 3,
       priority: -1,
       scheduledAt: new Date(finishedAt.getTime() - 60_000),
-      readyAt: new Date(startedAt.getTime() - 1_500),
+      runAt: new Date(startedAt.getTime() - 1_500),
       startedAt,
       finishedAt,
       waitedMs: 1_500,

@@ -110,7 +110,7 @@ test('equals a recount of what the views say', async () => {
   assert.equal([status.totals.waiting, status.totals.scheduled, status.totals.succeeded], [160, 40, 150])
   // A bucket of 40 begins at 32 ms.
   assert.ok(status.totals.p99Ms! >= 32 && status.totals.p99Ms! < 36)
-  const few = await background.status({ mostQueues: 1 })
+  const few = await background.status({ maxQueues: 1 })
   assert.equal([few.queues.length, few.moreQueues], [1, 3])
 })
 

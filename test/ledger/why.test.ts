@@ -115,7 +115,7 @@ test('a worker has fetched it and is busy', async () => {
     tasks: { Wait: () => gate.promise },
     concurrency: 1,
     localQueueSize: 5,
-    localQueueTtlMs: 60_000
+    localQueueTtl: 60_000
   })
   const codes = async (): Promise<string> =>
     (await Promise.all([1, 2, 3, 4, 5].map(async id => codesOf(await background.why(String(id)))[0]))).sort().join()
@@ -180,7 +180,7 @@ test('nothing but a moment, or others that come first', async () => {
         await gate.promise
       }
     },
-    pollIntervalMs: 60_000
+    pollInterval: 60_000
   })
   await background.schedule({ task: 'Wait' })
   await started.promise

@@ -35,25 +35,22 @@ test('take a delay, which the clock of the database counts', async () => {
     [{ minutes: 2 }, 120_000],
     [0, 0]
   ] as const) {
-    const { runAt, createdAt } = await background.schedule({ task: 'Delayed', delay })
-    const late = runAt.getTime() - createdAt.getTime() - milliseconds
+    const { runAt, scheduledAt } = await background.schedule({ task: 'Delayed', delay })
+    const late = runAt.getTime() - scheduledAt.getTime() - milliseconds
     assert.ok(late >= 0 && late <= 50, `${late} ms late`)
   }
 })
 
-test('take priority, attempts and flags', async () => {
-  const flags = ['premium', 'a "quoted" \\ {flag}, with a comma', 'NULL', '']
-  const job = await background.schedule({ task: 'Full', priority: -32_768, maxAttempts: 32_767, flags })
+test('take priority and attempts', async () => {
+  const job = await background.schedule({ task: 'Full', priority: -32_768, maxAttempts: 32_767 })
   assert.is(job.priority, -32_768)
   assert.is(job.maxAttempts, 32_767)
-  assert.equal((await rowOf(job)).flags, Object.fromEntries(flags.map(flag => [flag, true])))
-  assert.is((await rowOf(await background.schedule({ task: 'Full', flags: [] }))).flags, null)
 })
 
 test('of the call win over those of the task, and those over the defaults', async () => {
   await using withDefaults = createBackground({
     connection: url,
-    defaults: { priority: 1, maxAttempts: 2, queue: Queue.for('default'), flags: ['default'] }
+    defaults: { priority: 1, maxAttempts: 2, queue: Queue.for('default') }
   })
   const Plain = defineTask({ name: 'Plain', run: () => {} })
   const Own = defineTask({
@@ -61,21 +58,19 @@ test('of the call win over those of the task, and those over the defaults', asyn
     priority: 0,
     maxAttempts: 4,
     queue: Queue.for('own'),
-    flags: [],
     run: () => {}
   })
   const Parallel = defineTask({ name: 'Parallel', queue: null, run: () => {} })
   const chosen = async (task: typeof Plain, options: JobOptions = {}) => {
     const job = await withDefaults.schedule({ task, ...options })
-    const { flags } = await rowOf(job)
-    return [job.priority, job.maxAttempts, job.queue, flags && Object.keys(flags)]
+    return [job.priority, job.maxAttempts, job.queue]
   }
-  assert.equal(await chosen(Plain), [1, 2, 'default', ['default']])
-  assert.equal(await chosen(Own), [0, 4, 'own', null])
-  assert.equal(await chosen(Parallel), [1, 2, null, ['default']])
-  const call = { priority: 9, maxAttempts: 8, queue: Queue.for('call'), flags: ['call'] }
-  assert.equal(await chosen(Own, call), [9, 8, 'call', ['call']])
-  assert.equal(await chosen(Own, { queue: null }), [0, 4, null, null])
+  assert.equal(await chosen(Plain), [1, 2, 'default'])
+  assert.equal(await chosen(Own), [0, 4, 'own'])
+  assert.equal(await chosen(Parallel), [1, 2, null])
+  const call = { priority: 9, maxAttempts: 8, queue: Queue.for('call') }
+  assert.equal(await chosen(Own, call), [9, 8, 'call'])
+  assert.equal(await chosen(Own, { queue: null }), [0, 4, null])
 })
 
 const bad: [string, object, string][] = [
@@ -104,8 +99,6 @@ const bad: [string, object, string][] = [
   ['a number as time', { runAt: 5 }, 'runAt is 5, neither a Date nor a string'],
   ['a year far away', { runAt: new Date(8.64e15) }, 'runAt is in the year 275760, not from 1970 to 9999'],
   ['a negative delay', { delay: -5 }, 'delay is -5 ms, less than nothing'],
-  ['flags that are no list', { flags: 'premium' }, 'flags is "premium", not an array'],
-  ['a flag that is no text', { flags: ['a', 1] }, 'flags[1] is 1, not a string'],
   ['a queue by its name', { queue: 'email' }, 'queue is "email", not made by Queue.for() or Queue.random()'],
   [
     'a payload that is too large',
@@ -143,9 +136,9 @@ refusal('what is wrong with a task or a Background when it is made', () => {
   }
 })
 
-async function rowOf({ id }: Job): Promise<{ time: string; flags: object | null }> {
-  const [row] = await sql<{ time: string; flags: object | null }[]>`
-    select to_char(run_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.MS') as time, flags
+async function rowOf({ id }: Job): Promise<{ time: string }> {
+  const [row] = await sql<{ time: string }[]>`
+    select to_char(run_at at time zone 'utc', 'YYYY-MM-DD HH24:MI:SS.MS') as time
     from graphile_worker.jobs where id = ${id}`
   if (!row) throw new Error(`There is no job ${id}`)
   return row

@@ -11,10 +11,10 @@ export function contextFor(task: string, { attempt = 1, signal = new AbortContro
   const lines: string[] = []
   const reports: TestContext['reports'] = []
   const log = (message: string): void => void lines.push(message)
-  const createdAt = new Date('2026-01-02T03:04:05.678Z')
-  const job = { id: '12', task, queue: null, priority: 0, runAt: createdAt, attempts: attempt, maxAttempts: 25 }
+  const scheduledAt = new Date('2026-01-02T03:04:05.678Z')
+  const job = { id: '12', task, queue: null, priority: 0, runAt: scheduledAt, attempts: attempt, maxAttempts: 25 }
   return {
-    job: { ...job, key: null, createdAt },
+    job: { ...job, key: null, scheduledAt },
     attempt,
     signal,
     logger: { debug: log, info: log, warn: log, error: log },

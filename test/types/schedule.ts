@@ -50,7 +50,7 @@ export async function accepted(): Promise<void> {
 
   await Background.schedule({ task: Parsing, payload: { at: '2030-01-01' } })
   await Background.schedule({ task: Lenient })
-  await Background.schedule({ task: Untyped, runAt: new Date(), priority: -1, maxAttempts: 3, flags: ['a'] })
+  await Background.schedule({ task: Untyped, runAt: new Date(), priority: -1, maxAttempts: 3 })
   await Background.schedule({ task: Untyped, runAt: '2030-01-01T00:00:00Z', key: 'a', keyMode: 'preserveRunAt' })
   for (const delay of [5, '5m', { minutes: 5 }]) await Background.schedule({ task: Untyped, delay, queue: null })
 

@@ -139,7 +139,7 @@ test('keeps a job from beginning that a worker has fetched and not begun', async
   await using _worker = await work(database, {
     concurrency: 1,
     localQueueSize: 10,
-    localQueueTtlMs: 60_000,
+    localQueueTtl: 60_000,
     logger: log,
     tasks: {
       One: async ({ n }) => {

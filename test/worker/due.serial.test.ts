@@ -52,7 +52,7 @@ test('are looked for by a worker that is busy now and then, and start on time on
       Note: (_: object, { job }: TaskContext) => void late.push(Date.now() - job.runAt.getTime())
     }
     // It keeps at hand what it cannot run yet, and does not find by polling what comes due.
-    const patience = { concurrency: 1, localQueueTtlMs: 600_000, pollIntervalMs: 600_000 }
+    const patience = { concurrency: 1, localQueueTtl: 600_000, pollInterval: 600_000 }
     const worker = await work({ url: looks.url } as TestDatabase, { tasks, ...patience })
     await fill(database, 'Wait', 3)
     await until(() => worker.running === 1)

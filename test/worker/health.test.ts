@@ -73,7 +73,7 @@ test('/ready is 200 again once connections that hung without a word are replaced
   const proxy = await createProxy(database.url)
   const logger = createRecorder()
   let ran = 0
-  const options = { tasks: { Count: () => void ran++ }, healthPort: 0, logger, pollIntervalMs: 3_600_000 }
+  const options = { tasks: { Count: () => void ran++ }, healthPort: 0, logger, pollInterval: 3_600_000 }
   await work({ url: proxy.url } as TestDatabase, options)
   const port = portOf(logger)
   await until(async () => (await ask(port, '/ready')).body.isListening)

@@ -123,7 +123,7 @@ test('stops when it is asked to, and leaves nothing to be run again that has fin
   await fill(database, 'Fine', 1, { queue: 'one by one' })
   await fill(database, 'Deaf', 1)
   await until(() => runs.size === 4 && worker.running === 1)
-  await worker.stop({ timeoutMs: 100 })
+  await worker.stop({ timeout: 100 })
   gate.resolve()
   const jobs = await database.sql`select task_identifier as task, locked_at, attempts from graphile_worker.jobs`
   assert.equal([...jobs], [{ task: 'Deaf', locked_at: null, attempts: 0 }])
@@ -144,7 +144,7 @@ test('stops within its time while somebody changes the ledger, and runs nothing 
     await transaction`lock table kretes.ledger in access exclusive mode`
     await fill(database, 'Fine', 2)
     await until(() => runs.size === 2)
-    await worker.stop({ timeoutMs: 100 })
+    await worker.stop({ timeout: 100 })
   })
   assert.is((await sql`select from graphile_worker.jobs`).length, 0)
   assert.is(log.of('ledger.failed')[0]?.fields.runs, 2)

@@ -78,7 +78,7 @@ test('records jobs once that were fetched, given back unbegun, and fetched again
   await using worker = await work(database, {
     tasks: { Wait: () => gate.promise },
     concurrency: 1,
-    localQueueTtlMs: 20
+    localQueueTtl: 20
   })
   await fill(database, 'Wait', 5)
   await until(() => worker.running === 1)

@@ -99,7 +99,7 @@ test('tells the ways apart in which a run may end', async () => {
         run: (_input, { signal }) => new Promise((_resolve, reject) => signal.addEventListener('abort', reject))
       }),
       Sleepy: (_input, { job }) => {
-        if (job.createdAt.getTime() === job.runAt.getTime()) throw new Snooze(1)
+        if (job.scheduledAt.getTime() === job.runAt.getTime()) throw new Snooze(1)
       },
       Endless: (_input, { signal }) => new Promise((_resolve, reject) => signal.addEventListener('abort', reject))
     }
@@ -140,7 +140,7 @@ test('records what is snoozed, and what goes back because the worker stops', asy
   )
   const endless = await background.schedule({ task: 'Endless' })
   await until(() => worker.running === 1)
-  await worker.stop({ timeoutMs: 0 })
+  await worker.stop({ timeout: 0 })
   assert.equal(
     (await runsOf(endless.id)).map(({ state }) => state),
     ['released']
@@ -274,7 +274,7 @@ test('records jobs that go back while their tasks go on', async () => {
   const worker = await work(database, { tasks: { Deaf: () => gate.promise } })
   const { id } = await background.schedule({ task: 'Deaf' })
   await until(() => worker.running === 1)
-  await worker.stop({ timeoutMs: 0 })
+  await worker.stop({ timeout: 0 })
   gate.resolve()
   const [run, ...rest] = await runsOf(id)
   assert.is(run?.state, 'released')
@@ -318,8 +318,9 @@ test('records what a lost worker held, and blames it on nobody who had not begun
 
 test('takes the trace of a job from its flags', async () => {
   await using _worker = await work(database, { tasks: { Traced: () => {} } })
-  const { id } = await background.schedule({ task: 'Traced', flags: ['other', 'trace:00-abc-def-01'] })
-  assert.is((await whenRun(id))[0]?.trace_id, '00-abc-def-01')
+  const [job] = await sql<{ id: string }[]>`
+    select id from graphile_worker.add_job('Traced', '{}', flags => array['other', 'trace:00-abc-def-01'])`
+  assert.is((await whenRun(job?.id ?? ''))[0]?.trace_id, '00-abc-def-01')
 })
 
 test('works without prepared statements, and in any schema', async () => {

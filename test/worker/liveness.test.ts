@@ -123,7 +123,7 @@ test('leaves a living worker the job that takes it more than four hours, and fre
     Short: () => void ran.push('Short'),
     Shorter: () => void ran.push('Shorter')
   }
-  await lookingForLocks(() => work(database, { tasks, pollIntervalMs: 100 }))
+  await lookingForLocks(() => work(database, { tasks, pollInterval: 100 }))
   await until(() => ran.length >= 2)
   // All is freed by one statement: what is held now was left alone.
   const jobs = await sql`

@@ -60,7 +60,7 @@ test('while nothing runs does not keep a worker from stopping within its time', 
   const worker = await work({ url: server.url } as TestDatabase, { tasks: { Count: () => {} } })
   await server.stop()
   const startedMs = performance.now()
-  assert.equal(await worker.stop({ timeoutMs: 1_000 }), { unfinished: 0 })
+  assert.equal(await worker.stop({ timeout: 1_000 }), { unfinished: 0 })
   assert.ok(performance.now() - startedMs < 20_000)
 })
 

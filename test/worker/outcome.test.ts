@@ -82,7 +82,7 @@ test('because the worker stops goes back at no cost of an attempt', async () => 
   })
   const { id } = await background.schedule({ task: 'Endless' })
   await until(() => worker.running === 1)
-  const { unfinished } = await worker.stop({ timeoutMs: 0 })
+  const { unfinished } = await worker.stop({ timeout: 0 })
   assert.is(unfinished, 1)
   const [row] =
     await sql`select attempts, locked_at, last_error, run_at <= now() as due from graphile_worker.jobs where id = ${id}`

@@ -10,7 +10,7 @@ import { countJobs, fill, work } from './work.ts'
 const test = suite('named queues')
 
 /** So long that whoever has to wait for a poll fails. */
-const pollIntervalMs = 30_000
+const pollInterval = 30_000
 const timeoutMs = 25_000
 
 interface Log {
@@ -37,7 +37,7 @@ test('run one job at a time, in order', async () => {
   const queue = Queue.for('email')
   for (let n = 1; n <= 20; n++) await background.schedule({ task: 'Count', payload: { n }, queue })
   const { task, log } = logged(50)
-  await work(database, { tasks: { Count: named(task) }, pollIntervalMs })
+  await work(database, { tasks: { Count: named(task) }, pollInterval })
   await until(() => log.order.length === 20, { timeoutMs })
   assert.is(log.most, 1)
   assert.equal(log.order, upTo(20))
@@ -47,7 +47,7 @@ test('do not wait for the poll between two jobs', async () => {
   const database = await migrated()
   await fill(database, 'Count', 200, { queue: 'one' })
   const { task, log } = logged(0)
-  await work(database, { tasks: { Count: named(task) }, pollIntervalMs })
+  await work(database, { tasks: { Count: named(task) }, pollInterval })
   await until(() => log.order.length === 200, { timeoutMs })
   assert.is(log.most, 1)
   assert.equal(log.order, upTo(200))
@@ -57,7 +57,7 @@ test('run beside each other without waiting for the poll', async () => {
   const database = await migrated()
   await fill(database, 'Count', 100, { queues: 10 })
   const { task, log } = logged(5)
-  await work(database, { tasks: { Count: named(task) }, pollIntervalMs })
+  await work(database, { tasks: { Count: named(task) }, pollInterval })
   await until(() => log.order.length === 100, { timeoutMs })
   assert.ok(log.most > 1)
   for (let queue = 0; queue < 10; queue++) {
@@ -73,7 +73,7 @@ test('take up again when jobs come after a pause', async () => {
   const database = await createDatabase()
   await using background = createBackground({ connection: database.url })
   const { task, log } = logged(0)
-  await work(database, { tasks: { Count: named(task) }, pollIntervalMs })
+  await work(database, { tasks: { Count: named(task) }, pollInterval })
   for (let n = 1; n <= 15; n++) {
     await background.schedule({ task: 'Count', payload: { n }, queue: Queue.for('one') })
     if (n % 5 === 0) await until(() => log.order.length === n, { timeoutMs })
@@ -87,7 +87,7 @@ test('with a long backlog hold up nobody', async () => {
   await fill(database, 'Count', 500)
   const slow = logged(20)
   const fast = logged(0)
-  await work(database, { tasks: { Slow: named(slow.task, 'Slow'), Count: named(fast.task) }, pollIntervalMs })
+  await work(database, { tasks: { Slow: named(slow.task, 'Slow'), Count: named(fast.task) }, pollInterval })
   await until(() => fast.log.order.length === 500, { timeoutMs })
   assert.is(slow.log.most, 1)
   assert.ok(slow.log.order.length < 2_000, 'the whole queue was first')
@@ -102,7 +102,7 @@ test('go on while a failed job of theirs waits for its next attempt', async () =
     if (input.n % 5 === 0) throw new Error('not this one')
     return task(input, context)
   }
-  await work(database, { tasks: { Count }, pollIntervalMs })
+  await work(database, { tasks: { Count }, pollInterval })
   await until(() => log.order.length === 16, { timeoutMs })
   assert.equal(
     log.order,
@@ -119,7 +119,7 @@ test('are never run by two workers at once, nor out of order', async () => {
   await fill(database, 'Count', 150, { queue: 'one' })
   const { task, log } = logged(2)
   const tasks = { Count: named(task) }
-  await Promise.all([work(database, { tasks, pollIntervalMs }), work(database, { tasks, pollIntervalMs })])
+  await Promise.all([work(database, { tasks, pollInterval }), work(database, { tasks, pollInterval })])
   await until(() => log.order.length === 150, { timeoutMs })
   assert.is(log.most, 1)
   assert.equal(log.order, upTo(150))
@@ -135,12 +135,12 @@ test('pass from a worker that is busy to one that idles', async () => {
       Count: () => void ran.push('first')
     },
     concurrency: 1,
-    pollIntervalMs,
-    localQueueTtlMs: 200
+    pollInterval,
+    localQueueTtl: 200
   })
   await fill(database, 'Block', 1)
   await until(() => first.running === 1)
-  await work(database, { tasks: { Count: () => void ran.push('second') }, pollIntervalMs })
+  await work(database, { tasks: { Count: () => void ran.push('second') }, pollInterval })
   await fill(database, 'Count', 20, { queue: 'one' })
   await until(() => ran.length === 20, { timeoutMs })
   assert.ok(ran.every(name => name === 'second'))
@@ -161,12 +161,12 @@ test('are handed to an idle worker when the one that ran their last job is busy 
       Wait: () => busy?.promise
     },
     concurrency: 2,
-    localQueueTtlMs: 60_000,
-    pollIntervalMs
+    localQueueTtl: 60_000,
+    pollInterval
   })
   await started?.promise
   let done = 0
-  await work(database, { tasks: { Count: () => void done++ }, pollIntervalMs })
+  await work(database, { tasks: { Count: () => void done++ }, pollInterval })
   await until(() => first.running === 2)
   await idle(database)
   assert.is(done, 0)
@@ -185,13 +185,13 @@ test('and jobs that a busy worker gives back are taken by an idle one without wa
     tasks: { Count: () => busy.promise },
     concurrency: 1,
     localQueueSize: 20,
-    localQueueTtlMs: 3_000,
-    pollIntervalMs
+    localQueueTtl: 3_000,
+    pollInterval
   })
   // Everything is with the first worker now, so that the other one finds nothing at its start.
   await until(() => first.running === 1)
   assert.is(await countLocked(database), 11)
-  await work(database, { tasks: { Count: () => void done++ }, pollIntervalMs })
+  await work(database, { tasks: { Count: () => void done++ }, pollInterval })
   await idle(database)
   assert.is(done, 0)
   await until(() => done === 10, { timeoutMs })

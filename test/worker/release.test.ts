@@ -16,7 +16,7 @@ for (const ledger of [undefined, false] as const) {
     await fill(database, 'Note', 3)
     await fill(database, 'Note', 2, { queues: 2 })
     await until(() => attempts.length === 5)
-    await worker.stop({ timeoutMs: 100 })
+    await worker.stop({ timeout: 100 })
     assert.is(await countJobs(database), 0)
     await demandAll(database, attempts, ledger)
   })

@@ -21,7 +21,7 @@ for (const [how, signal] of [
 ] as const) {
   test(`${how}: it goes on, and what has finished does not run twice`, async () => {
     const { database, finished, tasks } = await prepare()
-    const worker = await work(database, { tasks, pollIntervalMs: 500 })
+    const worker = await work(database, { tasks, pollInterval: 500 })
     await fill(database, 'Count', 600)
     await fill(database, 'Count', 100, { queue: 'one' })
     await fill(database, 'Count', 100, { queues: 5 })
@@ -67,7 +67,7 @@ test('while jobs run for longer than it takes: they are not run again', async ()
 
 test('or every connection cut, again and again: nothing is lost and nothing runs twice', async () => {
   const { database, finished, tasks } = await prepare()
-  await work(database, { tasks, pollIntervalMs: 500 })
+  await work(database, { tasks, pollInterval: 500 })
   await fill(database, 'Count', 1_000)
   await fill(database, 'Count', 100, { queue: 'one' })
   for (let round = 1; round <= 6; round++) {
@@ -86,7 +86,7 @@ test('or the answer to a fetch lost: what the database had locked for it is put 
   const { sql } = database
   const gate = Promise.withResolvers<void>()
   const logger = createRecorder()
-  const worker = await work(database, { tasks: { ...tasks, Wait: () => gate.promise }, pollIntervalMs: 200, logger })
+  const worker = await work(database, { tasks: { ...tasks, Wait: () => gate.promise }, pollInterval: 200, logger })
   await fill(database, 'Wait', 1)
   await until(() => worker.running === 1)
   await sql.begin(async transaction => {
@@ -114,7 +114,7 @@ test('or the answer to a fetch lost: what the database had locked for it is put 
 
 test('while it idles: it hears of new jobs again, and misses none from before it does', async () => {
   const { database, finished, tasks } = await prepare()
-  await work(database, { tasks, pollIntervalMs: 30_000 })
+  await work(database, { tasks, pollInterval: 30_000 })
   await server.restart('INT')
   await using background = createBackground({ connection: database.url })
   for (let n = 1; n <= 5; n++) {

@@ -18,7 +18,7 @@ test('lets running jobs finish and gives back what was only fetched, at no cost 
     await gate.promise
     done++
   }
-  const worker = await work(database, { tasks: { Count }, concurrency: 2, localQueueSize: 20, localQueueTtlMs: 60_000 })
+  const worker = await work(database, { tasks: { Count }, concurrency: 2, localQueueSize: 20, localQueueTtl: 60_000 })
   await until(() => worker.running === 2)
   const stopping = worker.stop()
   await until(async () => (await rowsOf(database)).filter(({ locked }) => locked).length === 2)
@@ -53,7 +53,7 @@ test('aborts the signals of jobs that have not finished in time, with a reason, 
   }
   const worker = await work(database, { tasks })
   await until(() => worker.running === 2)
-  assert.equal(await worker.stop({ timeoutMs: 50 }), { unfinished: 0 })
+  assert.equal(await worker.stop({ timeout: 50 }), { unfinished: 0 })
   assert.is(reasons.length, 2)
   for (const reason of reasons) {
     assert.instance(reason, Error)
@@ -70,7 +70,7 @@ test('leaves a job that ignores its signal, for another worker to run as the sam
   const first = await work(database, { tasks: { Stubborn: () => gate.promise } })
   await until(() => first.running === 2)
   const startedMs = performance.now()
-  assert.equal(await first.stop({ timeoutMs: 100 }), { unfinished: 2 })
+  assert.equal(await first.stop({ timeout: 100 }), { unfinished: 2 })
   // Far less than the 25 s that a worker without a job would have to wait for nothing.
   assert.ok(performance.now() - startedMs < 20_000)
   await first.finished
@@ -94,7 +94,7 @@ test('counts a job that stops because of its signal as unfinished, not as failed
   const tasks = { Wait: (_: object, { signal }: TaskContext) => sleep(60_000, undefined, { signal }) }
   const worker = await work(database, { tasks, logger })
   await until(() => worker.running === 1)
-  assert.equal(await worker.stop({ timeoutMs: 0 }), { unfinished: 1 })
+  assert.equal(await worker.stop({ timeout: 0 }), { unfinished: 1 })
   assert.equal([logger.of('job.failed').length, logger.of('job.released').length], [0, 1])
   const [row] = await rowsOf(database)
   assert.equal([row?.attempts, row?.locked], [0, false])
@@ -113,7 +113,7 @@ test('is hurried by a second call with a shorter time', async () => {
   const worker = await work(database, { tasks })
   await until(() => worker.running === 1)
   const first = worker.stop()
-  const second = worker.stop({ timeoutMs: 0 })
+  const second = worker.stop({ timeout: 0 })
   assert.equal(await Promise.all([first, second]), [{ unfinished: 0 }, { unfinished: 0 }])
 })
 

@@ -66,7 +66,7 @@ test('can be stopped at that very moment', async () => {
     const { database, logger } = await prepared()
     const worker = await work(database, { tasks: { Count: () => {} }, logger })
     await endEngine(database, logger)
-    assert.equal(await worker.stop({ timeoutMs: 1_000 }), { unfinished: 0 })
+    assert.equal(await worker.stop({ timeout: 1_000 }), { unfinished: 0 })
     await worker.finished
   }
 })
@@ -130,7 +130,7 @@ outage('stops within its time', async () => {
   done.resolve()
   await until(() => worker.running === 1)
   const startedMs = performance.now()
-  assert.equal(await worker.stop({ timeoutMs: 500 }), { unfinished: 1 })
+  assert.equal(await worker.stop({ timeout: 500 }), { unfinished: 1 })
   await worker.finished
   assert.ok(performance.now() - startedMs < 20_000)
   gate.resolve()

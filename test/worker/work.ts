@@ -38,7 +38,7 @@ export function createRecorder(): Recorder {
 /** Starts a worker on a test's database. It is stopped when the tests are over, whatever became of the test. */
 export async function work({ url }: TestDatabase, options: WorkerOptions): Promise<Worker> {
   const worker = await startWorker({ connection: url, ...options })
-  onceDone(() => worker.stop({ timeoutMs: 0 }))
+  onceDone(() => worker.stop({ timeout: 0 }))
   return worker
 }
 

@@ -159,7 +159,7 @@ test('works without named statements, and in a schema of another name', async ()
   const database = await createDatabase()
   await using background = createBackground({ connection: database.url, schema: 'other' })
   let done = 0
-  await work(database, { tasks: { Count: () => void done++ }, prepare: false, schema: 'other', pollIntervalMs: 30_000 })
+  await work(database, { tasks: { Count: () => void done++ }, prepare: false, schema: 'other', pollInterval: 30_000 })
   for (let n = 0; n < 5; n++) await background.schedule({ task: 'Count', queue: Queue.for('one') })
   await until(() => done === 5)
   const rest = async () => (await database.sql`select count(*)::int from other.jobs`)[0]?.count
@@ -170,9 +170,9 @@ const badOptions: [object, string][] = [
   [{ concurrency: 0 }, 'concurrency is 0, not a whole number from 1'],
   [{ concurrency: 1.5 }, 'concurrency is 1.5, not a whole number from 1'],
   [{ concurrency: 4, localQueueSize: 3 }, 'localQueueSize is 3, not a whole number from 4'],
-  [{ pollIntervalMs: Number.NaN }, 'pollIntervalMs is NaN, not a whole number from 10'],
-  [{ shutdownTimeoutMs: -1 }, 'shutdownTimeoutMs is -1, not a whole number from 0'],
-  [{ localQueueTtlMs: 2 ** 31 }, 'localQueueTtlMs is 2147483648, not a whole number from 1']
+  [{ pollInterval: 9 }, 'pollInterval is 9 ms, not from 10 ms to 24 days'],
+  [{ shutdownTimeout: -1 }, 'shutdownTimeout is -1 ms, less than nothing'],
+  [{ localQueueTtl: '25d' }, 'localQueueTtl is 2160000000 ms, not from 1 ms to 24 days']
 ]
 for (const [options, reason] of badOptions) {
   refusal(`when ${reason}`, async () => {

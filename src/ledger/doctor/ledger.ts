@@ -50,7 +50,7 @@ function* examineAgreement(keepers: readonly Retention[]): Iterable<Finding> {
     code: 'ledger-retention',
     severity: 'warning',
     message: `Workers keep runs for different times, and the shortest holds for all: ${differing.join('; ')}`,
-    remedy: 'Give all of them the same: the option ledger, or --keep and --keep-failures'
+    remedy: 'Give all of them the same: the option ledger, or --keep-successes and --keep-failures'
   }
 }
 
@@ -67,7 +67,7 @@ function* examineAge({ partitions, today }: LedgerFacts, keepers: readonly Reten
     return keptMs !== null && day !== undefined && day < today - daysOf(keptMs) - GRACE_DAYS
   })
   if (old.length === 0) return
-  const options = `--keep ${toOption(kept.successesMs)} --keep-failures ${toOption(kept.failuresMs)}`
+  const options = `--keep-successes ${toOption(kept.successesMs)} --keep-failures ${toOption(kept.failuresMs)}`
   yield {
     code: 'ledger-retention',
     severity: 'warning',
@@ -84,7 +84,7 @@ function* examineSize({ bytes }: LedgerFacts, own: string, { ledgerBytes }: Limi
     severity: 'warning',
     message: `The ledger in ${own} has grown to ${size}`,
     remedy:
-      'Keep runs for a shorter time: kretes background prune --keep 2d, and the same in the options of the workers'
+      'Keep runs for a shorter time: kretes background prune --keep-successes 2d, and the same in the options of the workers'
   }
 }
 

@@ -89,7 +89,7 @@ function toListedJob({ json }: JsonRow): ListedJob {
     priority,
     attempts,
     maxAttempts: row.max_attempts,
-    createdAt: new Date(row.scheduled_at),
+    scheduledAt: new Date(row.scheduled_at),
     runAt: new Date(row.ready_at),
     fetchedAt: row.fetched_at === null ? null : new Date(row.fetched_at),
     worker,

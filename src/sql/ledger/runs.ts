@@ -257,7 +257,7 @@ function toFoundRun({ job, attempt, finished, json }: FoundRow): FoundRun {
 
 function toRun(job: string, row: RunRow): Run {
   const { task, queue, key, state, attempt, priority, worker, error, result, payload, log } = row
-  const [readyAt, finishedAt] = [new Date(row.ready_at), new Date(row.finished_at)]
+  const [runAt, finishedAt] = [new Date(row.ready_at), new Date(row.finished_at)]
   const startedAt = row.started_at === null ? null : new Date(row.started_at)
   return {
     job,
@@ -269,10 +269,10 @@ function toRun(job: string, row: RunRow): Run {
     maxAttempts: row.max_attempts,
     priority,
     scheduledAt: new Date(row.scheduled_at),
-    readyAt,
+    runAt,
     startedAt,
     finishedAt,
-    waitedMs: startedAt && Math.max(0, startedAt.getTime() - readyAt.getTime()),
+    waitedMs: startedAt && Math.max(0, startedAt.getTime() - runAt.getTime()),
     tookMs: startedAt && Math.max(0, finishedAt.getTime() - startedAt.getTime()),
     worker,
     error,

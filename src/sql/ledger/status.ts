@@ -32,7 +32,7 @@ export interface Live {
 }
 
 /** Counts the jobs that are not done, by task and by queue, in one pass over them. */
-export async function readLive({ execute, schema }: Access, mostQueues: number): Promise<Live> {
+export async function readLive({ execute, schema }: Access, maxQueues: number): Promise<Live> {
   const engine = identifier(schema)
   const [row] = await execute<{ live: string }>(statement`
     with counted as materialized (
@@ -52,7 +52,7 @@ export async function readLive({ execute, schema }: Access, mostQueues: number):
       join ${engine}._private_job_queues queue on queue.id = counted.job_queue_id
       group by queue.id
       order by waiting desc, running desc, retrying desc, scheduled desc, name
-      limit ${mostQueues}::text::int
+      limit ${maxQueues}::text::int
     )
     select json_build_object(
       'at', now(),

@@ -20,8 +20,6 @@ export interface LiveJobRow {
   readonly worker: string | null
   readonly fetchedAt: string | null
   readonly isCancelled: boolean
-  /** Marks that its caller has given it. */
-  readonly flags: readonly string[]
   readonly queueWorker: string | null
   readonly queueHeldSince: string | null
   /** The job of its queue that a worker has at hand. */
@@ -50,7 +48,6 @@ export async function findLiveJob({ execute, schema }: Access, target: Target): 
       'worker', job.locked_by,
       'fetchedAt', job.locked_at,
       'isCancelled', coalesce(job.flags ? ${CANCELLED}::text, false),
-      'flags', array(select flag from jsonb_object_keys(coalesce(job.flags, '{}')) flag where flag not like 'kretes:%'),
       'queueWorker', queue.locked_by,
       'queueHeldSince', queue.locked_at,
       'queueJob', holding.id::text,
