@@ -2,6 +2,7 @@ import { type Backoff, compileBackoff, type DelayOf } from '../backoff.ts'
 import { type Duration, toMilliseconds } from '../duration.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import type { AnyTask } from '../task.ts'
+import { LONGEST_TIMER_MS } from '../timer.ts'
 
 /** What {@linkcode startWorker} takes. */
 export interface WorkerOptions {
@@ -190,9 +191,10 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
     concurrency,
     localQueueSize,
     maxLocalQueueSize: options.localQueueSize === undefined ? localQueueSize * 10 : localQueueSize,
-    localQueueTtlMs: wholeNumber('localQueueTtlMs', options.localQueueTtlMs, 500, 1),
-    pollIntervalMs: wholeNumber('pollIntervalMs', options.pollIntervalMs, 5_000, 10),
-    shutdownTimeoutMs: wholeNumber('shutdownTimeoutMs', options.shutdownTimeoutMs, 25_000, 0),
+    // The engine's timers take no longer time. That it asks once in 24 days in place of never, nobody notices.
+    localQueueTtlMs: Math.min(milliseconds('localQueueTtlMs', options.localQueueTtlMs, 500, 1), LONGEST_TIMER_MS),
+    pollIntervalMs: Math.min(milliseconds('pollIntervalMs', options.pollIntervalMs, 5_000, 10), LONGEST_TIMER_MS),
+    shutdownTimeoutMs: milliseconds('shutdownTimeoutMs', options.shutdownTimeoutMs, 25_000, 0),
     maxLosses: wholeNumber('maxLosses', options.maxLosses, 3, 1),
     healthPort: options.healthPort === undefined ? undefined : portNumber(options.healthPort),
     healthHost: options.healthHost,
@@ -221,10 +223,16 @@ function toRetention(name: string, duration: Duration | 'forever' | false): numb
   return duration === 'forever' ? null : toMilliseconds(duration, 'start a worker', name)
 }
 
-function wholeNumber(name: string, given: number | undefined, fallback: number, least: number): number {
+function milliseconds(name: string, given: number | undefined, fallback: number, least: number): number {
+  return wholeNumber(name, given, fallback, least, Number.MAX_SAFE_INTEGER)
+}
+
+function wholeNumber(name: string, given: number | undefined, fallback: number, least: number, most = MAX): number {
   if (given === undefined) return fallback
-  if (Number.isInteger(given) && given >= least && given <= MAX) return given
-  throw new RangeError(`Cannot start a worker: ${name} is ${given}, not a whole number from ${least}`)
+  if (Number.isInteger(given) && given >= least && given <= most) return given
+  throw new RangeError(
+    `Cannot start a worker: ${name} is ${given}, not a whole number from ${least}${given > most ? ` to ${most}` : ''}`
+  )
 }
 
 function portNumber(given: number): number {
@@ -232,7 +240,7 @@ function portNumber(given: number): number {
   throw new RangeError(`Cannot start a worker: healthPort is ${given}, not a whole number from 0 to 65535`)
 }
 
-/** The longest time that a timer takes, in milliseconds. */
+/** What the database and the engine take for a number. */
 const MAX = 2 ** 31 - 1
 
 const REDACTED_KEYS = [

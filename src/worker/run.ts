@@ -1,6 +1,7 @@
 import type { Job } from '../job.ts'
 import type { LogFields, Logger } from '../logger.ts'
 import type { TaskContext } from '../task.ts'
+import { setTimer, type Timer } from '../timer.ts'
 import { createNotes, type Notes } from './notes.ts'
 
 /** Why a run ends early, whatever its task does from then on. */
@@ -22,7 +23,7 @@ export class Run implements TaskContext {
   #hasWarned = false
   #interruption: Interruption | undefined
   #giveUp: ((reason: unknown) => void) | undefined
-  #timers: NodeJS.Timeout[] | undefined
+  #timers: Timer[] | undefined
   #isOver = false
 
   constructor(job: Job, logger: Logger) {
@@ -139,7 +140,7 @@ export class Run implements TaskContext {
   /** Nothing that comes from now on changes what became of the job. */
   finish(): void {
     this.#isOver = true
-    if (this.#timers) for (const timer of this.#timers) clearTimeout(timer)
+    if (this.#timers) for (const timer of this.#timers) timer.clear()
   }
 
   toString(): string {
@@ -178,7 +179,7 @@ export class Run implements TaskContext {
 
   #after(ms: number, act: () => void): void {
     this.#timers ??= []
-    this.#timers.push(setTimeout(act, ms))
+    this.#timers.push(setTimer(ms, act))
   }
 
   get #fields(): LogFields {

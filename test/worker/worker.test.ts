@@ -172,7 +172,12 @@ const badOptions: [object, string][] = [
   [{ concurrency: 4, localQueueSize: 3 }, 'localQueueSize is 3, not a whole number from 4'],
   [{ pollIntervalMs: Number.NaN }, 'pollIntervalMs is NaN, not a whole number from 10'],
   [{ shutdownTimeoutMs: -1 }, 'shutdownTimeoutMs is -1, not a whole number from 0'],
-  [{ localQueueTtlMs: 2 ** 31 }, 'localQueueTtlMs is 2147483648, not a whole number from 1']
+  [{ concurrency: 2 ** 31 }, 'concurrency is 2147483648, not a whole number from 1 to 2147483647'],
+  [{ shutdownTimeoutMs: Number.NaN }, 'shutdownTimeoutMs is NaN, not a whole number from 0'],
+  [
+    { localQueueTtlMs: Number.POSITIVE_INFINITY },
+    'localQueueTtlMs is Infinity, not a whole number from 1 to 9007199254740991'
+  ]
 ]
 for (const [options, reason] of badOptions) {
   refusal(`when ${reason}`, async () => {
@@ -181,6 +186,18 @@ for (const [options, reason] of badOptions) {
     assert.is(error.message, `Cannot start a worker: ${reason}`)
   })
 }
+
+test('takes times that are longer than a timer of the runtime', async () => {
+  const database = await createDatabase()
+  let done = 0
+  const longest = { pollIntervalMs: 2 ** 31, localQueueTtlMs: 2 ** 40, shutdownTimeoutMs: Number.MAX_SAFE_INTEGER }
+  const logger = createRecorder()
+  const worker = await work(database, { tasks: { Count: () => void done++ }, logger, ...longest })
+  await fill(database, 'Count', 30)
+  await until(() => done === 30)
+  assert.equal(await worker.stop(), { unfinished: 0 })
+  assert.is(logger.lines.filter(({ level }) => level === 'warn').length, 0)
+})
 
 refusal('without a task', async () => {
   const error = await startWorker({ tasks: {} }).catch(thrown => thrown)
