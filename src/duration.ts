@@ -29,6 +29,21 @@ export interface DurationUnits {
  * @throws {RangeError} if it is negative, or has a unit without a fixed length, or no end
  */
 export function toMilliseconds(duration: Duration, doing: string, name: string): number {
+  const milliseconds = toTimeLimit(duration, doing, name)
+  if (milliseconds > MAX_MS) throw new RangeError(`Cannot ${doing}: ${name} is longer than 100 years`)
+  return milliseconds
+}
+
+/**
+ * How long to wait for something at most, in whole milliseconds. It may be longer than a duration from which the
+ * database reckons a time: `Number.MAX_SAFE_INTEGER` is as good as no limit.
+ *
+ * @param doing what cannot be done with a wrong one, for the error
+ * @param name what it is called there
+ * @throws {TypeError} if it is no duration
+ * @throws {RangeError} if it is negative or infinite, or has a unit without a fixed length
+ */
+export function toTimeLimit(duration: Duration, doing: string, name: string): number {
   const fail = (reason: string): RangeError => new RangeError(`Cannot ${doing}: ${name} ${reason}`)
   const parsed = parse(duration)
   if (parsed === undefined) {
@@ -38,7 +53,7 @@ export function toMilliseconds(duration: Duration, doing: string, name: string):
   if (typeof parsed === 'string') throw fail(`counts ${parsed}, which have no fixed length`)
   const milliseconds = Math.round(parsed)
   if (!(milliseconds >= 0)) throw fail(`is ${parsed} ms, less than nothing`)
-  if (milliseconds > MAX_MS) throw fail('is longer than 100 years')
+  if (milliseconds === Number.POSITIVE_INFINITY) throw fail('is infinite')
   return milliseconds
 }
 

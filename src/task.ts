@@ -1,6 +1,6 @@
 import { type Backoff, compileBackoff } from './backoff.ts'
 import { checkDefaults } from './check.ts'
-import { type Duration, toMilliseconds } from './duration.ts'
+import { type Duration, toTimeLimit } from './duration.ts'
 import type { Job, JobDefaults } from './job.ts'
 import type { LogFields, Logger } from './logger.ts'
 import { isStandardSchema, type StandardSchema, validatePayload } from './schema.ts'
@@ -196,8 +196,8 @@ export function defineTask(definition: TaskDefinition & TaskOptions): Task {
 function checkRunOptions({ backoff, timeout, onFailure }: RunOptions, doing: string): void {
   if (backoff !== undefined) compileBackoff(backoff, doing)
   if (timeout !== undefined) {
-    const ms = toMilliseconds(timeout, doing, 'timeout')
-    if (ms < 1 || ms > MAX_TIMEOUT_MS) throw new RangeError(`Cannot ${doing}: timeout is ${ms} ms, not up to 24 days`)
+    const ms = toTimeLimit(timeout, doing, 'timeout')
+    if (ms < 1) throw new RangeError(`Cannot ${doing}: timeout is ${ms} ms, less than one`)
   }
   if (onFailure !== undefined && typeof onFailure !== 'function') {
     throw new TypeError(`Cannot ${doing}: onFailure is not a function`)
@@ -221,9 +221,6 @@ export function notATaskName(name: string): string {
   if (name.length > MAX_NAME_LENGTH) return `its name has ${name.length} characters, more than ${MAX_NAME_LENGTH}`
   return `its name ${JSON.stringify(name)} is not in CamelCase with a capital first letter`
 }
-
-/** As long as a timer takes. */
-const MAX_TIMEOUT_MS = 24 * 86_400_000
 
 /** The engine refuses longer ones: `tasks.identifier` is checked to be at most this long. */
 const MAX_NAME_LENGTH = 128

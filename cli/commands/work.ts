@@ -98,5 +98,5 @@ function whenAborted(signal: AbortSignal, callback: () => void): void {
 /** More than any database has connections for. */
 const MOST_CONCURRENCY = 10_000
 
-/** The longest time that a timer takes. */
-const MOST_SECONDS = Math.floor((2 ** 31 - 1) / 1_000)
+/** As good as no limit. */
+const MOST_SECONDS = Math.floor(Number.MAX_SAFE_INTEGER / 1_000)

@@ -1,7 +1,8 @@
-import { type Duration, toMilliseconds } from '../duration.ts'
+import { toTimeLimit } from '../duration.ts'
 import { BackgroundError } from '../errors.ts'
 import type { ResultOptions } from '../job.ts'
 import type { JobEnd } from '../sql/ledger/waiters.ts'
+import { setTimer, type Timer } from '../timer.ts'
 import { describeState, settle } from './settlement.ts'
 
 /** A job for whose end somebody waits, and who. */
@@ -43,7 +44,7 @@ export function addWaiter(
   { timeout, signal }: ResultOptions,
   wake: (left?: string) => void
 ): Promise<unknown> {
-  const timeoutMs = timeout === undefined ? undefined : readTimeout(timeout)
+  const timeoutMs = timeout === undefined ? undefined : toTimeLimit(timeout, 'wait for a result', 'timeout')
   signal?.throwIfAborted()
   let job = jobs.get(id)
   if (!job) {
@@ -52,9 +53,9 @@ export function addWaiter(
   }
   const awaited = job
   return new Promise<unknown>((resolve, reject) => {
-    let timer: NodeJS.Timeout | undefined
+    let timer: Timer | undefined
     const leave = (): void => {
-      clearTimeout(timer)
+      timer?.clear()
       signal?.removeEventListener('abort', abort)
       awaited.waiters.delete(waiter)
       if (awaited.waiters.size > 0 || jobs.get(id) !== awaited) return
@@ -78,11 +79,11 @@ export function addWaiter(
     const expire = (): void => {
       waiter.isLate = true
       awaited.lookAtMs = 0
-      timer = setTimeout(giveUp, LAST_LOOK_MS)
+      timer = setTimer(LAST_LOOK_MS, giveUp)
       wake()
     }
     signal?.addEventListener('abort', abort)
-    if (timeoutMs !== undefined) timer = setTimeout(expire, timeoutMs)
+    if (timeoutMs !== undefined) timer = setTimer(timeoutMs, expire)
     awaited.waiters.add(waiter)
     wake()
   })
@@ -102,7 +103,8 @@ export function tell(job: Awaited, end: JobEnd): void {
 /** After this, the next look is due after a longer pause. */
 export function postpone(job: Awaited, nowMs: number, end: JobEnd): void {
   job.since ??= end.asOf
-  job.lookAtMs = nowMs + job.pauseMs
+  // A notification that came during the look asks for another one.
+  job.lookAtMs = Math.min(job.lookAtMs, nowMs + job.pauseMs)
   job.pauseMs = Math.min(job.pauseMs * 3, MAX_PAUSE_MS)
 }
 
@@ -114,16 +116,9 @@ function tooLate({ id, seen }: Awaited, { timeoutMs }: Waiter): Error {
   )
 }
 
-function readTimeout(timeout: Duration): number {
-  return Math.min(toMilliseconds(timeout, 'wait for a result', 'timeout'), MAX_TIMEOUT_MS)
-}
-
 /** Long enough for whatever was under way when the database learned that somebody waits. */
 const FIRST_PAUSE_MS = 50
 const MAX_PAUSE_MS = 5_000
 
 /** How long the database gets to say what a job is at for which nobody waits any longer. */
 const LAST_LOOK_MS = 1_000
-
-/** As long as a timer takes. */
-const MAX_TIMEOUT_MS = 2 ** 31 - 1

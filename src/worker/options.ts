@@ -1,9 +1,10 @@
 import { type Backoff, compileBackoff, type DelayOf } from '../backoff.ts'
-import { type Duration, toMilliseconds } from '../duration.ts'
+import { type Duration, toTimeLimit } from '../duration.ts'
 import { type Keep, toKeptMs } from '../ledger/keep.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import { createSafeLogger } from '../safe-logger.ts'
 import type { AnyTask } from '../task.ts'
+import { LONGEST_TIMER_MS } from '../timer.ts'
 
 /** What {@linkcode startWorker} takes. */
 export interface WorkerOptions {
@@ -192,9 +193,10 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
     concurrency,
     localQueueSize,
     maxLocalQueueSize: options.localQueueSize === undefined ? localQueueSize * 10 : localQueueSize,
-    localQueueTtlMs: timerLength('localQueueTtl', options.localQueueTtl, 500, 1),
-    pollIntervalMs: timerLength('pollInterval', options.pollInterval, 5_000, 10),
-    shutdownTimeoutMs: timerLength('shutdownTimeout', options.shutdownTimeout, 25_000, 0),
+    // The engine's timers take no longer time. That it asks once in 24 days in place of never, nobody notices.
+    localQueueTtlMs: Math.min(milliseconds('localQueueTtl', options.localQueueTtl, 500, 1), LONGEST_TIMER_MS),
+    pollIntervalMs: Math.min(milliseconds('pollInterval', options.pollInterval, 5_000, 10), LONGEST_TIMER_MS),
+    shutdownTimeoutMs: milliseconds('shutdownTimeout', options.shutdownTimeout, 25_000, 0),
     maxLosses: wholeNumber('maxLosses', options.maxLosses, 3, 1),
     healthPort: options.healthPort === undefined ? undefined : portNumber(options.healthPort),
     healthHost: options.healthHost,
@@ -218,17 +220,19 @@ function resolveLedger(options: LedgerOptions): LedgerSettings {
   }
 }
 
-function wholeNumber(name: string, given: number | undefined, fallback: number, least: number): number {
+function wholeNumber(name: string, given: number | undefined, fallback: number, least: number, most = MAX): number {
   if (given === undefined) return fallback
-  if (Number.isInteger(given) && given >= least && given <= MAX) return given
-  throw new RangeError(`Cannot start a worker: ${name} is ${given}, not a whole number from ${least}`)
+  if (Number.isInteger(given) && given >= least && given <= most) return given
+  throw new RangeError(
+    `Cannot start a worker: ${name} is ${given}, not a whole number from ${least}${given > most ? ` to ${most}` : ''}`
+  )
 }
 
-function timerLength(name: string, given: Duration | undefined, fallback: number, least: number): number {
+function milliseconds(name: string, given: Duration | undefined, fallback: number, least: number): number {
   if (given === undefined) return fallback
-  const ms = toMilliseconds(given, 'start a worker', name)
-  if (ms >= least && ms <= MAX) return ms
-  throw new RangeError(`Cannot start a worker: ${name} is ${ms} ms, not from ${least} ms to 24 days`)
+  const ms = toTimeLimit(given, 'start a worker', name)
+  if (ms >= least) return ms
+  throw new RangeError(`Cannot start a worker: ${name} is ${ms} ms, less than ${least} ms`)
 }
 
 function portNumber(given: number): number {
@@ -236,7 +240,7 @@ function portNumber(given: number): number {
   throw new RangeError(`Cannot start a worker: healthPort is ${given}, not a whole number from 0 to 65535`)
 }
 
-/** The longest time that a timer takes, in milliseconds. */
+/** What the database and the engine take for a number. */
 const MAX = 2 ** 31 - 1
 
 const REDACTED_KEYS = [

@@ -1,5 +1,5 @@
 import { compileBackoff, type DelayOf } from '../backoff.ts'
-import { toMilliseconds } from '../duration.ts'
+import { toTimeLimit } from '../duration.ts'
 import { type AnyTask, optionsOf, type TaskContext } from '../task.ts'
 
 /** How the jobs of a task are run. */
@@ -17,7 +17,7 @@ export function createPlanner(fallback: DelayOf): (task: AnyTask) => Plan {
     if (known) return known
     const { backoff, timeout, onFailure } = optionsOf(task)
     const plan: Plan = {
-      timeoutMs: timeout === undefined ? undefined : toMilliseconds(timeout, 'run a task', 'timeout'),
+      timeoutMs: timeout === undefined ? undefined : toTimeLimit(timeout, 'run a task', 'timeout'),
       delayOf: backoff === undefined ? fallback : compileBackoff(backoff, 'run a task'),
       onFailure
     }

@@ -2,6 +2,7 @@ import type { Job } from '../job.ts'
 import type { LogFields, Logger } from '../logger.ts'
 import type { TaskContext } from '../task.ts'
 import { copyFields, show } from '../thrown.ts'
+import { setTimer, type Timer } from '../timer.ts'
 import { createNotes, type Notes } from './notes.ts'
 
 /** Why a run ends early, whatever its task does from then on. */
@@ -23,7 +24,7 @@ export class Run implements TaskContext {
   #hasWarned = false
   #interruption: Interruption | undefined
   #giveUp: ((reason: unknown) => void) | undefined
-  #timers: NodeJS.Timeout[] | undefined
+  #timers: Timer[] | undefined
   #isOver = false
 
   constructor(job: Job, logger: Logger) {
@@ -140,7 +141,7 @@ export class Run implements TaskContext {
   /** Nothing that comes from now on changes what became of the job. */
   finish(): void {
     this.#isOver = true
-    if (this.#timers) for (const timer of this.#timers) clearTimeout(timer)
+    if (this.#timers) for (const timer of this.#timers) timer.clear()
   }
 
   toString(): string {
@@ -179,7 +180,7 @@ export class Run implements TaskContext {
 
   #after(ms: number, act: () => void): void {
     this.#timers ??= []
-    this.#timers.push(setTimeout(act, ms))
+    this.#timers.push(setTimer(ms, act))
   }
 
   get #fields(): LogFields {

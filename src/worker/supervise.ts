@@ -3,6 +3,7 @@ import type { Lasting } from '../database/lasting.ts'
 import { refuseNewerEngine } from '../database/migrate.ts'
 import { BackgroundError } from '../errors.ts'
 import type { AnyTask } from '../task.ts'
+import { setTimer } from '../timer.ts'
 import { createEndedRuns } from './ended.ts'
 import { startEngine } from './engine.ts'
 import { createExecutor } from './execute.ts'
@@ -163,7 +164,7 @@ function createDeadline(): Deadline {
       const newAtMs = performance.now() + timeoutMs
       if (newAtMs >= atMs) return
       atMs = newAtMs
-      setTimeout(timeoutMs, undefined, { ref: false }).then(resolve)
+      setTimer(timeoutMs, resolve, { ref: false })
     }
   }
 }

@@ -4,7 +4,7 @@ import { explainFailure } from '../database/failure.ts'
 import { connectLasting } from '../database/lasting.ts'
 import { migrate } from '../database/migrate.ts'
 import { connect, openDatabase } from '../database/open.ts'
-import { type Duration, toMilliseconds } from '../duration.ts'
+import { type Duration, toTimeLimit } from '../duration.ts'
 import { BackgroundError } from '../errors.ts'
 import type { AnyTask } from '../task.ts'
 import { type Health, type HealthServer, serveHealth } from './health.ts'
@@ -31,6 +31,7 @@ export interface Worker extends AsyncDisposable {
    * call with a shorter time hurries the first.
    *
    * @returns how many jobs it had to leave unfinished
+   * @throws {RangeError} if the time is negative or infinite; then it goes on
    * @example
    * ```ts
    * import { startWorker } from 'kretes/worker'
@@ -92,7 +93,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<Worker> 
     // Who never looks at it is not to be killed by it: `stop` tells the same.
     finished.catch(() => {})
     const stop: Worker['stop'] = async ({ timeout = resolved.shutdownTimeoutMs } = {}) => {
-      const unfinished = await supervisor.stop(toMilliseconds(timeout, 'stop a worker', 'timeout'))
+      const unfinished = await supervisor.stop(toTimeLimit(timeout, 'stop the worker', 'timeout'))
       await finished
       return { unfinished }
     }

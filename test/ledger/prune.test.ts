@@ -176,7 +176,7 @@ test('goes by the clock of the database, whatever that of its host says', async 
   try {
     assert.equal((await pruneLedger(sql, 'graphile_worker', WEEK)).dropped, [])
     await using background = createBackground({ connection: database.url })
-    assert.equal((await background.prune({ isDryRun: true })).dropped, [])
+    assert.equal((await background.prune({ dryRun: true })).dropped, [])
   } finally {
     globalThis.Date = Real
   }

@@ -181,8 +181,17 @@ test('gives up when its signal aborts', async () => {
   assert.is(await thrownBy(job.result({ signal: controller.signal })), reason)
 })
 
+for (const timeout of ['60d', 2 ** 31, Number.MAX_SAFE_INTEGER]) {
+  test(`may wait as long as ${timeout}`, async () => {
+    const job = await background.schedule({ task: Give, payload: { value: 42 } })
+    assert.is(await job.result({ timeout }), 42)
+  })
+}
+
 for (const [timeout, error] of [
   ['soon', TypeError],
+  [Number.NaN, TypeError],
+  [Number.POSITIVE_INFINITY, RangeError],
   [-1, RangeError]
 ] as const) {
   test(`refuses a timeout of ${timeout}`, async () => {

@@ -87,6 +87,41 @@ test('leaves a job that ignores its signal, for another worker to run as the sam
   await until(async () => (await countJobs(database)) === 0)
 })
 
+for (const timeout of [2 ** 31, 60 * 86_400_000, Number.MAX_SAFE_INTEGER]) {
+  test(`waits for running jobs when they get ${timeout} ms`, async () => {
+    const database = await prepared()
+    await fill(database, 'Wait', 1)
+    const gate = Promise.withResolvers<void>()
+    let isAborted = false
+    const Wait = async (_: object, { signal }: TaskContext): Promise<void> => {
+      signal.addEventListener('abort', () => {
+        isAborted = true
+      })
+      await gate.promise
+    }
+    const worker = await work(database, { tasks: { Wait }, shutdownTimeout: timeout })
+    await until(() => worker.running === 1)
+    const stopping = Promise.all([worker.stop(), worker.stop({ timeout })])
+    // Timers that fire at once would have.
+    await sleep(50)
+    assert.is(isAborted, false)
+    gate.resolve()
+    assert.equal(await stopping, [{ unfinished: 0 }, { unfinished: 0 }])
+  })
+}
+
+test('refuses a time that is none, and goes on', async () => {
+  const database = await prepared()
+  let done = 0
+  const worker = await work(database, { tasks: { Count: () => void done++ } })
+  for (const timeout of [Number.NaN, -1, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, null, 'soon', {}]) {
+    const error = await worker.stop({ timeout: timeoutMs as number }).catch(thrown => thrown)
+    assert.match(String(error), /^(?:Type|Range)Error: Cannot stop the worker: timeout /)
+  }
+  await fill(database, 'Count', 1)
+  await until(() => done === 1)
+})
+
 test('counts a job that stops because of its signal as unfinished, not as failed: it costs no attempt', async () => {
   const database = await prepared()
   await fill(database, 'Wait', 1)

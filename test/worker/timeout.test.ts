@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createBackground, defineTask } from '../../mod.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
@@ -103,9 +104,21 @@ test('does not touch a task that is faster, and leaves no timer behind', async (
   assert.ok(process.getActiveResourcesInfo().filter(name => name === 'Timeout').length < timers + 50)
 })
 
+for (const timeout of ['30d', 2 ** 31, Number.MAX_SAFE_INTEGER]) {
+  test(`of ${timeout} does not end a run at once`, async () => {
+    const log = createRecorder()
+    const Slow = defineTask({ name: 'Slow', timeout, run: () => sleep(50) })
+    await using _worker = await work(database, { tasks: { Slow }, logger: log })
+    await background.schedule({ task: Slow })
+    await until(() => log.of('job.succeeded').length + log.of('job.failed').length === 1)
+    assert.is(log.of('job.failed').length, 0)
+  })
+}
+
 for (const [timeout, message] of [
-  [0, 'timeout is 0 ms, not up to 24 days'],
-  ['30d', 'timeout is 2592000000 ms, not up to 24 days'],
+  [0, 'timeout is 0 ms, less than one'],
+  [-1, 'timeout is -1 ms, less than nothing'],
+  [Number.POSITIVE_INFINITY, 'timeout is infinite'],
   ['soon', `timeout is "soon", not a duration such as '5m', 300_000 or { minutes: 5 }`]
 ] as const) {
   test(`of ${JSON.stringify(timeout)} is refused`, () => {

@@ -170,9 +170,11 @@ const badOptions: [object, string][] = [
   [{ concurrency: 0 }, 'concurrency is 0, not a whole number from 1'],
   [{ concurrency: 1.5 }, 'concurrency is 1.5, not a whole number from 1'],
   [{ concurrency: 4, localQueueSize: 3 }, 'localQueueSize is 3, not a whole number from 4'],
-  [{ pollInterval: 9 }, 'pollInterval is 9 ms, not from 10 ms to 24 days'],
+  [{ pollInterval: 9 }, 'pollInterval is 9 ms, less than 10 ms'],
+  [{ pollInterval: Number.NaN }, "pollInterval is NaN, not a duration such as '5m', 300_000 or { minutes: 5 }"],
+  [{ concurrency: 2 ** 31 }, 'concurrency is 2147483648, not a whole number from 1 to 2147483647'],
   [{ shutdownTimeout: -1 }, 'shutdownTimeout is -1 ms, less than nothing'],
-  [{ localQueueTtl: '25d' }, 'localQueueTtl is 2160000000 ms, not from 1 ms to 24 days']
+  [{ localQueueTtl: Number.POSITIVE_INFINITY }, 'localQueueTtl is infinite']
 ]
 for (const [options, reason] of badOptions) {
   refusal(`when ${reason}`, async () => {
@@ -181,6 +183,18 @@ for (const [options, reason] of badOptions) {
     assert.is(error.message, `Cannot start a worker: ${reason}`)
   })
 }
+
+test('takes times that are longer than a timer of the runtime', async () => {
+  const database = await createDatabase()
+  let done = 0
+  const longest = { pollIntervalMs: 2 ** 31, localQueueTtlMs: 2 ** 40, shutdownTimeoutMs: Number.MAX_SAFE_INTEGER }
+  const logger = createRecorder()
+  const worker = await work(database, { tasks: { Count: () => void done++ }, logger, ...longest })
+  await fill(database, 'Count', 30)
+  await until(() => done === 30)
+  assert.equal(await worker.stop(), { unfinished: 0 })
+  assert.is(logger.lines.filter(({ level }) => level === 'warn').length, 0)
+})
 
 refusal('without a task', async () => {
   const error = await startWorker({ tasks: {} }).catch(thrown => thrown)
