@@ -1,6 +1,5 @@
 import postgres, { type Options, type Sql } from 'postgres'
 import { withoutDeadlock } from '../database/deadlock.ts'
-import { isSchemaMissing } from '../database/migrate.ts'
 import { connect, type Database } from '../database/open.ts'
 import { toMilliseconds } from '../duration.ts'
 import { toJobTarget } from '../enqueue/target.ts'
@@ -80,7 +79,6 @@ export interface Inspection {
 interface Opened {
   readonly database: Database
   readonly access: Access
-  readonly migrate: () => Promise<unknown>
 }
 
 type Use = <Result>(what: string, work: (opened: Opened) => Promise<Result>) => Promise<Result>
@@ -96,11 +94,13 @@ export function createInspection(use: Use, schema: string): Inspection {
       if (!Number.isInteger(mostQueues) || mostQueues < 0) {
         throw new RangeError(`Cannot tell the status: mostQueues is ${mostQueues}, not a whole number from 0`)
       }
-      return await use('tell the status', opened => read(opened, () => readStatus(opened.access, windowMs, mostQueues)))
+      return await use('tell the status', ({ access }) =>
+        withoutDeadlock(() => readStatus(access, windowMs, mostQueues))
+      )
     },
     async why(job) {
       const target = toJobTarget(job, 'explain')
-      return await use('explain a job', opened => read(opened, () => explainJob(opened.access, target)))
+      return await use('explain a job', ({ access }) => withoutDeadlock(() => explainJob(access, target)))
     },
     doctor: () =>
       use('examine the database', ({ database }) =>
@@ -108,23 +108,10 @@ export function createInspection(use: Use, schema: string): Inspection {
       ),
     async prune(options = {}) {
       const kept = toKept(options)
-      return await use('prune the ledger', async opened => {
-        return await read(opened, () =>
-          withOwn(opened.database, sql => prune(sql, schema, kept, options.isDryRun ?? false))
-        )
-      })
+      return await use('prune the ledger', ({ database }) =>
+        withoutDeadlock(() => withOwn(database, sql => prune(sql, schema, kept, options.isDryRun ?? false)))
+      )
     }
-  }
-}
-
-/** As scheduling does, it brings along the schema that it finds missing. */
-async function read<Result>({ migrate }: Opened, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await withoutDeadlock(work)
-  } catch (error) {
-    if (!isSchemaMissing(error)) throw error
-    await migrate()
-    return await withoutDeadlock(work)
   }
 }
 
