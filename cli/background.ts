@@ -8,6 +8,7 @@ import { schedule } from './commands/schedule.ts'
 import { listTasks } from './commands/tasks.ts'
 import { work } from './commands/work.ts'
 import type { CommandContext } from './context.ts'
+import { readEnvFile } from './env-file.ts'
 import { addHelp, versionLine } from './help.ts'
 import { KEY_MODES } from './job-options.ts'
 import { misuse, nameOf, readLine } from './line.ts'
@@ -30,7 +31,8 @@ export async function runBackground(
   }
   const run = actions[cli.matchedCommand?.name ?? '']
   if (!run) throw new UsageError(`Cannot run ${cli.name}: there is no such command`)
-  return await run(readArguments(cli, args), context)
+  const read = readArguments(cli, args)
+  return await run(read, { ...context, envFile: readEnvFile(context.env, context.output) })
 }
 
 type Action = (args: Arguments, context: CommandContext) => Promise<number>
@@ -104,9 +106,9 @@ function defineCommands(cli: CAC): CAC {
     .option('--json', 'Print the outcome as JSON')
     .option(...databaseUrl)
   cli
-    .command('db <action>', 'Print the url of the database, or stop the one in .kretes/')
+    .command('db <action>', 'start, status or stop: the database in .kretes/; url: print where the database is')
     .option(...databaseUrl)
-    .example(name => `  $ psql "$(${name} db url)"\n  $ ${name} db stop`)
+    .example(name => `  $ ${name} db start\n  $ psql "$(${name} db url)"\n  $ ${name} db stop`)
   cli.option('--log-level <level>', `${LOG_LEVELS.join(', ')} (default: info)`)
   return addHelp(cli, 'Run background jobs, schedule them, look after their database')
 }

@@ -1,8 +1,12 @@
 import type { styleText } from 'node:util'
+import type { EnvFile } from './env-file.ts'
 
 /** What commands are given to work with. */
 export interface CommandContext {
+  /** The environment, with what the `.env` of the project adds to it. */
   readonly env: NodeJS.ProcessEnv
+  /** What that says. */
+  readonly envFile: EnvFile
   readonly output: Output
   /** Aborts at the first Ctrl-C or SIGTERM, and when an error escapes that nobody caught. */
   readonly stop: AbortSignal

@@ -1,6 +1,7 @@
 import { createBackground } from '../src/background.ts'
 import type { BackgroundClient } from '../src/client.ts'
 import { chooseDatabase, type DatabaseChoice, describeUrl } from '../src/database/config.ts'
+import { findProject, openEmbedded } from '../src/database/embedded.ts'
 import { BackgroundError } from '../src/errors.ts'
 import type { Logger } from '../src/logger.ts'
 import type { CommandContext } from './context.ts'
@@ -54,6 +55,25 @@ export async function waitFor<Result>(
     if (!isEmbedded && isWaiting()) logger.info(`Waiting for the database ${label}`)
   }
   return await sayIfSlow(interruptible(work, signals, isEmbedded), say)
+}
+
+/**
+ * Opens the database that a worker's tasks share, and tells them where it is: what they start or import finds it in
+ * `DATABASE_URL`, unless the environment names a database of their own.
+ *
+ * @returns what the worker connects with
+ */
+export async function openForTasks(
+  database: NamedDatabase,
+  context: CommandContext,
+  logger: Logger
+): Promise<string | undefined> {
+  const { env } = context
+  const onProgress = (message: string): void => logger.info(message)
+  const opening = database.isEmbedded && openEmbedded({ project: findProject(process.cwd()), onProgress })
+  const url = opening ? (await waitFor(opening, database, context, logger)).url : database.connection
+  if (url !== undefined && !env.DATABASE_URL && !env.PGHOST && !env.PGDATABASE) env.DATABASE_URL = url
+  return url
 }
 
 /** Does something with a client of the database that the command line names, and closes it. */

@@ -22,7 +22,13 @@ export async function main(argv: readonly string[]): Promise<void> {
   })
   let exitCode: number
   try {
-    const context = { env: process.env, output, stop: AbortSignal.any([stop, escaped.signal]), stopNow }
+    const context = {
+      env: process.env,
+      envFile: {},
+      output,
+      stop: AbortSignal.any([stop, escaped.signal]),
+      stopNow
+    }
     exitCode = await interruptible(runProgram(argv, context), { stop: drop, stopNow: drop }, false)
     if (escaped.signal.aborted) exitCode = 1
   } catch (error) {

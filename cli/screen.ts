@@ -3,17 +3,19 @@ import manifest from '../package.json' with { type: 'json' }
 import { findProject, homeOf } from '../src/database/embedded/project.ts'
 import type { Worker } from '../src/worker/mod.ts'
 import type { Output } from './context.ts'
+import type { NamedDatabase } from './databases.ts'
+import type { EnvFile } from './env-file.ts'
 import { pairs } from './output.ts'
 
 /** What a person needs to know to see that it is the right worker on the right database. */
 export function startScreen(
   worker: Worker,
-  isOnce: boolean,
+  { isOnce, database, envFile }: { isOnce: boolean; database: NamedDatabase; envFile: EnvFile },
   { style, width }: Pick<Output, 'style' | 'width'>
 ): string {
   const { tasks, concurrency } = worker
   const rows = [
-    ['database', describeDatabase(worker)],
+    ['database', `${worker.database.label}${describeOrigin(database, envFile)}`],
     ['tasks', tasks.join(', ')],
     ['concurrency', String(concurrency)]
   ] as const
@@ -23,12 +25,17 @@ export function startScreen(
 }
 
 /** The same for machines. */
-export function startFields({ tasks, concurrency, database }: Worker): Record<string, unknown> {
-  const { label, isEmbedded } = database
+export function startFields(
+  { tasks, concurrency, database: { label } }: Worker,
+  { isEmbedded }: NamedDatabase
+): Record<string, unknown> {
   return { event: 'worker.ready', version: manifest.version, database: label, isEmbedded, tasks, concurrency }
 }
 
-function describeDatabase({ database: { label, isEmbedded } }: Worker): string {
-  if (!isEmbedded) return label
-  return `${label} (embedded, in ${relative('.', homeOf(findProject('.')))}/)`
+/** Which of several places has named the database, where a person may not think of it. */
+function describeOrigin({ isEmbedded, origin }: NamedDatabase, file: EnvFile): string {
+  if (isEmbedded) return ` (embedded, in ${relative('.', homeOf(findProject('.')))}/)`
+  const names = origin === 'PG*' ? ['PGHOST', 'PGDATABASE'] : [origin]
+  const [name] = names.filter(name => file[name] && file[name] === process.env[name])
+  return name === undefined ? '' : ` (${name} from .env)`
 }

@@ -1,8 +1,8 @@
 import type { Sql } from 'postgres'
 import { checkDefaults } from './check.ts'
 import type { BackgroundClient, BackgroundOptions } from './client.ts'
-import { isSchemaMissing, type MigrationReport, migrate } from './database/migrate.ts'
-import { connect, type Database, openDatabase } from './database/open.ts'
+import { isSchemaMissing, type MigrationReport, migrate, requireSchema } from './database/migrate.ts'
+import { connect, type Database, openDatabase, requireDatabase } from './database/open.ts'
 import { createOpener, isServerGone } from './database/opener.ts'
 import { createPool, type Pool, poolOf } from './database/pool.ts'
 import { TransactionError } from './database/session.ts'
@@ -73,8 +73,9 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
     schema,
     logger,
     async reach() {
-      const { database, template, migrate } = await opener.open()
-      return { client: template, label: database.label, migrate }
+      const { database, template } = await opener.open()
+      const { label } = database
+      return { client: template, label, migrate: () => migrate(database, schema, { mayInstall: false }) }
     }
   })
   const toScheduled = createToScheduled(results)
@@ -97,21 +98,22 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
     }
   }
 
-  /** Does what needs the schema and changes nothing if it is not there. */
-  async function withSchema<Result>(what: string, work: (opened: Opened) => Promise<Result>): Promise<Result> {
+  /** Does what concerns jobs that are there: where nothing is, it says so and creates nothing. */
+  async function useWhatIsThere<Result>(what: string, work: (opened: Opened) => Promise<Result>): Promise<Result> {
+    if (!opener.isOpening && !closing) await requireDatabase(connection, what)
     return await use(what, async opened => {
       try {
         return await work(opened)
       } catch (error) {
         if (!isSchemaMissing(error)) throw error
-        await opened.migrate()
+        await requireSchema(opened.database, schema, what)
         return await work(opened)
       }
     })
   }
 
   const { cancelMany, ...inspector } = createInspector((what, work) =>
-    withSchema(what, ({ access, pool }) => work({ access, transact: pool.transact }))
+    useWhatIsThere(what, ({ access, pool }) => work({ access, transact: pool.transact }))
   )
 
   async function closeAll(): Promise<void> {
@@ -134,26 +136,27 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
       )) as ScheduleMany,
     async unschedule(job) {
       const target = toTarget(job, 'unschedule')
-      return await use('unschedule a job', ({ access }) => unschedule(access, target))
+      return await useWhatIsThere('unschedule a job', ({ access }) => unschedule(access, target))
     },
     async reschedule(job, given) {
       const target = toTarget(job, 'reschedule')
       const changes = toChanges(given)
-      return await use('reschedule a job', ({ access }) => reschedule(access, target, changes))
+      return await useWhatIsThere('reschedule a job', ({ access }) => reschedule(access, target, changes))
     },
     cancel: (async (selection: JobSelection, options?: BulkOptions) => {
       if (!isReference(selection)) return await cancelMany(selection, options)
       const target = toTarget(selection, 'cancel')
-      return await use('cancel a job', ({ access }) => cancelJob(access, target))
+      return await useWhatIsThere('cancel a job', ({ access }) => cancelJob(access, target))
     }) as Cancel,
     ...inspector,
     async result(job, options) {
       const target = toTarget(job, 'wait for')
-      const id = 'id' in target ? target.id : await use('wait for a job', ({ access }) => idOf(access, target))
+      const id =
+        'id' in target ? target.id : await useWhatIsThere('wait for a job', ({ access }) => idOf(access, target))
       return await results.wait({ id, since: null }, options)
     },
     with: transaction => createForeignScheduler(executeInTransaction(transaction), settings, toScheduled),
-    ...createInspection(use, schema),
+    ...createInspection(useWhatIsThere, schema),
     migrate: () => use('migrate the database', ({ migrate }) => migrate()),
     close: () => (closing ??= closeAll()),
     [Symbol.asyncDispose]: () => (closing ??= closeAll())

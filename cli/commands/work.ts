@@ -1,8 +1,9 @@
 import type { Logger } from '../../src/logger.ts'
+import { discoverTasks } from '../../src/worker/discover.ts'
 import { loadTasks } from '../../src/worker/load.ts'
 import { type LedgerOptions, startWorker, type Worker } from '../../src/worker/mod.ts'
 import type { CommandContext } from '../context.ts'
-import { readDatabase, waitFor } from '../databases.ts'
+import { openForTasks, readDatabase, waitFor } from '../databases.ts'
 import { createLogger, LOG_FORMATS, LOG_LEVELS } from '../log.ts'
 import type { Arguments } from '../options.ts'
 import { startFields, startScreen } from '../screen.ts'
@@ -12,7 +13,7 @@ import { readRetention } from './prune.ts'
 
 /** `kretes background`: runs the worker until it is asked to stop, or with `--once` until no job is due. */
 export async function work(args: Arguments, context: CommandContext): Promise<number> {
-  const { env, output, stop, stopNow } = context
+  const { env, envFile, output, stop, stopNow } = context
   const format = args.choice('log-format', LOG_FORMATS) ?? 'pretty'
   const level = args.choice('log-level', LOG_LEVELS) ?? 'info'
   const once = args.flag('once')
@@ -25,7 +26,9 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
   const database = readDatabase(args, env)
 
   const logger = createLogger({ level, format, style: output.style, write: output.line })
-  const { connection } = database
+  const { files, problems } = await discoverTasks(tasks)
+  const isStartable = files.length > 0 && problems.length === 0
+  const connection = isStartable ? await openForTasks(database, context, logger) : database.connection
   // Modules are loaded once: what takes long from here on is the database.
   await interruptible(loadTasks(tasks), context, false)
   const starting = startWorker({
@@ -41,8 +44,9 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
   })
   const worker = await waitFor(starting, database, context, logger)
   if (!stop.aborted) {
-    if (format === 'json') logger.info(once ? 'Running what is due' : 'Ready for jobs', startFields(worker))
-    else if (level === 'info' || level === 'debug') output.line(startScreen(worker, once, output))
+    if (format === 'json') logger.info(once ? 'Running what is due' : 'Ready for jobs', startFields(worker, database))
+    else if (level === 'info' || level === 'debug')
+      output.line(startScreen(worker, { isOnce: once, database, envFile }, output))
   }
 
   let unfinished = 0

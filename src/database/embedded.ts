@@ -11,7 +11,7 @@ import { type Start, startPostmaster } from './embedded/start.ts'
 import { sweepTrees } from './embedded/tree.ts'
 import { codeOf } from './failure.ts'
 
-export { findProject } from './embedded/project.ts'
+export { findProject, homeOf } from './embedded/project.ts'
 
 /** The project's own PostgreSQL server, running. */
 export interface EmbeddedServer {
@@ -22,7 +22,11 @@ export interface EmbeddedServer {
   readonly dataDirectory: string
   /** Whether it was there already, rather than started by this call. */
   readonly wasRunning: boolean
-  /** Leaves the server, and stops it if no other process of kretes uses it. Close your own connections before. */
+  /** Has the server stay when nobody uses it any more, until {@linkcode stopEmbedded}. */
+  stay(): Promise<void>
+  /** Whether it stays. */
+  isStaying(): Promise<boolean>
+  /** Leaves the server, which stops by itself a while after its last connection has closed, whoever made that. */
   release(): Promise<void>
   /** Stops the server, whoever uses it, and waits until it is gone. */
   stop(): Promise<void>
@@ -36,11 +40,17 @@ export interface OpenEmbeddedOptions {
   readonly onProgress?: (message: string) => void
   /** Gives up waiting. */
   readonly signal?: AbortSignal
+  /**
+   * How long the server waits for its next user before it stops.
+   *
+   * @default 30_000
+   */
+  readonly patienceMs?: number
 }
 
 /**
  * Finds the project's server, or creates and starts it. Any number of processes may do so at once and get the same one.
- * The server outlives this process unless it is released.
+ * The server outlives this process for a while.
  *
  * @throws {BackgroundError} `EMBEDDED_DATABASE` if there is no way to run one here
  */
@@ -62,7 +72,16 @@ export async function findEmbedded(project: string): Promise<EmbeddedServer | nu
     const running = await findPostmaster(cluster.data)
     if (running?.status !== 'ready') return null
     const presence = await tryToEnter(running, cluster)
-    return 'leave' in presence ? toServer(cluster, running, presence, true) : null
+    return 'end' in presence ? toServer(cluster, running, presence, true) : null
+  } catch (error) {
+    throw explain(error, `Cannot look for the database in ${homeOf(project)}`)
+  }
+}
+
+/** Whether the project has a database, running or not. Creates nothing. */
+export async function hasEmbedded(project: string): Promise<boolean> {
+  try {
+    return (await findCluster(homeOf(project))) !== null
   } catch (error) {
     throw explain(error, `Cannot look for the database in ${homeOf(project)}`)
   }
@@ -81,6 +100,9 @@ export async function stopEmbedded(project: string): Promise<boolean> {
   }
 }
 
+/** Long enough for an application to start, or for one whose pool closes idle connections to come back. */
+const SERVER_PATIENCE_MS = 30_000
+
 /** How long nothing may move before it is an error. */
 const PATIENCE_MS = 30_000
 
@@ -88,7 +110,8 @@ const PATIENCE_MS = 30_000
  * Looks, does the next thing that is missing, and looks again, until there is a server that lets us in. Each step may be
  * somebody else's: what another process creates, starts or stops meanwhile is simply what the next look finds.
  */
-async function open({ project, onProgress = () => {}, signal }: OpenEmbeddedOptions): Promise<EmbeddedServer> {
+async function open(options: OpenEmbeddedOptions): Promise<EmbeddedServer> {
+  const { project, onProgress = () => {}, signal, patienceMs } = options
   const home = await openHome(project)
   let started: number | null = null
   let obstacle: Obstacle = { said: '' }
@@ -103,8 +126,8 @@ async function open({ project, onProgress = () => {}, signal }: OpenEmbeddedOpti
     }
     const running = await findPostmaster(cluster.data)
     if (running?.status === 'ready') {
-      const presence = await tryToEnter(running, cluster)
-      if ('leave' in presence) return toServer(cluster, running, presence, running.pid !== started)
+      const presence = await tryToEnter(running, cluster, patienceMs)
+      if ('end' in presence) return toServer(cluster, running, presence, running.pid !== started)
       obstacle = presence
     } else if (running) {
       // Recovery takes what it takes.
@@ -141,9 +164,13 @@ interface Obstacle {
   cause?: unknown
 }
 
-async function tryToEnter({ port }: Postmaster, { password, data }: Cluster): Promise<Presence | Obstacle> {
+async function tryToEnter(
+  { port }: Postmaster,
+  { password, data }: Cluster,
+  patienceMs = SERVER_PATIENCE_MS
+): Promise<Presence | Obstacle> {
   try {
-    return (await enter(port, password)) ?? { said: '; somebody is stopping it' }
+    return (await enter({ port, password, patienceMs })) ?? { said: '; it is about to stop' }
   } catch (cause) {
     if (codeOf(cause) === '28P01') {
       throw embeddedFailure(`Cannot open the database in ${data}: the server refuses the password beside it`, cause)
@@ -155,34 +182,20 @@ async function tryToEnter({ port }: Postmaster, { password, data }: Cluster): Pr
 function toServer(cluster: Cluster, running: Postmaster, presence: Presence, wasRunning: boolean): EmbeddedServer {
   const { data, password } = cluster
   const { port } = running
-  let leaving: Promise<void> | undefined
-  // Somebody may have stopped the one that was entered, and started the next in its place.
-  const stopCurrent = async (): Promise<void> => {
-    const current = await findPostmaster(data)
-    if (current) await stopPostmaster(current.pid, data)
-  }
-  const leave = async (): Promise<void> => {
-    try {
-      // A server that does not answer has gone, or somebody is stopping it.
-      if (await presence.leave().catch(() => false)) await stopCurrent()
-    } finally {
-      await presence.end()
-    }
-  }
-  const stop = async (): Promise<void> => {
-    leaving ??= presence.end()
-    await stopCurrent()
-  }
   return {
     url: `postgres://kretes:${password}@127.0.0.1:${port}/kretes`,
     port,
     dataDirectory: data,
     wasRunning,
-    release: () => {
-      leaving ??= leave()
-      return leaving
-    },
-    stop
+    stay: presence.stay,
+    isStaying: presence.isStaying,
+    release: presence.end,
+    async stop() {
+      await presence.end()
+      // Somebody may have stopped the one that was entered, and started the next in its place.
+      const current = await findPostmaster(data)
+      if (current) await stopPostmaster(current.pid, data)
+    }
   }
 }
 

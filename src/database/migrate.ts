@@ -4,6 +4,7 @@ import { BackgroundError } from '../errors.ts'
 import { createViews, dropViews, NEWEST_VIEWS } from '../sql/ledger/views.ts'
 import {
   applyMigration,
+  awaitMigration,
   createMigrationTable,
   createSchema,
   lockMigrations,
@@ -40,20 +41,41 @@ export interface MigrationReport {
  * @throws {BackgroundError} `DATABASE_NEWER` if a newer version has migrated the database further than this one knows;
  *   `DATABASE_UNAVAILABLE` if the connection was lost, which leaves what may be finished by another call
  */
-export async function migrate(database: Database, schema: string): Promise<MigrationReport> {
-  const { client, label } = database
-  try {
+export async function migrate(
+  database: Database,
+  schema: string,
+  { mayInstall = true }: { mayInstall?: boolean } = {}
+): Promise<MigrationReport> {
+  const { client } = database
+  return await explained(database, async () => {
     const found = client && (await inTime(look(clientWithoutHoles(client), schema)))
     if (found && isCurrent(found)) return toReport(found, false)
-    const template = client ?? connect(database, { max: 1, name: 'kretes migrate' })
-    // Each statement runs once, and a pooler may not keep those that are prepared by name.
-    return await withSession(template, { name: 'kretes migrate', prepare: false }, session =>
-      migrateIn(session, schema)
+    return await inSession(database, async session => {
+      const found = mayInstall ? null : await look(session, schema)
+      if (found?.engine === null) throw unready(database, 'wait for a job', found)
+      return await migrateIn(session, schema)
+    })
+  })
+}
+
+/**
+ * Makes sure that the schema is there and up to date, and changes nothing. Waits for a migration that is under way.
+ *
+ * @param doing what needs it, as in `list jobs`
+ * @throws {BackgroundError} `MIGRATION` if it is missing or out of date
+ */
+export async function requireSchema(database: Database, schema: string, doing: string): Promise<void> {
+  const found = await explained(database, () =>
+    inSession(database, session =>
+      // In a transaction: of a session, a pooler might never let go of the lock.
+      atomically(session, async () => {
+        await awaitMigration(session)
+        return await look(session, schema)
+      })
     )
-  } catch (error) {
-    // Whatever was done of it, it is certain that the call which needed it has done nothing yet.
-    throw isOutcomeUnknown(error) ? explainFailure(error, 'migrate the database', label) : error
-  }
+  )
+  if (isCurrent(found)) return
+  throw unready(database, doing, found)
 }
 
 /**
@@ -71,6 +93,29 @@ export async function refuseNewerEngine(sql: Sql, schema: string): Promise<void>
  */
 export function isSchemaMissing(error: unknown): boolean {
   return UNREADY_CODES.has(codeOf(error) ?? '')
+}
+
+function unready({ label }: Database, doing: string, { engine }: Versions): BackgroundError {
+  const state = engine === null ? `kretes is not installed in ${label}` : `the schema in ${label} is out of date`
+  return new BackgroundError(
+    'MIGRATION',
+    `Cannot ${doing}: ${state}. Run \`kretes background migrate\`, or start a worker: it migrates, too`
+  )
+}
+
+async function explained<Result>({ label }: Database, work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work()
+  } catch (error) {
+    // Whatever was done of it, it is certain that the call which needed it has done nothing yet.
+    throw isOutcomeUnknown(error) ? explainFailure(error, 'migrate the database', label) : error
+  }
+}
+
+async function inSession<Result>(database: Database, work: (session: Sql) => Promise<Result>): Promise<Result> {
+  const template = database.client ?? connect(database, { max: 1, name: 'kretes migrate' })
+  // Each statement runs once, and a pooler may not keep those that are prepared by name.
+  return await withSession(template, { name: 'kretes migrate', prepare: false }, work)
 }
 
 async function migrateIn(session: Sql, schema: string): Promise<MigrationReport> {

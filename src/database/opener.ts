@@ -3,6 +3,8 @@ import type { Database } from './open.ts'
 
 /** Keeps something open from its first use on. */
 export interface Opener<Opened> {
+  /** Whether it is open, or about to be. */
+  readonly isOpening: boolean
   /** Opens it, unless it is open. */
   open(): Promise<Opened>
   /** Somebody has found it gone: the next one opens it anew. */
@@ -30,6 +32,9 @@ export function createOpener<Opened>(
   }
 
   return {
+    get isOpening() {
+      return opening !== undefined
+    },
     open: () => (opening ??= begin()),
     forget(opened) {
       if (opened !== current) return

@@ -1,7 +1,6 @@
 import postgres, { type Options, type Sql } from 'postgres'
 import { withoutDeadlock } from '../database/deadlock.ts'
 import { clientWithoutHoles } from '../database/holes.ts'
-import { isSchemaMissing } from '../database/migrate.ts'
 import { connect, type Database } from '../database/open.ts'
 import { toMilliseconds } from '../duration.ts'
 import { toTarget } from '../enqueue/change.ts'
@@ -81,7 +80,6 @@ export interface Inspection {
 interface Opened {
   readonly database: Database
   readonly access: Access
-  readonly migrate: () => Promise<unknown>
 }
 
 type Use = <Result>(what: string, work: (opened: Opened) => Promise<Result>) => Promise<Result>
@@ -97,11 +95,13 @@ export function createInspection(use: Use, schema: string): Inspection {
       if (!Number.isInteger(maxQueues) || maxQueues < 0) {
         throw new RangeError(`Cannot tell the status: maxQueues is ${maxQueues}, not a whole number from 0`)
       }
-      return await use('tell the status', opened => read(opened, () => readStatus(opened.access, windowMs, maxQueues)))
+      return await use('tell the status', ({ access }) =>
+        withoutDeadlock(() => readStatus(access, windowMs, maxQueues))
+      )
     },
     async why(job) {
       const target = toTarget(job, 'explain')
-      return await use('explain a job', opened => read(opened, () => explainJob(opened.access, target)))
+      return await use('explain a job', ({ access }) => withoutDeadlock(() => explainJob(access, target)))
     },
     doctor: () =>
       use('examine the database', ({ database }) =>
@@ -109,23 +109,10 @@ export function createInspection(use: Use, schema: string): Inspection {
       ),
     async prune(options = {}) {
       const kept = toKept(options)
-      return await use('prune the ledger', async opened => {
-        return await read(opened, () =>
-          withOwn(opened.database, sql => prune(sql, schema, kept, options.dryRun ?? false))
-        )
-      })
+      return await use('prune the ledger', ({ database }) =>
+        withoutDeadlock(() => withOwn(database, sql => prune(sql, schema, kept, options.dryRun ?? false)))
+      )
     }
-  }
-}
-
-/** As scheduling does, it brings along the schema that it finds missing. */
-async function read<Result>({ migrate }: Opened, work: () => Promise<Result>): Promise<Result> {
-  try {
-    return await withoutDeadlock(work)
-  } catch (error) {
-    if (!isSchemaMissing(error)) throw error
-    await migrate()
-    return await withoutDeadlock(work)
   }
 }
 

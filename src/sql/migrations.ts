@@ -60,6 +60,11 @@ export async function unlockMigrations(sql: Sql): Promise<void> {
   await sql`select pg_advisory_unlock(${LOCK_CLASS}, ${LOCK_ID})`
 }
 
+/** Waits for a migration that is under way; to be called in a transaction, at whose end others go on. */
+export async function awaitMigration(sql: Sql): Promise<void> {
+  await sql`select pg_advisory_xact_lock(${LOCK_CLASS}, ${LOCK_ID})`
+}
+
 /** How far a database is. */
 export interface Versions {
   /** The newest migration of the engine; 0 before the first, `null` if it does not even have a table of them. */

@@ -6,7 +6,7 @@ import { onceDone } from '../helpers/cleanup.ts'
 import { start as startProcess } from '../helpers/process.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
-import { createProgram, type Program, TASKS } from './program.ts'
+import { createProgram, NOBODY, type Program, TASKS } from './program.ts'
 
 const test = suite('the command line with a database of its own')
 
@@ -31,18 +31,18 @@ test('two first starts at once share one new database', async () => {
   assert.equal([labels.length, new Set(labels).size], [2, 1])
   for (const worker of workers) worker.kill('SIGINT')
   for (const worker of workers) assert.is((await worker.exit).code, 0)
-  assert.is(isRunning(program), false)
 })
 
-test('schedule with no server running starts one, schedules, and stops it', async () => {
-  const { code, stdout, stderr } = await run(['bg', 'schedule', 'Greet', '{ "name": "Ada" }', '--json'])
-  assert.is(JSON.parse(stdout).task, 'Greet')
-  assert.is(stderr, 'Starting PostgreSQL\n')
-  assert.is(code, 0)
-  assert.is(isRunning(program), false)
+test('schedule finds the server that a worker has left, or starts one', async () => {
+  const found = await run(['bg', 'schedule', 'Greet', '{ "name": "Ada" }', '--json'])
+  assert.is(JSON.parse(found.stdout).task, 'Greet')
+  assert.equal([found.code, found.stderr], [0, ''])
+  assert.is((await run(['bg', 'db', 'stop'])).stdout, 'Stopped\n')
+  const started = await run(['bg', 'schedule', 'Greet', '{ "name": "Bob" }'])
+  assert.equal([started.code, started.stderr], [0, 'Starting PostgreSQL\n'])
 })
 
-test('a job from a second terminal runs; db url is for psql; Ctrl-C leaves no server behind', async () => {
+test('a job from a second terminal runs, and db url is for psql', async () => {
   const worker = start(['bg'])
   await worker.output(/✓ Greet 1/)
   const { stdout: url, code } = await run(['bg', 'db', 'url'])
@@ -58,7 +58,6 @@ test('a job from a second terminal runs; db url is for psql; Ctrl-C leaves no se
   await worker.output(/Hello, Grace/)
   worker.killGroup('SIGINT')
   assert.is((await worker.exit).code, 0)
-  assert.is(isRunning(program), false)
   assert.not.match(worker.text, password)
 })
 
@@ -77,7 +76,6 @@ test('a server that a killed worker left is adopted, and the remaining jobs run'
   next.kill('SIGTERM')
   const { code, stderr } = await next.exit
   assert.equal([code, stderr], [0, ''])
-  assert.is(isRunning(program), false)
 })
 
 test('db stop stops a server left running, and says if there was none', async () => {
@@ -88,12 +86,114 @@ test('db stop stops a server left running, and says if there was none', async ()
   const first = await run(['bg', 'db', 'stop'])
   const second = await run(['bg', 'db', 'stop'])
   assert.equal([first.stdout, first.code, second.stdout, second.code], ['Stopped\n', 0, 'It was not running\n', 0])
-  const { code, stdout, stderr } = await run(['bg', 'db', 'url'])
-  assert.is(stderr, "Cannot show the URL: the project's own database is not running. Start the worker, and it runs\n")
-  assert.equal([code, stdout], [1, ''])
 })
 
-test('an application goes on after db stop, and in the end stops what it started', async () => {
+test('db url starts the server, which waits for the one who asked, and stops a while after the last', async () => {
+  const { code, stdout, stderr } = await run(['bg', 'db', 'url'])
+  assert.match(stdout, /^postgres:.*\n$/)
+  assert.equal([code, stderr], [0, 'Starting PostgreSQL\n'])
+  const sql = postgres(stdout.trim(), { max: 1 })
+  assert.is((await sql`select 1 as one`)[0]?.one, 1)
+  await sql.end()
+  await until(() => !isRunning(program), { timeoutMs: 60_000 })
+})
+
+test('db start leaves a server running until db stop, and db status tells of it', async () => {
+  const other = await createEmbedded()
+  const before = await other.run(['bg', 'db', 'status'])
+  assert.match(before.stderr, 'Cannot show the database: there is no database in .kretes/ yet.')
+  assert.is(before.code, 1)
+  const { stdout: started, code } = await other.run(['bg', 'db', 'start'])
+  assert.match(started, /^Running at kretes@127\.0\.0\.1:\d+\/kretes, until: kretes background db stop\n$/)
+  assert.is(code, 0)
+  const again = await other.run(['bg', 'db', 'start'])
+  assert.equal([again.stdout, again.code], [started.replace('Running', 'Running already'), 0])
+  const status = await other.run(['bg', 'db', 'status'])
+  assert.equal([status.stdout, status.code], [started, 0])
+  await other.run(['bg', 'db', 'stop'])
+  const stopped = await other.run(['bg', 'db', 'status'])
+  assert.equal([stopped.stdout, stopped.code], ['Not running. Start it: kretes background db start\n', 1])
+  await other.run(['bg', 'db', 'url'])
+  const passing = await other.run(['bg', 'db', 'status'])
+  assert.match(passing.stdout, /^Running at \S+, until nobody has used it for half a minute\n$/)
+})
+
+test('db start refuses where another database is named, and db status names it', async () => {
+  const other = await createEmbedded()
+  const { code, stderr } = await other.run(['bg', 'db', 'start'], { DATABASE_URL: NOBODY })
+  assert.match(
+    stderr,
+    /^Cannot start a database: DATABASE_URL names someone@127\.0\.0\.1:1\/nothing, and that is the one/
+  )
+  assert.is(code, 1)
+  const { stdout } = await other.run(['bg', 'db', 'status', '--database-url', NOBODY])
+  assert.match(stdout, 'someone@127.0.0.1:1/nothing, named by --database-url.')
+  assert.not(existsSync(join(other.directory, '.kretes')))
+})
+
+test('tasks find the database in DATABASE_URL when they are loaded, and it outlives the worker for an application', async () => {
+  const other = await createProgram({
+    'tasks/Tell.ts': `
+      const url = process.env.DATABASE_URL
+      export default async function Tell(_, { logger }) { logger.info('at ' + url + ' ' + process.env.OWN) }`
+  })
+  onceDone(() => stopEmbedded(other.directory))
+  const worker = other.start(['bg'], { DATABASE_URL: '', OWN: 'kept' })
+  await worker.output(/Ready for jobs/)
+  await other.run(['bg', 'schedule', 'Tell'])
+  const [, url = ''] = await worker.output(/at (\S+) kept/)
+  assert.is(`${url}\n`, (await other.run(['bg', 'db', 'url'])).stdout)
+  const sql = postgres(url, { max: 1, onnotice: () => {} })
+  await sql`create table users (id int)`
+  assert.is((await sql`select current_schema() as name`)[0]?.name, 'public')
+  worker.kill('SIGTERM')
+  assert.is((await worker.exit).code, 0)
+  assert.is((await sql`select count(*)::int from public.users`)[0]?.count, 0)
+  await sql.end()
+})
+
+const LOOKS = [
+  ['jobs'],
+  ['runs'],
+  ['show', '1'],
+  ['logs', '1'],
+  ['status'],
+  ['status', '--watch'],
+  ['why', '1'],
+  ['doctor'],
+  ['prune'],
+  ['prune', '--dry-run'],
+  ['cancel', '1'],
+  ['retry', '--all', '--yes'],
+  ['delete', '--all', '--dry-run'],
+  ['run-now', '--state', 'scheduled'],
+  ['reschedule', '1', '--in', '0s'],
+  ['db', 'url'],
+  ['db', 'status']
+]
+
+test('commands that need a database that is there create none', async () => {
+  const other = await createEmbedded()
+  for (const words of LOOKS) {
+    const { code, stdout, stderr } = await other.run(['bg', ...words])
+    assert.match(stderr, /^Cannot [\w ]+: there is no database in \.kretes\/ yet\. Start a worker .*\n$/, words.join())
+    assert.equal([code, stdout], [1, ''])
+  }
+  await other.run(['bg', 'tasks'])
+  for (const words of [['--help'], ['jobs', '--help'], ['--version']]) await other.run(['bg', ...words])
+  assert.is((await other.run(['bg', 'db', 'stop'])).stdout, 'It was not running\n')
+  assert.not(existsSync(join(other.directory, '.kretes')))
+})
+
+test('a worker without tasks, or with ones that cannot be, creates none either', async () => {
+  const other = await createProgram({ 'none/readme.md': '', 'bad/lower.ts': 'export default 1' })
+  for (const tasks of ['nowhere', 'none', 'bad']) {
+    assert.is((await other.run(['bg', '--tasks', tasks])).code, 1)
+  }
+  assert.not(existsSync(join(other.directory, '.kretes')))
+})
+
+test('an application goes on after db stop', async () => {
   const other = await createEmbedded()
   const application = await startApplication(other)
   assert.match(await application.ask('schedule'), /^job/)
@@ -103,10 +203,9 @@ test('an application goes on after db stop, and in the end stops what it started
   assert.is(answer, 'DATABASE_UNAVAILABLE')
   assert.match(await application.ask('schedule'), /^job/)
   assert.is(await application.ask('close'), 'closed')
-  assert.is(isRunning(other), false)
 })
 
-test('an application whose server was replaced meanwhile stops the one that is there', async () => {
+test('an application whose server was replaced meanwhile goes on with the one that is there', async () => {
   const other = await createEmbedded()
   const application = await startApplication(other)
   assert.match(await application.ask('schedule'), /^job/)
@@ -118,7 +217,6 @@ test('an application whose server was replaced meanwhile stops the one that is t
   assert.is(isRunning(other), true)
   await until(async () => (await application.ask('schedule')).startsWith('job'))
   assert.is(await application.ask('close'), 'closed')
-  assert.is(isRunning(other), false)
 })
 
 /** An application of the project's, which schedules when it is asked to. */

@@ -20,7 +20,14 @@ import { networkInterfaces, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import postgres from 'postgres'
-import { findEmbedded, findProject, openEmbedded, stopEmbedded } from '../../src/database/embedded.ts'
+import {
+  type EmbeddedServer,
+  findEmbedded,
+  findProject,
+  type OpenEmbeddedOptions,
+  openEmbedded as openUsually,
+  stopEmbedded
+} from '../../src/database/embedded.ts'
 import { BackgroundError } from '../../src/errors.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { type Child, run, start } from '../helpers/process.ts'
@@ -51,6 +58,13 @@ async function createProject(name: string, parent = base): Promise<string> {
   return project
 }
 
+/** Servers that do not wait long for their next user. */
+const PATIENCE_MS = 1_000
+
+function openEmbedded(options: OpenEmbeddedOptions): Promise<EmbeddedServer> {
+  return openUsually({ patienceMs: PATIENCE_MS, ...options })
+}
+
 interface Opened {
   url: string
   wasRunning: boolean
@@ -63,7 +77,9 @@ function openElsewhere(project: string, then = '', before = '', source = root): 
     import { openEmbedded } from '${source}/src/database/embedded.ts'
     import postgres from '${root}/node_modules/postgres/src/index.js'
     ${before}
-    const server = await openEmbedded({ project: process.argv[1], onProgress: message => console.error(message) })
+    const project = process.argv[1]
+    const onProgress = message => console.error(message)
+    const server = await openEmbedded({ project, onProgress, patienceMs: ${PATIENCE_MS} })
     ${then}
     console.log('opened ' + JSON.stringify(server))`
   const child = start(process.execPath, ['--input-type=module', '-e', script, project], { cwd: '/' })
@@ -121,7 +137,7 @@ test('nothing is found, stopped or created where nothing is', async () => {
   assert.not(existsSync(join(project, '.kretes')))
 })
 
-test('the first process creates and starts a server, the next one finds it, the last one stops it', async () => {
+test('the first process creates and starts a server, the next one finds it, and it stops after the last one', async () => {
   const project = await createProject('first')
   const messages: string[] = []
   const first = await openEmbedded({ project, onProgress: message => messages.push(message) })
@@ -139,7 +155,7 @@ test('the first process creates and starts a server, the next one finds it, the 
 
   second.kill('SIGTERM')
   assert.is((await second.exit).code, 0)
-  assert.ok(isGone(pid))
+  await until(() => isGone(pid))
   assert.is(await findEmbedded(project), null)
 })
 
@@ -151,6 +167,7 @@ test('a server is durable, private and of known ways', async () => {
   assert.is(await setting('synchronous_commit'), 'on')
   assert.is(await setting('listen_addresses'), '127.0.0.1')
   assert.is(await setting('unix_socket_directories'), '')
+  assert.is(await setting('search_path'), 'public')
   assert.is(await setting('timezone'), 'UTC')
   assert.is(await setting('server_encoding'), 'UTF8')
   assert.is(await setting('max_connections'), '100')
@@ -184,8 +201,9 @@ test('a process that opens and forgets ends by itself, and its server is adopted
   const server = await openEmbedded({ project })
   assert.is(server.wasRunning, true)
   assert.is(server.url, url)
+  const pid = await pidOf(server)
   await server.release()
-  assert.is(await stopEmbedded(project), false)
+  await until(() => isGone(pid))
 })
 
 test('the server of a killed process is adopted', async () => {
@@ -199,7 +217,7 @@ test('the server of a killed process is adopted', async () => {
   assert.is(server.wasRunning, true)
   assert.is(server.url, opened.url)
   await server.release()
-  assert.ok(isGone(pid))
+  await until(() => isGone(pid))
 })
 
 test('Ctrl-C in the terminal reaches the process, not its server', async () => {
@@ -220,7 +238,7 @@ test('Ctrl-C in the terminal reaches the process, not its server', async () => {
   const { code, stdout } = await child.exit
   assert.is(code, 0)
   assert.match(stdout, 'answer 42')
-  assert.ok(isGone(pid))
+  await until(() => isGone(pid))
 })
 
 test('a killed server recovers on the same port with what was committed', async () => {
@@ -272,37 +290,67 @@ test('ten processes at once get one server on a fresh project', async () => {
   const pid = await pidOf(opened[0]!)
   for (const child of children) child.kill('SIGTERM')
   for (const child of children) assert.is((await child.exit).code, 0)
-  assert.ok(isGone(pid))
+  await until(() => isGone(pid))
   assert.equal(globSync('*', { cwd: join(project, '.kretes') }).sort(), ['postgres', 'postgres.log'])
 })
 
 test('processes that come and go meet no server that is about to stop', async () => {
   const project = await createProject('come-and-go')
-  const use = `
-    const sql = postgres(server.url, { max: 1, connection: { application_name: 'kretes test' } })
-    await sql\`select pg_sleep(0.02)\`
-    await sql.end()
-    await server.release()`
-  const children = Array.from({ length: 8 }, () => openElsewhere(project, use))
+  const script = `
+    import { openEmbedded } from '${root}/src/database/embedded.ts'
+    import postgres from '${root}/node_modules/postgres/src/index.js'
+    for (let round = 0; round < 5; round++) {
+      const server = await openEmbedded({ project: process.argv[1], patienceMs: 0 })
+      const sql = postgres(server.url, { max: 1 })
+      await sql\`select pg_sleep(random() * 0.5)\`
+      await sql.end()
+      await server.release()
+    }`
+  const children = Array.from({ length: 4 }, () =>
+    start(process.execPath, ['--input-type=module', '-e', script, project], { cwd: '/' })
+  )
   for (const child of children) {
     const { code, stderr } = await child.exit
     assert.is(code, 0, stderr)
   }
-  assert.is(await stopEmbedded(project), false)
+  await until(() => !existsSync(join(project, '.kretes/postgres/data/postmaster.pid')))
 })
 
-test('release() keeps the server while another connection of kretes is there', async () => {
+/** Until the session that stops the server has looked long enough to have done so. */
+async function outlast(url: string): Promise<void> {
+  const statement = `select now() - backend_start > '${3 * PATIENCE_MS} ms'
+    from pg_stat_activity where application_name = 'kretes embedded watch'`
+  await until(() => ask(url, statement), { intervalMs: 2 * PATIENCE_MS })
+}
+
+test('a server stays while an application is connected, and stops a while after it', async () => {
   const project = await createProject('used')
   const server = await openEmbedded({ project })
-  const sql = postgres(server.url, { max: 1, connection: { application_name: 'kretes worker' } })
+  const pid = await pidOf(server)
+  const sql = postgres(server.url, { max: 1 })
   await sql`select 1`
   await server.release()
+  await outlast(server.url)
   assert.is((await sql`select 2 as two`)[0]?.two, 2)
-  const again = await openEmbedded({ project })
-  assert.is(again.wasRunning, true)
   await sql.end()
+  await until(() => isGone(pid))
+})
+
+test('a server that is to stay does so until it is stopped', async () => {
+  const project = await createProject('stays')
+  const server = await openEmbedded({ project })
+  assert.is(await server.isStaying(), false)
+  await server.stay()
+  await server.stay()
+  await server.release()
+  await outlast(server.url)
+  const again = await openEmbedded({ project })
+  assert.equal([again.wasRunning, await again.isStaying()], [true, true])
   await again.release()
-  assert.is(await findEmbedded(project), null)
+  assert.is(await stopEmbedded(project), true)
+  const next = await openEmbedded({ project })
+  assert.is(await next.isStaying(), false)
+  await next.stop()
 })
 
 test('release() is done once, and is quiet when the server has gone', async () => {

@@ -13,7 +13,8 @@ const { sql, url } = await createDatabase()
 const background = createBackground({ connection: url })
 onceDone(() => background.close())
 
-listing('makes the schema if it is missing, and finds nothing', async () => {
+listing('finds nothing where nothing is', async () => {
+  await background.migrate()
   assert.equal(await background.jobs(), { jobs: [] })
 })
 

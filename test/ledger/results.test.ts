@@ -293,10 +293,17 @@ waiting("works with a client of the caller's", async () => {
   await client.end()
 })
 
-waiting('brings a schema up to date that is not there', async () => {
+waiting('brings a schema up to date, but installs none', async () => {
   const empty = await createDatabase()
   await using other = createBackground({ connection: empty.url })
-  assert.is((await thrownBy(other.result('some-key'))).code, 'JOB_GONE')
+  for (const job of ['some-key', '1']) {
+    const { code, message } = await thrownBy(other.result(job))
+    assert.is(code, 'MIGRATION')
+    assert.match(message, /^Cannot wait for a job: kretes is not installed in /)
+  }
+  assert.is((await empty.sql`select to_regnamespace('kretes')::text as there`)[0]?.there, null)
+  await other.migrate()
+  await empty.sql`drop schema kretes cascade`
   assert.is((await thrownBy(other.result('1'))).code, 'JOB_GONE')
   assert.is((await empty.sql`select to_regclass('kretes.ledger')::text as there`)[0]?.there, 'kretes.ledger')
 })

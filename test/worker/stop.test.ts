@@ -115,7 +115,7 @@ test('refuses a time that is none, and goes on', async () => {
   let done = 0
   const worker = await work(database, { tasks: { Count: () => void done++ } })
   for (const timeout of [Number.NaN, -1, Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, null, 'soon', {}]) {
-    const error = await worker.stop({ timeout: timeoutMs as number }).catch(thrown => thrown)
+    const error = await worker.stop({ timeout: timeout as number }).catch(thrown => thrown)
     assert.match(String(error), /^(?:Type|Range)Error: Cannot stop the worker: timeout /)
   }
   await fill(database, 'Count', 1)

@@ -1,58 +1,89 @@
 import { connect, type Socket } from 'node:net'
 import postgres, { type Options, type PostgresType, type Sql } from 'postgres'
-import { enterServer, isServerUsed, leaveServer, reopenServer } from '../../sql/embedded.ts'
+import { enterServer, isAtWork, stayInServer, watchServer } from '../../sql/embedded.ts'
 import { clientWithoutHoles } from '../holes.ts'
 import { until } from './until.ts'
 
 /**
- * A session that marks this process as one that uses the server, by a shared lock. Who leaves last gets the lock for
- * itself alone: then nobody is there, and nobody comes in before the server has stopped. The server forgets the mark of
- * a process that dies.
+ * A session by which this process uses the server: as long as it is open, the server stays. A lock tells it from other
+ * connections, so that nobody of ours enters a server that is about to stop.
  */
 export interface Presence {
-  /** Gives the mark back. True if nobody else is there; the door then stays shut until {@linkcode Presence.end}. */
-  leave(): Promise<boolean>
+  /** Has the server stay when nobody uses it any more. */
+  stay(): Promise<void>
+  /** Whether it stays. */
+  isStaying(): Promise<boolean>
   /** Ends the session, quietly if the server has gone. */
   end(): Promise<void>
 }
 
+/** What {@linkcode enter} takes. */
+export interface EnterOptions {
+  readonly port: number
+  readonly password: string
+  /** How long the server waits for its next user before it stops. */
+  readonly patienceMs: number
+}
+
 /**
- * Enters a server.
+ * Enters a server, and sees to it that the server stops by itself after its last user, whoever that is.
  *
- * @returns `null` if somebody is about to stop it
+ * @returns `null` if it is about to stop
  * @throws what the driver throws if the server does not answer
  */
-export async function enter(port: number, password: string): Promise<Presence | null> {
-  const { session, setWaiting } = openSession(port, password)
+export async function enter(options: EnterOptions): Promise<Presence | null> {
+  const { session, setWaiting } = openSession(options, NAME)
   const end = (): Promise<void> => session.end({ timeout: 1 }).catch(() => {})
   try {
     if (!(await enterServer(session))) {
       await end()
       return null
     }
+    await leaveBehind(WATCH, watchServer)
   } catch (error) {
     await end()
     throw error
   }
   setWaiting(false)
-  const leave = async (): Promise<boolean> => {
-    setWaiting(true)
-    if (!(await leaveServer(session))) return false
-    // A session that was closed just now is listed for a moment longer.
-    const isAlone = await until(async () => !(await isServerUsed(session, NAME)), GRACE_MS)
-    if (!isAlone) await reopenServer(session)
-    return isAlone
+
+  /** Begins a statement that goes on in the server without its client, if there is none of that name. */
+  async function leaveBehind(name: string, run: (left: Sql) => Promise<void>): Promise<void> {
+    if (await isAtWork(session, name)) return
+    const { session: left, drop } = openSession(options, name)
+    let isOver = false
+    const onEnd = (): void => {
+      isOver = true
+    }
+    run(left).then(onEnd, onEnd)
+    await until(async () => isOver || (await isAtWork(session, name)), BEGIN_MS)
+    drop()
   }
-  return { leave, end }
+
+  async function waitFor<Result>(work: Promise<Result>): Promise<Result> {
+    setWaiting(true)
+    return await work.finally(() => setWaiting(false))
+  }
+
+  return {
+    stay: () => waitFor(leaveBehind(STAY, stayInServer)),
+    isStaying: () => waitFor(isAtWork(session, STAY)),
+    end
+  }
 }
 
 const NAME = 'kretes embedded'
-const GRACE_MS = 300
+const WATCH = 'kretes embedded watch'
+const STAY = 'kretes embedded stay'
+const BEGIN_MS = 5_000
 
 /** A client with one connection, which keeps the process alive only while somebody waits for it. */
-function openSession(port: number, password: string): { session: Sql; setWaiting: (isWaiting: boolean) => void } {
+function openSession(
+  { port, password, patienceMs }: EnterOptions,
+  name: string
+): { session: Sql; setWaiting: (isWaiting: boolean) => void; drop: () => void } {
   let socket: Socket | undefined
   let isWaiting = true
+  let isDropped = false
   const open = (): Promise<Socket> =>
     new Promise((resolve, reject) => {
       const opened = connect({ host: '127.0.0.1', port })
@@ -60,6 +91,7 @@ function openSession(port: number, password: string): { session: Sql; setWaiting
       opened.once('connect', () => {
         opened.off('error', reject)
         socket = opened
+        if (isDropped) opened.destroy()
         resolve(opened)
       })
     })
@@ -69,7 +101,8 @@ function openSession(port: number, password: string): { session: Sql; setWaiting
     port,
     user: 'kretes',
     password,
-    database: 'kretes',
+    // Not the application's, which it may want to drop.
+    database: 'postgres',
     max: 1,
     // The lock lives as long as the connection.
     idle_timeout: 0,
@@ -79,15 +112,30 @@ function openSession(port: number, password: string): { session: Sql; setWaiting
     fetch_types: false,
     ssl: false,
     onnotice: () => {},
-    connection: { application_name: NAME },
+    connection: { ...SETTINGS, application_name: name, 'kretes.patience': String(Math.ceil(patienceMs / 500)) },
     socket: open
   }
+  const session = clientWithoutHoles(postgres(options))
   return {
-    session: clientWithoutHoles(postgres(options)),
+    session,
     setWaiting(value) {
       isWaiting = value
       if (isWaiting) socket?.ref()
       else socket?.unref()
+    },
+    drop() {
+      // The driver waits for the server to close its side, and for a socket that is not connected yet.
+      isDropped = true
+      socket?.destroy()
+      void session.end({ timeout: 0 })
     }
   }
+}
+
+/** Nothing ends a session that waits, or one whose client has gone. The driver leaves out what is no text and false. */
+const SETTINGS = {
+  statement_timeout: '0' as unknown as number,
+  idle_session_timeout: '0' as unknown as number,
+  client_connection_check_interval: '0',
+  client_min_messages: 'error'
 }

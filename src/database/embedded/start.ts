@@ -40,12 +40,18 @@ export async function startPostmaster(cluster: Cluster, binaries: Binaries, sign
 const PASSING =
   /lock file "[^"]+" (already exists|is empty)|shared memory block|could not bind|could not create any TCP/
 
+/**
+ * Reachable from this machine only. By the default, `"$user", public`, the role kretes would have the schema kretes come
+ * first, and an application's tables would land among ours. A database or a role may say otherwise.
+ */
+const SETTINGS = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'search_path=public']
+
 async function launch({ data, home, account }: Cluster, file: string, log: string): Promise<ChildProcess> {
   const port = await choosePort(await lastPort(data))
-  const loopbackOnly = ['-c', 'listen_addresses=127.0.0.1', '-c', 'unix_socket_directories=']
+  const settings = SETTINGS.flatMap(setting => ['-c', setting])
   const output = await open(log, 'ax', 0o600)
   try {
-    const child = spawn(file, ['-D', data, '-p', String(port), ...loopbackOnly], {
+    const child = spawn(file, ['-D', data, '-p', String(port), ...settings], {
       ...account,
       cwd: account ? dirname(data) : home,
       env: environment(),
