@@ -1,4 +1,5 @@
 import type { JobDefaults } from './job.ts'
+import { OWN_FLAGS } from './sql/names.ts'
 
 /** Checks what jobs are given besides their times: of a task's definition and of a Background's defaults too. */
 export function checkDefaults({ queue, priority, maxAttempts, flags }: JobDefaults, doing: string): void {
@@ -9,7 +10,13 @@ export function checkDefaults({ queue, priority, maxAttempts, flags }: JobDefaul
   if (maxAttempts !== undefined) checkWholeNumber(maxAttempts, [1, 32_767], doing, 'maxAttempts')
   if (flags === undefined) return
   if (!Array.isArray(flags)) throw new TypeError(`Cannot ${doing}: flags is ${describe(flags)}, not an array`)
-  for (const [index, flag] of flags.entries()) checkText(flag, doing, `flags[${index}]`)
+  for (const [index, flag] of flags.entries()) checkFlag(flag, doing, `flags[${index}]`)
+}
+
+function checkFlag(flag: unknown, doing: string, name: string): void {
+  checkText(flag, doing, name)
+  if (!flag.startsWith(OWN_FLAGS)) return
+  throw new RangeError(`Cannot ${doing}: ${name} is ${JSON.stringify(flag)}, a mark of kretes. Choose another name`)
 }
 
 /** Checks a job's key. */

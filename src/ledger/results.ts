@@ -67,6 +67,8 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
   let reached: Reach | undefined
   let session: Session | undefined
   let isProven = false
+  let isHinted = false
+  let hintsInVain = 0
   let renewAtMs = 0
   let removeAtMs = Number.POSITIVE_INFINITY
 
@@ -120,7 +122,10 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
   function hear(notice: string): void {
     const job = jobs.get(readEndNotice(notice, schema) ?? '')
     if (!job) return
-    job.lookAtMs = 0
+    isHinted = true
+    // Anybody can send one, so after many in vain they are answered together.
+    const restMs = hintsInVain > MANY ? REST_MS : 0
+    job.lookAtMs = Math.min(job.lookAtMs, performance.now() + restMs)
     bell.ring()
   }
 
@@ -141,6 +146,8 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
   async function look({ execute }: Access, due: readonly Awaited[]): Promise<void> {
     // What is heard from now on is a reason to look again.
     for (const job of due) job.lookAtMs = Number.POSITIVE_INFINITY
+    const wasHinted = isHinted
+    isHinted = false
     const since = due.some(job => job.since === null) ? null : earliest(due)
     const ends = await ask(findEnds(execute, schema, idsOf(due), since))
     const nowMs = performance.now()
@@ -150,6 +157,7 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
       tell(job, end)
       postpone(job, nowMs, end)
     }
+    if (wasHinted) hintsInVain = due.every(({ id }) => jobs.has(id)) ? hintsInVain + 1 : 0
   }
 
   async function remove(access: Access): Promise<void> {
@@ -253,6 +261,10 @@ const REMOVAL_DELAY_MS = 200
 
 /** Somebody who waits for one job after the other does so on one connection. */
 const LINGER_MS = 2_000
+
+/** After so many notifications in a row that told nothing new, they are answered this often at most. */
+const MANY = 20
+const REST_MS = 20
 
 const PATIENCE_SECONDS = 10
 const LEAVE_TIMEOUT_MS = 1_000

@@ -102,7 +102,8 @@ export function tell(job: Awaited, end: JobEnd): void {
 /** After this, the next look is due after a longer pause. */
 export function postpone(job: Awaited, nowMs: number, end: JobEnd): void {
   job.since ??= end.asOf
-  job.lookAtMs = nowMs + job.pauseMs
+  // A notification that came during the look asks for another one.
+  job.lookAtMs = Math.min(job.lookAtMs, nowMs + job.pauseMs)
   job.pauseMs = Math.min(job.pauseMs * 3, MAX_PAUSE_MS)
 }
 

@@ -1,7 +1,7 @@
 import type { Sql } from 'postgres'
 import type { Cancellation } from '../schedule.ts'
 import { JOB_COLUMNS, KEEPS_ALL, recording } from './ledger/record.ts'
-import { CANCELLED } from './names.ts'
+import { CANCELLED, isCancelled } from './names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from './statement.ts'
 import { castOf, type Target, toColumn } from './waiting.ts'
 
@@ -23,7 +23,7 @@ export async function cancelJob({ execute, schema }: Access, target: Target): Pr
       update ${identifier(schema)}._private_jobs job
       set
         attempts = job.max_attempts,
-        flags = coalesce(job.flags, '{}') || jsonb_build_object(${CANCELLED}::text, true),
+        flags = coalesce(job.flags, '{}') || jsonb_build_object(${CANCELLED}::text, now()),
         updated_at = now()
       from found
       where job.id = found.id and found.locked
@@ -71,13 +71,13 @@ const CANCELLED_RUN: Fragment = {
 export async function findCancelled(sql: Sql, schema: string, ids: readonly string[]): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
     select id from ${sql(schema)}._private_jobs
-    where id = any(string_to_array(${ids.join(',')}, ',')::bigint[]) and flags ? ${CANCELLED}`
+    where id = any(string_to_array(${ids.join(',')}, ',')::bigint[]) and ${sql.unsafe(isCancelled('flags').sql)}`
   return rows.map(({ id }) => id)
 }
 
 /** Whether a job was cancelled before it was fetched, by the flags that the engine hands over. */
 export function isMarkedCancelled(flags: Readonly<Record<string, unknown>> | null): boolean {
-  return flags !== null && CANCELLED in flags
+  return typeof flags?.[CANCELLED] === 'string'
 }
 
 /** Asks to be told of cancelled jobs. */

@@ -1,4 +1,4 @@
-import { CANCELLED } from './names.ts'
+import { isCancelled } from './names.ts'
 import { type Execute, identifier, statement } from './statement.ts'
 
 /** What becomes of a job whose run has failed. */
@@ -46,7 +46,7 @@ export async function lockFailing(
     select
       job.id::text as id,
       job.last_error as error,
-      (coalesce(job.flags, '{}') ? ${CANCELLED}::text)::text as cancelled
+      ${isCancelled('job.flags')}::text as cancelled
     from json_to_recordset(${toJson(outcomes)}::text::json) as run (id bigint, since float8)
     join ${identifier(schema)}._private_jobs job on job.id = run.id
     where job.locked_by = ${worker}::text and abs(extract(epoch from job.locked_at) * 1000 - run.since) < 2

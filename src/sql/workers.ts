@@ -144,7 +144,10 @@ export async function rescueJobs(
     const fragment = (text: string): ReturnType<Sql['unsafe']> => transaction.unsafe(text)
     const jobs = await transaction<{ id: string; losses: number }[]>`
       with held as materialized (
-        select *, flags ->> ${STARTED} = ${fragment(LOCK)} as has_begun
+        select
+          *,
+          flags ->> ${STARTED} = ${fragment(LOCK)} as has_begun,
+          case jsonb_typeof(flags -> ${LOST}) when 'number' then greatest(0, least((flags ->> ${LOST})::numeric, ${maxLosses}))::int else 0 end as lost
         from ${sql(schema)}._private_jobs where locked_by = ${id} order by id for update
       ), freed as (
         update ${sql(schema)}._private_jobs job
@@ -152,10 +155,8 @@ export async function rescueJobs(
           locked_at = null,
           locked_by = null,
           attempts = greatest(0, job.attempts - 1),
-          flags = (coalesce(job.flags, '{}') - ${STARTED}::text) || jsonb_build_object(${LOST}::text, case
-            when held.has_begun then coalesce((job.flags ->> ${LOST})::int, 0) + 1
-            else greatest(1, coalesce((job.flags ->> ${LOST})::int, 0))
-          end)
+          flags = (coalesce(job.flags, '{}') - ${STARTED}::text)
+            || jsonb_build_object(${LOST}::text, case when held.has_begun then held.lost + 1 else greatest(1, held.lost) end)
         from held
         where job.id = held.id
         returning job.id, (job.flags ->> ${LOST})::int as losses

@@ -24,6 +24,7 @@ import { createLive } from './live.ts'
 import { createMembership } from './membership.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Outage } from './outage.ts'
+import { createMigrationWatch } from './outdated.ts'
 import { createPacer } from './pace.ts'
 import { persist } from './persist.ts'
 import { EnginePool } from './pool.ts'
@@ -130,6 +131,12 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     onLost: error => outage.failed(listener, error)
   })
   const watch = createWatch({ findWorking: backends => workingBackends(membership.session, backends), logger })
+  const migrations = createMigrationWatch({
+    control,
+    schema,
+    onNewer: reason => runner?.end(reason),
+    logger
+  })
   const cancels = createCancelWatch({
     held: () => held.ids(),
     look(ids) {
@@ -191,6 +198,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
   async function shut(): Promise<void> {
     lookout.stop()
     cancels.stop()
+    migrations.stop()
     listening.stop()
     watch.stop()
     live.stop()
@@ -236,10 +244,10 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
         },
         onScheduled: () => lookout.refresh(),
         onCancelled(notice) {
-          if (notice === undefined) return cancels.refresh()
-          const cancelled = readCancelNotice(notice, schema)
-          if (cancelled !== undefined && held.has(cancelled)) executor.cancel(cancelled)
+          // Anybody can send one. It is a reason to look at the marks, and nothing more.
+          if (notice === undefined || held.has(readCancelNotice(notice, schema) ?? '')) cancels.refresh()
         },
+        onMigrated: migrations.ask,
         onListening: client => listening.listen(client),
         onListeningLost: error => listening.lost(error)
       })

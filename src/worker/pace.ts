@@ -11,12 +11,14 @@ export interface Pacer {
 /**
  * A fetch that finds nothing but passes over the backlog of a queue that another worker has locked is dear, and each job
  * that is added to that queue asks for one from every worker. So the next fetch after a dear one in vain waits, longer
- * the dearer it was and the more there were, unless it is known by then that it will not be in vain.
+ * the dearer it was and the more there were, unless it is known by then that it will not be in vain. Anybody can ask for
+ * fetches, so cheap ones in vain rest, too, once there were many in a row.
  */
 export function createPacer(): Pacer {
   let beganMs = 0
   let waitUntilMs = 0
   let inVain = 0
+  let inRow = 0
   let isHopeful = false
   let proceed = (): void => {}
   return {
@@ -38,7 +40,9 @@ export function createPacer(): Pacer {
       const nowMs = performance.now()
       const tookMs = nowMs - beganMs
       inVain = count === 0 && tookMs > DEAR_MS ? inVain + 1 : 0
-      waitUntilMs = nowMs + Math.min(MAX_WAIT_MS, tookMs * WAIT_FACTOR * inVain)
+      inRow = count === 0 ? inRow + 1 : 0
+      const restMs = inRow > MANY ? REST_MS : 0
+      waitUntilMs = nowMs + Math.min(MAX_WAIT_MS, Math.max(restMs, tookMs * WAIT_FACTOR * inVain))
     },
     hurry() {
       isHopeful = true
@@ -54,3 +58,6 @@ const DEAR_MS = 4
 const WAIT_FACTOR = 20
 
 const MAX_WAIT_MS = 500
+
+const MANY = 20
+const REST_MS = 10

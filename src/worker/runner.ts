@@ -11,7 +11,7 @@ import type { LogFields, Logger } from '../logger.ts'
 import { CANCEL_CHANNEL, listenForCancels } from '../sql/cancel.ts'
 import type { AnyTask } from '../task.ts'
 import type { EngineHelpers } from './execute.ts'
-import { keepExitCode, keepExitCodeOfTurn } from './exit-code.ts'
+import { keepExitCode } from './exit-code.ts'
 import type { ListeningClient } from './listen.ts'
 import type { EnginePool } from './pool.ts'
 
@@ -36,6 +36,8 @@ export interface RunnerOptions {
   onListeningLost(error: unknown): void
   /** Called with a notification that a job was cancelled; without one when some may have been missed. */
   onCancelled(notice?: string): void
+  /** Called when the engine's schema may have been migrated. */
+  onMigrated(): void
 }
 
 /** The engine at work. */
@@ -50,6 +52,8 @@ export interface Runner {
   resizeBatch(size: number): void
   /** Stops fetching, gives back what was prefetched, waits for the running jobs. */
   stop(): Promise<void>
+  /** Has it end in the same way, unasked. */
+  end(reason: Error): void
   /** Settles when it has ended, for whatever reason; resolves with the reason if it was not asked to. */
   readonly ended: Promise<Error | undefined>
 }
@@ -76,8 +80,11 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
   events.on('pool:listen:notification', ({ message }) => {
     if (message.channel === 'jobs:insert') options.onScheduled()
     if (message.channel === CANCEL_CHANNEL) options.onCancelled(message.payload)
-    // Upon a breaking one the engine sets the exit code, right after this event: that is for the program to do.
-    if (message.channel === 'worker:migrate') keepExitCodeOfTurn()
+    if (message.channel === 'worker:migrate') {
+      // Anybody can send one, and right after this event the engine would end upon it.
+      message.payload = ''
+      options.onMigrated()
+    }
   })
   // What happens before the engine listens, at its start or after a lost connection, is heard by nobody. This event
   // comes just before it asks to listen, and a client takes one statement at a time.
@@ -119,8 +126,11 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
     })
   const runner = await keepExitCode(starting)
   let isStopping = false
+  let endReason = new Error('The engine ended unasked')
+  const stop = (): Promise<void> =>
+    Promise.resolve(runner.stop()).catch(error => logger.debug(`The engine stopped with an error: ${error}`))
   const ended = runner.promise.then(
-    () => (isStopping ? undefined : new Error('The engine ended unasked')),
+    () => (isStopping ? undefined : endReason),
     (error: unknown) => (isStopping ? undefined : error instanceof Error ? error : new Error(String(error)))
   )
   return {
@@ -135,7 +145,11 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
     },
     async stop() {
       isStopping = true
-      await runner.stop().catch(error => logger.debug(`The engine stopped with an error: ${error}`))
+      await stop()
+    },
+    end(reason) {
+      endReason = reason
+      void stop()
     }
   }
 }

@@ -58,7 +58,7 @@ retry('takes away the marks by which a worker would end the job again', async ()
   const { failed } = await createStates()
   await sql`
     update graphile_worker._private_jobs
-    set flags = '{"kretes:cancelled": true, "kretes:lost": 3, "kretes:started": "w", "mine": true}' where id = ${failed.id}`
+    set flags = '{"kretes:cancelled": "2030-01-31", "kretes:lost": 3, "kretes:started": "w", "mine": true}' where id = ${failed.id}`
   await background.retry(failed)
   const [row] = await sql`select flags from graphile_worker._private_jobs where id = ${failed.id}`
   assert.equal(row?.flags, { mine: true })
@@ -174,8 +174,8 @@ cancel('removes what waits, and tells the workers of the rest', async () => {
   assert.equal(await background.cancel({ task: 'Any' }), looked)
   const rows = await sql`select id, flags, attempts from graphile_worker._private_jobs order by id`
   assert.equal(
-    rows.map(({ id, flags, attempts }) => [id, flags, attempts]),
-    [jobs.running, jobs.fetched].map(({ id }) => [id, { 'kretes:cancelled': true }, 25])
+    rows.map(({ id, flags, attempts }) => [id, typeof flags['kretes:cancelled'], attempts]),
+    [jobs.running, jobs.fetched].map(({ id }) => [id, 'string', 25])
   )
 })
 
@@ -256,7 +256,10 @@ cancel('tells a worker that takes a job between the look and the lock', async ()
   const result = await whileLocked(taken, () => background.cancel([waiting, failed]))
   assert.equal(result, { ...NOTHING, matched: 2, changed: 2, running: 1 })
   const rows = await sql`select id, flags from graphile_worker._private_jobs where id in (${waiting.id}, ${failed.id})`
-  assert.equal([...rows], [{ id: waiting.id, flags: { 'kretes:cancelled': true } }])
+  assert.equal(
+    rows.map(({ id, flags }) => [id, typeof flags['kretes:cancelled']]),
+    [[waiting.id, 'string']]
+  )
 })
 
 cancel('leaves a job alone that is of another state by then', async () => {

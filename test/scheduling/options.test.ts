@@ -105,6 +105,11 @@ const bad: [string, object, string][] = [
   ['a year far away', { runAt: new Date(8.64e15) }, 'runAt is in the year 275760, not from 1970 to 9999'],
   ['a negative delay', { delay: -5 }, 'delay is -5 ms, less than nothing'],
   ['flags that are no list', { flags: 'premium' }, 'flags is "premium", not an array'],
+  [
+    'a flag that is a mark of ours',
+    { flags: ['a', 'kretes:lost'] },
+    'flags[1] is "kretes:lost", a mark of kretes. Choose another name'
+  ],
   ['a flag that is no text', { flags: ['a', 1] }, 'flags[1] is 1, not a string'],
   ['a queue by its name', { queue: 'email' }, 'queue is "email", not made by Queue.for() or Queue.random()'],
   [

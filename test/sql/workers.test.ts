@@ -47,6 +47,18 @@ test('are given up after as many losses as they may have', async () => {
   }
 })
 
+test('are given to others whatever flags SQL has put on them, which count as no marks', async () => {
+  const [odd] = await sql<{ id: string }[]>`
+    select id from graphile_worker.add_job('Count', flags => array['kretes:lost', 'kretes:started', 'kretes:cancelled'])`
+  const values = [-5, 1.5, 1e30, 'many', null, {}]
+  for (const value of values) await add(value)
+  await fetchAs('dead')
+  await register('dead')
+  const rescue = await rescueJobs(sql, schema, 'dead', limits)
+  assert.is((rescue?.rescued ?? 0) + (rescue?.failed.length ?? 0), 1 + values.length)
+  assert.is((await losses())[odd?.id ?? ''], 1)
+})
+
 test('are not waited for by a second worker that would give them to others', async () => {
   await add()
   await fetchAs('dead')
@@ -98,11 +110,11 @@ test('free their queues too when it leaves by itself, whatever it still knew of'
   assert.is((await sql`select from kretes.workers`).length, 0)
 })
 
-/** Adds a job that was lost once. */
-async function add(): Promise<string> {
+/** Adds a job that was lost once, or as often as its flag says. */
+async function add(lost: unknown = 1): Promise<string> {
   const [row] = await sql<{ id: string }[]>`select id from graphile_worker.add_job('Count')`
   const id = row?.id ?? ''
-  await sql`update graphile_worker._private_jobs set flags = '{"kretes:lost": 1}' where id = ${id}`
+  await sql`update graphile_worker._private_jobs set flags = ${JSON.stringify({ 'kretes:lost': lost })}::text::jsonb where id = ${id}`
   return id
 }
 

@@ -104,7 +104,7 @@ test('reaches a running job when the notification is lost', async () => {
   })
   const { id } = await background.schedule({ task: 'Endless' })
   await until(() => worker.running === 1)
-  await sql`update graphile_worker._private_jobs set flags = '{"kretes:cancelled": true}' where id = ${id}`
+  await sql`update graphile_worker._private_jobs set flags = jsonb_build_object('kretes:cancelled', now()) where id = ${id}`
   await until(() => log.of('job.cancelled').length === 1)
 })
 
@@ -136,33 +136,46 @@ test('keeps a job from beginning that a worker has fetched and not begun', async
   const release = Promise.withResolvers<void>()
   const log = createRecorder()
   const ran: number[] = []
+  const aborted: number[] = []
   await using _worker = await work(database, {
-    concurrency: 1,
+    concurrency: 2,
     localQueueSize: 10,
     localQueueTtlMs: 60_000,
     logger: log,
     tasks: {
-      One: async ({ n }) => {
+      One: async ({ n }, { signal }) => {
         ran.push(n)
-        await release.promise
+        const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve()))
+        await Promise.race([release.promise, stopped.then(() => aborted.push(n))])
       }
     }
   })
-  const jobs = await background.scheduleMany({ task: 'One', payloads: [{ n: 0 }, { n: 1 }, { n: 2 }] })
-  await until(async () => (await sql`select from graphile_worker.jobs where locked_at is not null`).length === 3)
-  await until(() => ran.length === 1)
+  const jobs = await background.scheduleMany({ task: 'One', payloads: [{ n: 0 }, { n: 1 }, { n: 2 }, { n: 3 }] })
+  await until(async () => (await sql`select from graphile_worker.jobs where locked_at is not null`).length === 4)
+  await until(() => ran.length === 2)
   // Jobs without a queue of one fetch run in any order.
-  const unbegun = ran[0] === 1 ? 2 : 1
+  const unbegun = jobs.findIndex((_job, n) => !ran.includes(n))
+  const begun = ran[0] ?? -1
   assert.is(await background.cancel(jobs[unbegun]?.id ?? ''), 'cancelling')
-  await until(async () => (await sql`select from graphile_worker.jobs where flags is not null`).length === 1)
-  await sql`select pg_notify('kretes:cancel', 'not JSON')`
+  // A look that finds this mark has found the one before.
+  assert.is(await background.cancel(jobs[begun]?.id ?? ''), 'cancelling')
+  await until(() => aborted.length === 1)
   release.resolve()
   await until(async () => (await countJobs(database)) === 0)
+  assert.equal(aborted, [begun])
   assert.equal(
     ran.sort(),
-    [0, 1, 2].filter(n => n !== unbegun)
+    [0, 1, 2, 3].filter(n => n !== unbegun)
   )
-  assert.is(log.of('job.cancelled').length, 1)
+  assert.is(log.of('job.cancelled').length, 2)
+})
+
+test('is not mistaken for a flag of that name that SQL has put on a job', async () => {
+  const log = createRecorder()
+  await using _worker = await work(database, { logger: log, tasks: { Marked: () => {} } })
+  await sql`select graphile_worker.add_job('Marked', flags => array['kretes:cancelled', 'kretes:lost', 'kretes:started'])`
+  await until(async () => (await countJobs(database)) === 0)
+  assert.equal([log.of('job.succeeded').length, log.of('job.cancelled').length], [1, 0])
 })
 
 test('outlives the worker that was told: the next one does not run the job', async () => {

@@ -246,7 +246,8 @@ async function startOn(
       onScheduled() {},
       onListening() {},
       onListeningLost() {},
-      onCancelled() {}
+      onCancelled() {},
+      onMigrated() {}
     })
   )
   onceDone(async () => {

@@ -18,7 +18,7 @@ test('starts it anew and goes on', async () => {
   const worker = await work(database, { tasks: { Count: () => void done++ }, logger })
   await fill(database, 'Count', 5)
   await until(() => done === 5)
-  await endEngine(database, logger)
+  await endEngine(logger)
   await fill(database, 'Count', 5)
   await fill(database, 'Count', 5, { queue: 'one' })
   await until(() => done === 15)
@@ -37,7 +37,7 @@ test('waits for running jobs, and runs none of them twice', async () => {
   await work(database, { tasks: { Wait }, logger, concurrency: 2 })
   await fill(database, 'Wait', 5)
   await until(() => attempts.length === 2)
-  await breakEngine(database, logger)
+  breakEngine()
   gate.resolve()
   await until(async () => (await countJobs(database)) === 0)
   assert.equal(attempts, [1, 1, 1, 1, 1])
@@ -54,7 +54,7 @@ test('still ends by itself if it is to run once', async () => {
   await fill(database, 'Count', 20)
   const worker = await work(database, { tasks: { Count }, logger, once: true, concurrency: 2, localQueueSize: 2 })
   await until(() => worker.running === 2)
-  await breakEngine(database, logger)
+  breakEngine()
   gate.resolve()
   await worker.finished
   assert.is(done, 20)
@@ -65,7 +65,7 @@ test('can be stopped at that very moment', async () => {
   for (let round = 0; round < 5; round++) {
     const { database, logger } = await prepared()
     const worker = await work(database, { tasks: { Count: () => {} }, logger })
-    await endEngine(database, logger)
+    await endEngine(logger)
     assert.equal(await worker.stop({ timeoutMs: 1_000 }), { unfinished: 0 })
     await worker.finished
   }
@@ -84,7 +84,14 @@ test('ends with DATABASE_NEWER when a newer version has migrated the database, a
   await fill(database, 'Wait', 5)
   await until(() => attempts.length === 2)
   await database.sql`insert into graphile_worker.migrations (id, breaking) values (99, true)`
-  await breakEngine(database, logger)
+  // Before the engine listens, nobody hears it.
+  await until(
+    async () => {
+      await database.sql`select pg_notify('worker:migrate', '{"migrationNumber": 99, "breaking": true}')`
+      return logger.lines.some(({ message }) => message === 'Attempting graceful shutdown')
+    },
+    { intervalMs: 200 }
+  )
   gate.resolve()
   const error = await worker.finished.then(
     () => undefined,
@@ -105,7 +112,7 @@ test('leaves the exit code of its process alone', async () => {
   const { database, logger } = await prepared()
   const { exitCode } = process
   await work(database, { tasks: { Count: () => {} }, logger })
-  await endEngine(database, logger)
+  await endEngine(logger)
   await until(() => logger.lines.some(({ message }) => message.startsWith('The engine ended')))
   assert.is(process.exitCode, exitCode)
 })
@@ -143,21 +150,20 @@ async function prepared(): Promise<{ database: TestDatabase; logger: Recorder }>
   return { database, logger: createRecorder() }
 }
 
-/** What the engine takes for a reason to end: that a newer one, which it cannot live with, has migrated the database. */
-async function breakEngine({ sql }: TestDatabase, logger: Recorder): Promise<void> {
-  const isHeard = (): boolean => logger.lines.some(({ message }) => message.includes('breaking migration'))
-  // Before the engine listens, nobody hears it.
-  await until(
-    async () => {
-      if (isHeard()) return true
-      await sql`select pg_notify('worker:migrate', '{"migrationNumber": 99, "breaking": true}')`
-      return false
-    },
-    { intervalMs: 200 }
-  )
+interface EngineModule {
+  readonly _allWorkerPools: readonly { gracefulShutdown(): Promise<void> }[]
 }
 
-async function endEngine(database: TestDatabase, logger: Recorder): Promise<void> {
-  await breakEngine(database, logger)
+/** What the engine exports for tests only, from a file that its package does not name. */
+const { _allWorkerPools }: EngineModule = await import(new URL('main.js', import.meta.resolve('graphile-worker')).href)
+
+/** Has the newest engine of this process end. */
+function breakEngine(): void {
+  // It resolves when the running jobs have ended.
+  void _allWorkerPools.at(-1)?.gracefulShutdown()
+}
+
+async function endEngine(logger: Recorder): Promise<void> {
+  breakEngine()
   await until(() => logger.lines.some(({ message }) => message.startsWith('The engine ended')))
 }

@@ -1,4 +1,4 @@
-import { CANCELLED, ownSchema } from '../names.ts'
+import { isCancelled, ownSchema } from '../names.ts'
 import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
 import { BUCKETS_PER_DOUBLING, FAILURE_STATES, type RunState } from './schema.ts'
 
@@ -62,15 +62,15 @@ export async function recordFailures(
     with ended as materialized (
       select
         ${JOB_COLUMNS},
-        case when coalesce(job.flags, '{}') ? ${CANCELLED}::text then 'cancelled' else run.state end as run_state,
+        case when ${isCancelled('job.flags')} then 'cancelled' else run.state end as run_state,
         coalesce(run.attempt, job.attempts) as run_attempt,
         run.duration,
         run.ago,
-        case when coalesce(job.flags, '{}') ? ${CANCELLED}::text then null else run.error end as error,
+        case when ${isCancelled('job.flags')} then null else run.error end as error,
         null::text as result,
         run.payload,
         run.log,
-        coalesce(run.over, job.attempts >= job.max_attempts) or coalesce(job.flags, '{}') ? ${CANCELLED}::text as is_over
+        coalesce(run.over, job.attempts >= job.max_attempts) or ${isCancelled('job.flags')} as is_over
       from json_to_recordset(${json}::text::json) as run
         (id bigint, state text, attempt int, duration float8, ago float8, error text, payload text, log text, over bool)
       join ${identifier(schema)}._private_jobs job on job.id = run.id

@@ -1,4 +1,4 @@
-import { CANCELLED, ownSchema } from '../names.ts'
+import { isCancelled, ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, statement, textArray } from '../statement.ts'
 import { castOf, type Target, toColumn } from '../waiting.ts'
 import { JOB_STATE } from './views.ts'
@@ -49,7 +49,7 @@ export async function findLiveJob({ execute, schema }: Access, target: Target): 
       'error', job.last_error,
       'worker', job.locked_by,
       'fetchedAt', job.locked_at,
-      'isCancelled', coalesce(job.flags ? ${CANCELLED}::text, false),
+      'isCancelled', ${isCancelled('job.flags')},
       'flags', array(select flag from jsonb_object_keys(coalesce(job.flags, '{}')) flag where flag not like 'kretes:%'),
       'queueWorker', queue.locked_by,
       'queueHeldSince', queue.locked_at,
