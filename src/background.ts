@@ -25,6 +25,7 @@ import { createResults } from './ledger/results.ts'
 import { createToScheduled } from './ledger/scheduled.ts'
 import { isReference } from './ledger/selection.ts'
 import { silentLogger } from './logger.ts'
+import { createSafeLogger } from './safe-logger.ts'
 import type { ManyOptions, ScheduleMany } from './schedule.ts'
 import { cancelJob } from './sql/cancel.ts'
 import type { Access } from './sql/statement.ts'
@@ -42,7 +43,8 @@ import type { Access } from './sql/statement.ts'
  * ```
  */
 export function createBackground(options: BackgroundOptions = {}): BackgroundClient {
-  const { connection, schema = 'graphile_worker', logger = silentLogger, prepare = true } = options
+  const { connection, schema = 'graphile_worker', prepare = true } = options
+  const logger = options.logger ? createSafeLogger(options.logger) : silentLogger
   const { maxConnections = 4, maxPending = 10_000, defaults = {}, maxPayloadBytes = DEFAULT_MAX_BYTES } = options
   const doing = 'create a Background'
   checkCount(maxConnections, doing, 'maxConnections')

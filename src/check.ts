@@ -45,6 +45,14 @@ export function checkWholeNumber(value: unknown, [low, high]: [number, number], 
   throw new RangeError(`Cannot ${doing}: ${name} is ${value}, not a whole number from ${range}`)
 }
 
+/** Checks a time: what the database and every reader of its rows can hold, and what a person can mean. */
+export function checkTime(time: Date, doing: string, name: string): void {
+  if (Number.isNaN(time.getTime())) throw new RangeError(`Cannot ${doing}: ${name} is an invalid date`)
+  const year = time.getUTCFullYear()
+  if (time.getTime() >= 0 && year <= 9_999) return
+  throw new RangeError(`Cannot ${doing}: ${name} is in the year ${year}, not from 1970 to 9999`)
+}
+
 /** A value of the wrong kind, in words. */
 export function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value)

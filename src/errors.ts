@@ -1,3 +1,4 @@
+import { checkTime } from './check.ts'
 import { type Duration, toMilliseconds } from './duration.ts'
 
 /** What a {@linkcode BackgroundError} is about; stable, so that a program may branch on it. */
@@ -112,12 +113,12 @@ export class Snooze extends Error {
    *
    * @param length how long, by the database's clock: milliseconds, `'10m'`, `{ minutes: 10 }`; or until when
    * @throws {TypeError} if it is neither a duration nor a time
-   * @throws {RangeError} if it is a negative duration
+   * @throws {RangeError} if it is a negative duration, longer than 100 years, or a time outside of the years 1970 to 9999
    */
   constructor(length: Duration | { readonly until: Date | string }) {
     const isTime = typeof length === 'object' && length !== null && 'until' in length
     const until = isTime ? new Date(length.until) : undefined
-    if (until && Number.isNaN(until.getTime())) throw new TypeError('Cannot snooze: until is not a time')
+    if (until) checkTime(until, 'snooze', 'until')
     const delayMs = isTime ? undefined : toMilliseconds(length, 'snooze', 'the delay')
     super(until ? `Snoozed until ${until.toISOString()}` : `Snoozed for ${delayMs} ms`)
     this.delayMs = delayMs
@@ -126,14 +127,37 @@ export class Snooze extends Error {
   }
 }
 
+/**
+ * For how long, or until when, what a task threw puts its job off. A task can throw a snooze of another version of this
+ * module, or change one.
+ *
+ * @throws {TypeError} if it is neither a duration nor a time
+ * @throws {RangeError} if the database cannot hold it
+ */
+export function readSnooze({ delayMs, until }: Snooze): Pick<Snooze, 'delayMs' | 'until'> {
+  if (until === undefined) return { until, delayMs: toMilliseconds(delayMs as number, 'snooze', 'the delay') }
+  const time = new Date(until)
+  checkTime(time, 'snooze', 'until')
+  return { until: time, delayMs: undefined }
+}
+
 /** Whether a task threw a {@linkcode PermanentError}, be it that of another copy of this module. */
 export function isPermanent(error: unknown): error is PermanentError {
-  return typeof error === 'object' && error !== null && PERMANENT in error
+  return isMarked(error, PERMANENT)
 }
 
 /** Whether a task threw a {@linkcode Snooze}, be it that of another copy of this module. */
 export function isSnooze(error: unknown): error is Snooze {
-  return typeof error === 'object' && error !== null && SNOOZE in error
+  return isMarked(error, SNOOZE)
+}
+
+/** A proxy that was revoked answers no question at all. */
+function isMarked(error: unknown, mark: symbol): boolean {
+  try {
+    return typeof error === 'object' && error !== null && mark in error
+  } catch {
+    return false
+  }
 }
 
 /** Registered, since the application's copy of this module and the worker's may be two. */

@@ -2,7 +2,8 @@
 export type LogFields = Readonly<Record<string, unknown>>
 
 /**
- * Where kretes writes its log. Any object with these four methods will do, `console` among them.
+ * Where kretes writes its log. Any object with these four methods will do, `console` among them. An error that it throws
+ * changes nothing; it gets the line once more, in plain words.
  *
  * @example Log to the console
  * ```ts

@@ -1,4 +1,4 @@
-import { checkDefaults, checkKey, describe } from '../check.ts'
+import { checkDefaults, checkKey, checkTime, describe } from '../check.ts'
 import { toMilliseconds } from '../duration.ts'
 import type { JobDefaults, KeyMode } from '../job.ts'
 import type { JobOptions } from '../schedule.ts'
@@ -142,10 +142,6 @@ function toInstant(runAt: unknown, doing: string): string {
     throw new TypeError(`Cannot ${doing}: runAt is ${describe(runAt)}, neither a Date nor a string`)
   }
   const time = new Date(runAt)
-  if (Number.isNaN(time.getTime())) throw new RangeError(`Cannot ${doing}: runAt is an invalid date`)
-  // The database writes years before Christ another way, and nobody means them.
-  if (time.getTime() < 0 || time.getUTCFullYear() > 9_999) {
-    throw new RangeError(`Cannot ${doing}: runAt is in the year ${time.getUTCFullYear()}, not from 1970 to 9999`)
-  }
+  checkTime(time, doing, 'runAt')
   return time.toISOString()
 }

@@ -2,6 +2,7 @@ import type { Logger } from '../logger.ts'
 import { type EndedRun, type Kept, recordFailures } from '../sql/ledger/record.ts'
 import type { RunState } from '../sql/ledger/schema.ts'
 import type { Execute } from '../sql/statement.ts'
+import { messageOf } from '../thrown.ts'
 import type { LedgerSettings } from './options.ts'
 import { describeResult, writeRedacted } from './result.ts'
 import type { Run } from './run.ts'
@@ -44,7 +45,7 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
     try {
       return writeRedacted(payload, redact)
     } catch (error) {
-      logger.warn(`A payload is not kept: ${error}`, { event: 'ledger.payload', error })
+      logger.warn(`A payload is not kept: ${messageOf(error)}`, { event: 'ledger.payload', error })
       return null
     }
   }
@@ -53,7 +54,7 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
     const { text, problem } = describeResult(value, maxResultBytes, redact)
     if (problem !== undefined && !warned.has(job.task)) {
       warned.add(job.task)
-      logger.warn(`Results of ${job.task} are not kept: ${problem}`, { event: 'ledger.result', task: job.task })
+      logger.warn(`A result of ${job.task} is not kept: ${problem}`, { event: 'ledger.result', task: job.task })
     }
     return text
   }

@@ -6,6 +6,7 @@ import type { EndedRun } from '../sql/ledger/record.ts'
 import type { RunState } from '../sql/ledger/schema.ts'
 import type { Outcome } from '../sql/outcome.ts'
 import type { AnyTask } from '../task.ts'
+import { readThrown } from '../thrown.ts'
 import { describeError, toErrorJson } from './describe.ts'
 import type { EndDetails, EndedRuns } from './ended.ts'
 import { createFinishedJobs, type FinishedJobs } from './finished.ts'
@@ -107,29 +108,43 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
       }
       reportStart(logger, run)
       if (plan.timeoutMs !== undefined) run.interruptAfter(plan.timeoutMs)
-      // Most runs end by themselves alone, and go the short way.
-      const result = await (plan.timeoutMs === undefined && !isTracking()
-        ? task(payload, run)
-        : run.perform(() => runTracked(run, () => task(payload, run))))
-      // What was interrupted has failed, whatever its task made of it.
-      if (run.interruption) throw run.interruption.reason
+      const end = await perform(task, payload, run, plan)
       run.finish()
-      ended?.add(run, 'succeeded', { payload: given, result })
+      // What was interrupted has failed, whatever its task made of it.
+      if (run.interruption || 'error' in end) {
+        const error = run.interruption?.reason ?? ('error' in end ? end.error : undefined)
+        return await record(run, plan, error, payload, helpers.job, { payload: given })
+      }
+      ended?.add(run, 'succeeded', { payload: given, result: end.result })
       finished.add(helpers.job)
       reportSuccess(logger, run)
-    } catch (error) {
-      run.finish()
-      await record(run, plan, run.interruption?.reason ?? error, payload, helpers.job, { payload: given })
     } finally {
       runs.delete(run)
     }
   }
 
+  /** Nothing but the task itself decides whether it has failed. */
+  async function perform(
+    task: AnyTask,
+    payload: unknown,
+    run: Run,
+    plan: Plan
+  ): Promise<{ readonly result: unknown } | { readonly error: unknown }> {
+    try {
+      // Most runs end by themselves alone, and go the short way.
+      const result = await (plan.timeoutMs === undefined && !isTracking()
+        ? task(payload, run)
+        : run.perform(() => runTracked(run, () => task(payload, run))))
+      return { result }
+    } catch (error) {
+      return { error }
+    }
+  }
+
   /** Left to the engine, it would be tried again as if it had no backoff, and nobody would hear of it. */
   async function refuse(run: Run, plan: Plan, cause: unknown, payload: unknown, job: EngineJob): Promise<void> {
-    const reason = cause instanceof Error ? cause.message : String(cause)
     run.finish()
-    const error = new Error(`Cannot begin ${run}: ${reason}`, { cause })
+    const error = new Error(`Cannot begin ${run}: ${readThrown(cause, MOST_IN_A_MESSAGE).message}`, { cause })
     await record(run, plan, error, payload, job, { payload: ended?.readPayload(payload) ?? null, hasNotBegun: true })
   }
 
@@ -142,12 +157,12 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
   async function record(
     run: Run,
     plan: Plan,
-    error: unknown,
+    thrown: unknown,
     payload: unknown,
     job: EngineJob,
     details: EndDetails
   ): Promise<void> {
-    const decision = decide(run, plan, error, logger)
+    const { decision, error } = decide(run, plan, thrown, logger)
     const state = stateOf(decision, run)
     const isFailure = decision.kind === 'failed' || decision.kind === 'retried'
     ended?.add(run, state, { ...details, ...(isFailure ? { error: toErrorJson(error) } : {}) })
@@ -209,6 +224,8 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
 
 /** Until it has ended, the job is locked, and so is its queue. */
 const ON_FAILURE_TIMEOUT_MS = 60_000
+
+const MOST_IN_A_MESSAGE = 2_000
 
 /** What the engine is told: it stores an error's message, and nothing else of it. */
 class Failure extends Error {

@@ -1,4 +1,5 @@
 import type { LogFields, Logger } from '../logger.ts'
+import { messageOf, show } from '../thrown.ts'
 import { readable } from './result.ts'
 
 /** What a run tells of itself while it runs: how far it is, and the lines that it logs. */
@@ -50,7 +51,7 @@ export function createNotes(): Notes {
     },
     report(share, text) {
       version++
-      progress = share
+      progress = Math.round(share * MILLION) / MILLION
       if (text !== undefined) message = toText(text, MAX_MESSAGE)
     },
     add(level, text, fields) {
@@ -78,7 +79,7 @@ function toDetails(fields: LogFields): string | undefined {
     if (json === undefined || json.length <= MAX_MESSAGE) return json && readable(json)
     return JSON.stringify({ truncated: toText(json, MAX_MESSAGE / 2) })
   } catch (error) {
-    return JSON.stringify({ unreadable: toText(error, MAX_MESSAGE) })
+    return JSON.stringify({ unreadable: toText(messageOf(error), MAX_MESSAGE) })
   }
 }
 
@@ -90,10 +91,13 @@ function toHarmless(key: string, value: unknown): unknown {
 }
 
 function toText(value: unknown, most: number): string {
-  const text = String(value)
+  const text = show(value)
   const short = text.length > most ? `${text.slice(0, most - 1)}…` : text
   return short.replaceAll('\0', '\uFFFD').toWellFormed()
 }
+
+/** Finer is not shown, and a number near nothing is none to PostgreSQL. */
+const MILLION = 1_000_000
 
 const MAX_LINES = 200
 

@@ -1,6 +1,7 @@
 import { type Backoff, compileBackoff, type DelayOf } from '../backoff.ts'
 import { type Duration, toMilliseconds } from '../duration.ts'
 import { type Logger, silentLogger } from '../logger.ts'
+import { createSafeLogger } from '../safe-logger.ts'
 import type { AnyTask } from '../task.ts'
 
 /** What {@linkcode startWorker} takes. */
@@ -201,7 +202,7 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
     prepare: options.prepare ?? true,
     schema: options.schema ?? 'graphile_worker',
     ledger: options.ledger === false ? undefined : resolveLedger(options.ledger ?? {}),
-    logger: options.logger ?? silentLogger
+    logger: options.logger ? createSafeLogger(options.logger) : silentLogger
   }
 }
 

@@ -1,3 +1,5 @@
+import { readThrown } from '../thrown.ts'
+
 /** What a task returned, as the ledger keeps it. */
 export interface ResultText {
   /** JSON, or `null` if there is nothing to keep. */
@@ -20,9 +22,9 @@ export function describeResult(value: unknown, maxBytes: number, redact: readonl
     if (text === null) return { text, problem: `JSON cannot hold a ${typeof value}` }
     const bytes = Buffer.byteLength(text)
     if (bytes <= maxBytes) return { text }
-    return { text: null, problem: `one takes ${bytes} bytes, more than ${maxBytes}` }
+    return { text: null, problem: `it takes ${bytes} bytes, more than ${maxBytes}` }
   } catch (error) {
-    return { text: null, problem: `JSON cannot hold one: ${error instanceof Error ? error.message : error}` }
+    return { text: null, problem: `JSON cannot hold it: ${readThrown(error, MOST_IN_A_LINE).message}` }
   }
 }
 
@@ -58,6 +60,7 @@ function normalize(key: string): string {
   return key.toLowerCase().replaceAll(/[-_]/g, '')
 }
 
+const MOST_IN_A_LINE = 1_000
 const REDACTED = '[redacted]'
 const UNREADABLE = /\\u(?:0000|d[89a-f])/
 const ESCAPES = /\\\\|\\u(?:0000|d[89a-f][0-9a-f]{2})/g

@@ -1,6 +1,7 @@
 import { compileBackoff } from '../backoff.ts'
-import { isPermanent, isSnooze } from '../errors.ts'
+import { isPermanent, isSnooze, readSnooze } from '../errors.ts'
 import type { Logger } from '../logger.ts'
+import { messageOf, readThrown } from '../thrown.ts'
 import type { Plan } from './plan.ts'
 import type { Run } from './run.ts'
 
@@ -13,10 +14,25 @@ export type Decision =
   | { readonly kind: 'released' }
   | { readonly kind: 'snoozed'; readonly delayMs?: number | undefined; readonly until?: Date | undefined }
 
+/** A decision, and the error that is kept of the run. */
+export interface Verdict {
+  readonly decision: Decision
+  readonly error: unknown
+}
+
 /** Decides what becomes of a job whose task threw, or whose run was interrupted. */
-export function decide(run: Run, plan: Plan, error: unknown, logger: Logger): Decision {
-  if (run.interruption?.kind === 'cancel') return { kind: 'cancelled' }
-  if (isSnooze(error)) return { kind: 'snoozed', delayMs: error.delayMs, until: error.until }
+export function decide(run: Run, plan: Plan, thrown: unknown, logger: Logger): Verdict {
+  if (run.interruption?.kind === 'cancel') return { decision: { kind: 'cancelled' }, error: thrown }
+  if (!isSnooze(thrown)) return { decision: judge(run, plan, thrown, logger), error: thrown }
+  try {
+    return { decision: { kind: 'snoozed', ...readSnooze(thrown) }, error: thrown }
+  } catch (cause) {
+    const error = new RangeError(readThrown(cause, MOST_CHARACTERS).message, { cause: thrown })
+    return { decision: judge(run, plan, error, logger), error }
+  }
+}
+
+function judge(run: Run, plan: Plan, error: unknown, logger: Logger): Decision {
   if (isPermanent(error)) return { kind: 'failed' }
   if (run.isAborted && !run.interruption) return { kind: 'released' }
   if (run.attempt >= run.job.maxAttempts) return { kind: 'failed' }
@@ -28,9 +44,10 @@ function delayAfter(run: Run, plan: Plan, error: unknown, logger: Logger): numbe
   try {
     return plan.delayOf(run.attempt, error)
   } catch (cause) {
-    logger.error(`${run}: its backoff threw; the default one holds: ${cause}`, { error: cause })
+    logger.error(`${run}: its backoff threw; the default one holds: ${messageOf(cause)}`, { error: cause })
     return FALLBACK(run.attempt, error)
   }
 }
 
 const FALLBACK = compileBackoff('exponential', 'retry a job')
+const MOST_CHARACTERS = 1_000

@@ -1,6 +1,7 @@
 import type { Job } from '../job.ts'
 import type { LogFields, Logger } from '../logger.ts'
 import type { TaskContext } from '../task.ts'
+import { copyFields, show } from '../thrown.ts'
 import { createNotes, type Notes } from './notes.ts'
 
 /** Why a run ends early, whatever its task does from then on. */
@@ -155,7 +156,7 @@ export class Run implements TaskContext {
   #warnOfProgress(fraction: unknown): void {
     if (this.#hasWarned) return
     this.#hasWarned = true
-    this.#logger.warn(`${this} reported a progress of ${String(fraction)}, which is not a number from 0 to 1`, {
+    this.#logger.warn(`${this} reported a progress of ${show(fraction)}, which is not a number from 0 to 1`, {
       event: 'job.progress',
       task: this.job.task,
       job: this.job.id
@@ -195,7 +196,8 @@ function keepLines(
   always: LogFields,
   keep: (level: keyof Logger, message: string, fields: LogFields | undefined) => void
 ): Logger {
-  const line = (level: keyof Logger) => (message: string, fields?: LogFields) => {
+  const line = (level: keyof Logger) => (message: string, given?: LogFields) => {
+    const fields = given && copyFields(given)
     logger[level](message, { event: 'task.log', ...always, ...fields })
     keep(level, message, fields)
   }

@@ -1,0 +1,132 @@
+import { inspect } from 'node:util'
+
+/** What was thrown, as plain text. */
+export interface Thrown {
+  /** Its name, if it is an error. */
+  readonly name?: string
+  readonly message: string
+  /** The lines of its stack below the message. */
+  readonly stack?: string
+  readonly cause?: Thrown
+  readonly errors?: readonly Thrown[]
+}
+
+/**
+ * Reads what was thrown. A task can throw anything: an error whose message throws when it is read, a revoked proxy,
+ * a chain of causes without an end. None of them is a reason to lose the job, so reading never throws.
+ *
+ * @param most how many characters all texts together may have
+ */
+export function readThrown(error: unknown, most: number): Thrown {
+  return readOne(error, { errors: MOST_ERRORS, characters: most }, new Set())
+}
+
+/** What was thrown, in a line for a log. */
+export function messageOf(error: unknown): string {
+  const { name, message } = readThrown(error, MOST_IN_A_LINE)
+  return name === undefined ? message : `${name}: ${message}`
+}
+
+/** Any value as text, without an error whatever it is. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return value
+  for (const options of [{}, { customInspect: false }]) {
+    try {
+      return inspect(value, options)
+    } catch {
+      // Its own way to be shown throws; the next one does without.
+    }
+  }
+  return `a value of type ${typeof value} that cannot be read`
+}
+
+/** A copy of fields. What cannot be read is replaced by the reason. */
+export function copyFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  try {
+    return { ...fields }
+  } catch {
+    return copyOneByOne(fields)
+  }
+}
+
+function copyOneByOne(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const copy: Record<string, unknown> = {}
+  try {
+    for (const key of Object.keys(fields)) {
+      try {
+        copy[key] = fields[key]
+      } catch (error) {
+        copy[key] = `cannot be read: ${messageOf(error)}`
+      }
+    }
+  } catch (error) {
+    copy.unreadable = messageOf(error)
+  }
+  return copy
+}
+
+interface Room {
+  errors: number
+  characters: number
+}
+
+function readOne(error: unknown, room: Room, told: Set<unknown>): Thrown {
+  told.add(error)
+  room.errors--
+  const take = (text: string): string => {
+    const short = text.length > room.characters ? `${text.slice(0, Math.max(0, room.characters - 1))}…` : text
+    room.characters -= short.length
+    // PostgreSQL holds neither NUL nor half a character.
+    return short.replaceAll('\0', '\uFFFD').toWellFormed()
+  }
+  const [name, message] = [read(error, 'name'), read(error, 'message')]
+  // Errors of another realm, and of the platform, are no instances of ours.
+  const isReadable = typeof name === 'string' || typeof message === 'string'
+  const isError = isReadable && [name, message].every(part => typeof part === 'string' || part === UNREADABLE)
+  if (!isError) return { message: take(show(error)) }
+  const thrown: { -readonly [Key in keyof Thrown]: Thrown[Key] } = {
+    name: take(typeof name === 'string' ? name : 'Error'),
+    message: take(typeof message === 'string' ? message : 'its message cannot be read')
+  }
+  const frames = framesOf(read(error, 'stack'), message)
+  if (frames !== undefined) thrown.stack = take(frames)
+  const isNew = (other: unknown): boolean => room.errors > 0 && room.characters > 0 && !told.has(other)
+  const cause = read(error, 'cause')
+  if (cause !== undefined && isNew(cause)) {
+    thrown.cause = cause === UNREADABLE ? { message: take('its cause cannot be read') } : readOne(cause, room, told)
+  }
+  const errors: Thrown[] = []
+  for (const one of listOf(read(error, 'errors'))) if (isNew(one)) errors.push(readOne(one, room, told))
+  if (errors.length > 0) thrown.errors = errors
+  return thrown
+}
+
+function read(value: unknown, key: string): unknown {
+  if (typeof value !== 'object' || value === null) return undefined
+  try {
+    return (value as Record<string, unknown>)[key]
+  } catch {
+    return UNREADABLE
+  }
+}
+
+/** The message stands at the head of a stack, and may hold lines like those of a stack itself. */
+function framesOf(stack: unknown, message: unknown): string | undefined {
+  if (typeof stack !== 'string') return undefined
+  const head = typeof message === 'string' && message !== '' ? stack.indexOf(message) : -1
+  const rest = head < 0 ? stack : stack.slice(head + (message as string).length)
+  return /^ +at .*/ms.exec(rest)?.[0]
+}
+
+function listOf(value: unknown): unknown[] {
+  try {
+    if (!Array.isArray(value)) return []
+    return Array.from({ length: Math.min(value.length, MOST_ERRORS) }, (_, index) => read(value, String(index)))
+  } catch {
+    return []
+  }
+}
+
+const UNREADABLE: unique symbol = Symbol('unreadable')
+const MOST_ERRORS = 10
+const MOST_IN_A_LINE = 1_000
