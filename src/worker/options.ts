@@ -1,6 +1,7 @@
 import { type Backoff, compileBackoff, type DelayOf } from '../backoff.ts'
 import { type Duration, toMilliseconds } from '../duration.ts'
 import { type Logger, silentLogger } from '../logger.ts'
+import { createRedactor, type Redactor } from '../redact/redactor.ts'
 import { createSafeLogger } from '../safe-logger.ts'
 import type { AnyTask } from '../task.ts'
 
@@ -134,10 +135,13 @@ export interface LedgerOptions {
    */
   keepPayloads?: boolean
   /**
-   * Keys whose values are replaced by `[redacted]` in what is kept of payloads and results, at any depth. Neither case
-   * nor hyphens and underscores matter.
+   * Names to hide beside the usual ones. `[redacted]` replaces the values below such a name in what is kept of payloads,
+   * results, log fields and thrown values, at any depth. A name is hidden if one of its words is: `card` hides
+   * `cardNumber` and `credit_card`. The usual words are password, passphrase, pwd, pass, secret, token, cookie,
+   * credential, authorization, bearer, jwt, otp, cvv, cvc, and key after api, access, auth, private, secret, signing,
+   * encryption, ssh and master.
    *
-   * @default password, passphrase, secret, token, authorization, cookie, apiKey, accessToken, refreshToken, clientSecret, privateKey
+   * @default none besides the usual ones
    */
   redact?: readonly string[]
   /**
@@ -154,7 +158,7 @@ export interface LedgerSettings {
   readonly successesMs: number | null | false
   readonly failuresMs: number | null | false
   readonly keepPayloads: boolean
-  readonly redact: readonly string[]
+  readonly redactor: Redactor
   readonly maxResultBytes: number
 }
 
@@ -212,7 +216,7 @@ function resolveLedger(options: LedgerOptions): LedgerSettings {
     successesMs: toRetention('keepSuccesses', keepSuccesses),
     failuresMs: toRetention('keepFailures', keepFailures),
     keepPayloads: options.keepPayloads ?? false,
-    redact: options.redact ?? REDACTED_KEYS,
+    redactor: createRedactor(options.redact),
     maxResultBytes: wholeNumber('maxResultBytes', options.maxResultBytes, 65_536, 0)
   }
 }
@@ -235,17 +239,3 @@ function portNumber(given: number): number {
 
 /** The longest time that a timer takes, in milliseconds. */
 const MAX = 2 ** 31 - 1
-
-const REDACTED_KEYS = [
-  'password',
-  'passphrase',
-  'secret',
-  'token',
-  'authorization',
-  'cookie',
-  'apiKey',
-  'accessToken',
-  'refreshToken',
-  'clientSecret',
-  'privateKey'
-]

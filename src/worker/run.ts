@@ -1,5 +1,6 @@
 import type { Job } from '../job.ts'
 import type { LogFields, Logger } from '../logger.ts'
+import type { Redactor } from '../redact/redactor.ts'
 import type { TaskContext } from '../task.ts'
 import { copyFields, show } from '../thrown.ts'
 import { createNotes, type Notes } from './notes.ts'
@@ -14,6 +15,7 @@ export interface Interruption {
 export class Run implements TaskContext {
   readonly job: Job
   readonly #logger: Logger
+  readonly #redactor: Redactor | undefined
   readonly #startedMs: number = performance.now()
   #controller: AbortController | undefined
   #abortReason: unknown
@@ -26,9 +28,10 @@ export class Run implements TaskContext {
   #timers: NodeJS.Timeout[] | undefined
   #isOver = false
 
-  constructor(job: Job, logger: Logger) {
+  constructor(job: Job, logger: Logger, redactor?: Redactor) {
     this.job = job
     this.#logger = logger
+    this.#redactor = redactor
   }
 
   get attempt(): number {
@@ -148,7 +151,7 @@ export class Run implements TaskContext {
   }
 
   #note(): Notes {
-    this.#notes ??= createNotes()
+    this.#notes ??= createNotes(this.#redactor)
     return this.#notes
   }
 
