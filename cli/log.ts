@@ -1,5 +1,8 @@
 import { inspect } from 'node:util'
 import type { LogFields, Logger } from '../src/logger.ts'
+import { usualRedactor } from '../src/redact/redactor.ts'
+import { hideInText } from '../src/redact/text.ts'
+import { show } from '../src/thrown.ts'
 import type { Style } from './context.ts'
 import { harmless, oneLine } from './harmless.ts'
 
@@ -32,19 +35,19 @@ export function createLogger({ level, format, style, write }: LoggerOptions): Lo
 }
 
 function toJson(level: string, message: string, fields?: LogFields): string {
-  const head = { time: new Date(), level, message }
+  const head = { time: new Date(), level, message: hideInText(message) }
   try {
-    return JSON.stringify({ ...head, ...fields, ...head }, plain)
+    return usualRedactor.stringify({ ...head, ...fields, ...head }, plain) ?? ''
   } catch {
     // A field that refers back to itself, or whose own toJSON throws: no reason to lose the line.
-    return JSON.stringify({ ...head, fields: inspect(fields) })
+    return JSON.stringify({ ...head, fields: show(fields) })
   }
 }
 
 function plain(_key: string, value: unknown): unknown {
   if (value instanceof Error) {
     const { name, message, stack, cause } = value
-    return { ...value, name, message, stack, cause }
+    return { ...value, name, message: hideInText(message), stack: stack && hideInText(stack), cause }
   }
   return typeof value === 'bigint' ? String(value) : value
 }
@@ -61,7 +64,7 @@ function toPretty(
   const subject = fields.task
     ? `${style('bold', oneLine(String(fields.task)))} ${style('dim', oneLine(String(fields.job)))}  `
     : ''
-  const said = event ? event.say(fields) : `${hang(message)}${style('dim', describeOwn(fields))}`
+  const said = event ? event.say(fields) : `${hang(hideInText(message))}${style('dim', describeOwn(fields))}`
   // The engine says in its own lines what happened, over and over while the database is away.
   const isSaid = fields.error === undefined || (fields.event === 'engine' && !isDebugging)
   const error = isSaid ? '' : describeError(fields.error, isDebugging)
@@ -135,15 +138,15 @@ export function describeMs(ms: number): string {
 /** What a task has given its own lines beside their words. */
 function describeOwn({ event, task: _task, job: _job, error: _error, ...own }: LogFields): string {
   if (event !== 'task.log') return ''
-  const show = (value: unknown): string => (typeof value === 'string' ? value : inspect(value, SHORT))
-  return Object.entries(own)
-    .map(([name, value]) => `  ${oneLine(`${name}=${show(value)}`)}`)
+  const said = (value: unknown): string => (typeof value === 'string' ? value : inspect(value, SHORT))
+  return Object.entries(usualRedactor.copy(own) as LogFields)
+    .map(([name, value]) => `  ${oneLine(`${name}=${said(value)}`)}`)
     .join('')
 }
 
 /** With its stack, but for what tells the reader nothing: frames of Node, of the engine and of this program. */
 function describeError(error: unknown, isComplete: boolean): string {
-  const lines = inspect(error).split('\n')
+  const lines = hideInText(show(error)).split('\n')
   if (isComplete) return lines.join('\n')
   const kept: string[] = []
   for (const line of lines) {

@@ -1,6 +1,7 @@
 import process from 'node:process'
-import { inspect } from 'node:util'
 import { BackgroundError } from '../src/errors.ts'
+import { hideInText } from '../src/redact/text.ts'
+import { show } from '../src/thrown.ts'
 import { guardProcess } from '../src/worker/uncaught.ts'
 import { createOutput } from './output.ts'
 import { runProgram } from './program.ts'
@@ -15,10 +16,10 @@ export async function main(argv: readonly string[]): Promise<void> {
   const escaped = new AbortController()
   guardProcess({
     onException(error) {
-      if (escaped.signal.aborted) output.notice(inspect(error))
+      if (escaped.signal.aborted) output.notice(show(error))
       else escaped.abort(error)
     },
-    onRejection: reason => output.notice(`A rejection that nobody handled: ${inspect(reason)}`)
+    onRejection: reason => output.notice(`A rejection that nobody handled: ${show(reason)}`)
   })
   let exitCode: number
   try {
@@ -33,7 +34,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     if (escaped.signal.aborted) exitCode = 1
   } catch (error) {
     exitCode = error instanceof UsageError ? 2 : error instanceof Interrupted ? error.exitCode : 1
-    output.notice(toLine(error, argv))
+    output.notice(hideInText(toLine(error, argv)))
   }
   await output.flush()
   // Not left to the event loop: a task that would not stop, or a connection that lingers, must not keep the process.
@@ -45,7 +46,7 @@ function toLine(error: unknown, argv: readonly string[]): string {
   if (!(error instanceof Error)) return `kretes failed: ${String(error)}`
   const isMisuse = error instanceof UsageError || error instanceof Interrupted
   if (isMisuse) return error.message
-  if (isDebugging(argv)) return inspect(error)
+  if (isDebugging(argv)) return show(error)
   return error instanceof BackgroundError
     ? error.message
     : `kretes failed: ${error.message}. Add --log-level debug to see more`

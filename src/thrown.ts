@@ -1,4 +1,6 @@
 import { inspect } from 'node:util'
+import { type Redactor, usualRedactor } from './redact/redactor.ts'
+import { hideInText } from './redact/text.ts'
 
 /** What was thrown, as plain text. */
 export interface Thrown {
@@ -13,12 +15,13 @@ export interface Thrown {
 
 /**
  * Reads what was thrown. A task can throw anything: an error whose message throws when it is read, a revoked proxy,
- * a chain of causes without an end. None of them is a reason to lose the job, so reading never throws.
+ * a chain of causes without an end. None of them is a reason to lose the job, so reading never throws. Secrets are left
+ * out.
  *
  * @param most how many characters all texts together may have
  */
-export function readThrown(error: unknown, most: number): Thrown {
-  return readOne(error, { errors: MOST_ERRORS, characters: most }, new Set())
+export function readThrown(error: unknown, most: number, redactor: Redactor = usualRedactor): Thrown {
+  return readOne(error, { errors: MOST_ERRORS, characters: most, redactor }, new Set())
 }
 
 /** What was thrown, in a line for a log. */
@@ -27,17 +30,22 @@ export function messageOf(error: unknown): string {
   return name === undefined ? message : `${name}: ${message}`
 }
 
-/** Any value as text, without an error whatever it is. */
-export function show(value: unknown): string {
+/** Any value as text, without an error whatever it is, and without secrets below names. */
+export function show(value: unknown, redactor: Redactor = usualRedactor): string {
   if (typeof value === 'string') return value
   for (const options of [{}, { customInspect: false }]) {
     try {
-      return inspect(value, options)
+      return inspect(redactor.copy(value), options)
     } catch {
       // Its own way to be shown throws; the next one does without.
     }
   }
-  return `a value of type ${typeof value} that cannot be read`
+  try {
+    // Of what cannot be copied, only the kind is shown.
+    return inspect(value, { customInspect: false, depth: -1 })
+  } catch {
+    return `a value of type ${typeof value} that cannot be read`
+  }
 }
 
 /** A copy of fields. What cannot be read is replaced by the reason. */
@@ -68,6 +76,7 @@ function copyOneByOne(fields: Readonly<Record<string, unknown>>): Record<string,
 interface Room {
   errors: number
   characters: number
+  readonly redactor: Redactor
 }
 
 function readOne(error: unknown, room: Room, told: Set<unknown>): Thrown {
@@ -77,13 +86,13 @@ function readOne(error: unknown, room: Room, told: Set<unknown>): Thrown {
     const short = text.length > room.characters ? `${text.slice(0, Math.max(0, room.characters - 1))}…` : text
     room.characters -= short.length
     // PostgreSQL holds neither NUL nor half a character.
-    return short.replaceAll('\0', '\uFFFD').toWellFormed()
+    return hideInText(short).replaceAll('\0', '\uFFFD').toWellFormed()
   }
   const [name, message] = [read(error, 'name'), read(error, 'message')]
   // Errors of another realm, and of the platform, are no instances of ours.
   const isReadable = typeof name === 'string' || typeof message === 'string'
   const isError = isReadable && [name, message].every(part => typeof part === 'string' || part === UNREADABLE)
-  if (!isError) return { message: take(show(error)) }
+  if (!isError) return { message: take(show(error, room.redactor)) }
   const thrown: { -readonly [Key in keyof Thrown]: Thrown[Key] } = {
     name: take(typeof name === 'string' ? name : 'Error'),
     message: take(typeof message === 'string' ? message : 'its message cannot be read')

@@ -1,5 +1,6 @@
 import { BackgroundError } from '../errors.ts'
 import type { Run } from '../inspect.ts'
+import { REDACTED } from '../redact/text.ts'
 import { addJob } from '../sql/add.ts'
 import { findJob } from '../sql/ledger/jobs.ts'
 import { findRunsOf } from '../sql/ledger/runs.ts'
@@ -56,8 +57,8 @@ export async function scheduleAnew(access: Access, { id, run }: GoneJob): Promis
   throw new BackgroundError('JOB_GONE', `Cannot retry job ${id}: another job has taken its key this moment`)
 }
 
-/** Whether a worker has replaced something in it, as its option `redact` says. */
+/** Whether a worker has hidden something in it, be it a part of a text. */
 function isRedacted(payload: unknown): boolean {
-  if (payload === '[redacted]') return true
+  if (typeof payload === 'string') return payload.includes(REDACTED)
   return typeof payload === 'object' && payload !== null && Object.values(payload).some(isRedacted)
 }

@@ -1,11 +1,12 @@
+import type { Redactor } from '../redact/redactor.ts'
 import { readThrown, type Thrown } from '../thrown.ts'
 
 /**
  * An error as the database keeps it: name and message first, then the stack, then the errors that lie behind it. Free of
  * what PostgreSQL cannot hold, and never longer than {@linkcode MAX_LENGTH}.
  */
-export function describeError(error: unknown): string {
-  const text = [...tell(readThrown(error, MAX_LENGTH), '')].join('\n')
+export function describeError(error: unknown, redactor?: Redactor): string {
+  const text = [...tell(readThrown(error, MAX_LENGTH, redactor), '')].join('\n')
   return text.length > MAX_LENGTH ? `${text.slice(0, MAX_LENGTH - 1).toWellFormed()}…` : text
 }
 
@@ -13,8 +14,8 @@ export function describeError(error: unknown): string {
  * An error as the ledger keeps it: JSON text of an object with `name`, `message` and `stack`, and with `cause` and
  * `errors` where others lie behind it. Bounded like {@linkcode describeError}.
  */
-export function toErrorJson(error: unknown): string {
-  return JSON.stringify(toRecord(readThrown(error, MAX_LENGTH)))
+export function toErrorJson(error: unknown, redactor?: Redactor): string {
+  return JSON.stringify(toRecord(readThrown(error, MAX_LENGTH, redactor)))
 }
 
 /** What is thrown need not be an error, but is kept as one. */

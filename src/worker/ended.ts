@@ -1,4 +1,5 @@
 import type { Logger } from '../logger.ts'
+import type { Redactor } from '../redact/redactor.ts'
 import { type EndedRun, type Kept, recordFailures } from '../sql/ledger/record.ts'
 import type { RunState } from '../sql/ledger/schema.ts'
 import type { Execute } from '../sql/statement.ts'
@@ -10,6 +11,7 @@ import type { Run } from './run.ts'
 /** What the worker remembers of runs until their end has been written. */
 export interface EndedRuns {
   readonly kept: Kept
+  readonly redactor: Redactor
   /** By the id of the job. */
   readonly runs: ReadonlyMap<string, EndedRun>
   /** Reads what a task is given, before it can change it; `null` if that is not kept. */
@@ -35,7 +37,7 @@ export interface EndDetails {
 
 /** Keeps what only the worker knows of the runs that end. */
 export function createEndedRuns(settings: LedgerSettings, logger: Logger): EndedRuns {
-  const { keepPayloads, redact, maxResultBytes } = settings
+  const { keepPayloads, redactor, maxResultBytes } = settings
   const runs = new Map<string, EndedRun>()
   const warned = new Set<string>()
 
@@ -43,7 +45,7 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
   function readPayload(payload: unknown): string | null {
     if (!keepPayloads) return null
     try {
-      return writeRedacted(payload, redact)
+      return writeRedacted(payload, redactor)
     } catch (error) {
       logger.warn(`A payload is not kept: ${messageOf(error)}`, { event: 'ledger.payload', error })
       return null
@@ -51,7 +53,7 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
   }
 
   function readResult({ job }: Run, value: unknown): string | null {
-    const { text, problem } = describeResult(value, maxResultBytes, redact)
+    const { text, problem } = describeResult(value, maxResultBytes, redactor)
     if (problem !== undefined && !warned.has(job.task)) {
       warned.add(job.task)
       logger.warn(`A result of ${job.task} is not kept: ${problem}`, { event: 'ledger.result', task: job.task })
@@ -61,6 +63,7 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
 
   return {
     kept: { keepsSuccesses: settings.successesMs !== false, keepsFailures: settings.failuresMs !== false },
+    redactor,
     runs,
     readPayload,
     add(run, state, { payload, result, error, hasNotBegun = false }) {

@@ -95,9 +95,15 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
       if (helpers.job.job_queue_id !== null) queue = await helpers.getQueueName()
       if (prepare) await prepare()
     } catch (cause) {
-      return await refuse(new Run(toJob(helpers.job, queue), logger), plan, cause, payload, helpers.job)
+      return await refuse(
+        new Run(toJob(helpers.job, queue), logger, ended?.redactor),
+        plan,
+        cause,
+        payload,
+        helpers.job
+      )
     }
-    const run = new Run(toJob(helpers.job, queue), logger)
+    const run = new Run(toJob(helpers.job, queue), logger, ended?.redactor)
     const given = ended?.readPayload(payload) ?? null
     runs.add(run)
     try {
@@ -165,12 +171,12 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
     const { decision, error } = decide(run, plan, thrown, logger)
     const state = stateOf(decision, run)
     const isFailure = decision.kind === 'failed' || decision.kind === 'retried'
-    ended?.add(run, state, { ...details, ...(isFailure ? { error: toErrorJson(error) } : {}) })
+    ended?.add(run, state, { ...details, ...(isFailure ? { error: toErrorJson(error, ended?.redactor) } : {}) })
     reportFailure(logger, run, decision, error)
     if (decision.kind === 'cancelled') return finished.add(job)
     if (decision.kind === 'released') released++
     if (decision.kind === 'failed') await mourn(run, plan, error, payload)
-    const reason = describeError(error)
+    const reason = describeError(error, ended?.redactor)
     outcomes.set(job.id, toOutcome(decision, job, reason))
     throw new Failure(reason)
   }

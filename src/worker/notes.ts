@@ -1,4 +1,6 @@
 import type { LogFields, Logger } from '../logger.ts'
+import { type Redactor, usualRedactor } from '../redact/redactor.ts'
+import { hideInText } from '../redact/text.ts'
 import { messageOf, show } from '../thrown.ts'
 import { readable } from './result.ts'
 
@@ -17,7 +19,7 @@ export interface Notes {
 }
 
 /** Makes notes. Lines are written down at once, since what they are made of may change. */
-export function createNotes(): Notes {
+export function createNotes(redactor: Redactor = usualRedactor): Notes {
   let version = 0
   let progress: number | null = null
   let message: string | null = null
@@ -56,7 +58,7 @@ export function createNotes(): Notes {
     },
     add(level, text, fields) {
       version++
-      keep(toLine(level, text, fields))
+      keep(toLine(level, text, fields, redactor))
     }
   }
 }
@@ -65,17 +67,17 @@ function describeDropped(count: number): string {
   return count === 1 ? '1 earlier line was dropped' : `${count} earlier lines were dropped`
 }
 
-function toLine(level: keyof Logger, text: string, fields: LogFields | undefined): string {
+function toLine(level: keyof Logger, text: string, fields: LogFields | undefined, redactor: Redactor): string {
   const line = { at: new Date().toISOString(), level, message: toText(text, MAX_MESSAGE) }
-  const details = fields && toDetails(fields)
+  const details = fields && toDetails(fields, redactor)
   const json = JSON.stringify(line)
   return details ? `${json.slice(0, -1)},"fields":${details}}` : json
 }
 
 /** What cannot be written as JSON is no reason to fail a job that has merely logged it. */
-function toDetails(fields: LogFields): string | undefined {
+function toDetails(fields: LogFields, redactor: Redactor): string | undefined {
   try {
-    const json = JSON.stringify(fields, toHarmless) as string | undefined
+    const json = redactor.stringify(fields, toPlain)
     if (json === undefined || json.length <= MAX_MESSAGE) return json && readable(json)
     return JSON.stringify({ truncated: toText(json, MAX_MESSAGE / 2) })
   } catch (error) {
@@ -83,17 +85,18 @@ function toDetails(fields: LogFields): string | undefined {
   }
 }
 
-function toHarmless(key: string, value: unknown): unknown {
-  const isTelling = typeof value === 'string' || (typeof value === 'object' && value !== null)
-  if (isTelling && SECRET.test(key)) return '[redacted]'
+/** What JSON would refuse, or show as an empty object. */
+function toPlain(_key: string, value: unknown): unknown {
   if (typeof value === 'bigint') return String(value)
-  return value instanceof Error ? `${value.name}: ${value.message}` : value
+  if (value instanceof Map) return Object.fromEntries(value)
+  if (value instanceof Set) return [...value]
+  return value instanceof Error ? hideInText(`${value.name}: ${value.message}`) : value
 }
 
 function toText(value: unknown, most: number): string {
   const text = show(value)
   const short = text.length > most ? `${text.slice(0, most - 1)}…` : text
-  return short.replaceAll('\0', '\uFFFD').toWellFormed()
+  return hideInText(short).replaceAll('\0', '\uFFFD').toWellFormed()
 }
 
 /** Finer is not shown, and a number near nothing is none to PostgreSQL. */
@@ -106,6 +109,3 @@ const MAX_SIZE = 16_384
 
 /** In characters. */
 const MAX_MESSAGE = 2_000
-
-/** Names of what is nobody's business. */
-const SECRET = /pass(?:word|phrase|wd)|secret|token|authorization|cookie|credential|(?:api|access|private)[-_]?key/i

@@ -2,6 +2,7 @@ import { type Backoff, compileBackoff, type DelayOf } from '../backoff.ts'
 import { type Duration, toTimeLimit } from '../duration.ts'
 import { type Keep, toKeptMs } from '../ledger/keep.ts'
 import { type Logger, silentLogger } from '../logger.ts'
+import { createRedactor, type Redactor } from '../redact/redactor.ts'
 import { createSafeLogger } from '../safe-logger.ts'
 import type { AnyTask } from '../task.ts'
 import { LONGEST_TIMER_MS } from '../timer.ts'
@@ -136,10 +137,13 @@ export interface LedgerOptions {
    */
   keepPayloads?: boolean
   /**
-   * Keys whose values are replaced by `[redacted]` in what is kept of payloads and results, at any depth. Neither case
-   * nor hyphens and underscores matter.
+   * Names to hide beside the usual ones. `[redacted]` replaces the values below such a name in what is kept of payloads,
+   * results, log fields and thrown values, at any depth. A name is hidden if one of its words is: `card` hides
+   * `cardNumber` and `credit_card`. The usual words are password, passphrase, pwd, pass, secret, token, cookie,
+   * credential, authorization, bearer, jwt, otp, cvv, cvc, and key after api, access, auth, private, secret, signing,
+   * encryption, ssh and master.
    *
-   * @default password, passphrase, secret, token, authorization, cookie, apiKey, accessToken, refreshToken, clientSecret, privateKey
+   * @default none besides the usual ones
    */
   redact?: readonly string[]
   /**
@@ -156,7 +160,7 @@ export interface LedgerSettings {
   readonly successesMs: number | null | false
   readonly failuresMs: number | null | false
   readonly keepPayloads: boolean
-  readonly redact: readonly string[]
+  readonly redactor: Redactor
   readonly maxResultBytes: number
 }
 
@@ -215,7 +219,7 @@ function resolveLedger(options: LedgerOptions): LedgerSettings {
     successesMs: toKeptMs(keepSuccesses, 'start a worker', 'keepSuccesses'),
     failuresMs: toKeptMs(keepFailures, 'start a worker', 'keepFailures'),
     keepPayloads: options.keepPayloads ?? false,
-    redact: options.redact ?? REDACTED_KEYS,
+    redactor: createRedactor(options.redact),
     maxResultBytes: wholeNumber('maxResultBytes', options.maxResultBytes, 65_536, 0)
   }
 }
@@ -242,17 +246,3 @@ function portNumber(given: number): number {
 
 /** What the database and the engine take for a number. */
 const MAX = 2 ** 31 - 1
-
-const REDACTED_KEYS = [
-  'password',
-  'passphrase',
-  'secret',
-  'token',
-  'authorization',
-  'cookie',
-  'apiKey',
-  'accessToken',
-  'refreshToken',
-  'clientSecret',
-  'privateKey'
-]

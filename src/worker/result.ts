@@ -1,3 +1,4 @@
+import { type Redactor, usualRedactor } from '../redact/redactor.ts'
 import { readThrown } from '../thrown.ts'
 
 /** What a task returned, as the ledger keeps it. */
@@ -11,13 +12,11 @@ export interface ResultText {
 /**
  * A result as JSON text. What JSON cannot hold, or takes more room than it may, is not kept: a job never fails for what
  * it returns.
- *
- * @param redact keys whose values are hidden
  */
-export function describeResult(value: unknown, maxBytes: number, redact: readonly string[] = []): ResultText {
+export function describeResult(value: unknown, maxBytes: number, redactor: Redactor = usualRedactor): ResultText {
   if (value === undefined) return { text: null }
   try {
-    const text = writeRedacted(value, redact)
+    const text = writeRedacted(value, redactor)
     // A function, or a symbol.
     if (text === null) return { text, problem: `JSON cannot hold a ${typeof value}` }
     const bytes = Buffer.byteLength(text)
@@ -29,14 +28,13 @@ export function describeResult(value: unknown, maxBytes: number, redact: readonl
 }
 
 /**
- * A value as JSON text that PostgreSQL can read, with the values of some keys hidden; `null` if JSON knows no such value.
+ * A value as JSON text that PostgreSQL can read, without secrets; `null` if JSON knows no such value.
  *
  * @throws what `JSON.stringify` throws
  */
-export function writeRedacted(value: unknown, redact: readonly string[]): string | null {
-  const text = JSON.stringify(value) as string | undefined
-  if (text === undefined) return null
-  return readable(mentions(text, redact) ? (JSON.stringify(value, hide(redact)) ?? text) : text)
+export function writeRedacted(value: unknown, redactor: Redactor): string | null {
+  const text = redactor.stringify(value)
+  return text === undefined ? null : readable(text)
 }
 
 /** Neither half of a surrogate pair nor NUL is a character to PostgreSQL; `JSON.stringify` writes both as escapes. */
@@ -45,22 +43,6 @@ export function readable(json: string): string {
   return json.replace(ESCAPES, found => (found === '\\\\' ? found : '\\ufffd'))
 }
 
-/** Most values hold no such key, and are written once. */
-function mentions(text: string, keys: readonly string[]): boolean {
-  const plain = text.toLowerCase().replaceAll(/[-_]/g, '')
-  return keys.some(key => plain.includes(normalize(key)))
-}
-
-function hide(keys: readonly string[]): (key: string, value: unknown) => unknown {
-  const hidden = new Set(keys.map(normalize))
-  return (key, value) => (key !== '' && hidden.has(normalize(key)) ? REDACTED : value)
-}
-
-function normalize(key: string): string {
-  return key.toLowerCase().replaceAll(/[-_]/g, '')
-}
-
 const MOST_IN_A_LINE = 1_000
-const REDACTED = '[redacted]'
 const UNREADABLE = /\\u(?:0000|d[89a-f])/
 const ESCAPES = /\\\\|\\u(?:0000|d[89a-f][0-9a-f]{2})/g

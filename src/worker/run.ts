@@ -1,5 +1,6 @@
 import type { Job } from '../job.ts'
 import type { LogFields, Logger } from '../logger.ts'
+import type { Redactor } from '../redact/redactor.ts'
 import type { TaskContext } from '../task.ts'
 import { copyFields, show } from '../thrown.ts'
 import { setTimer, type Timer } from '../timer.ts'
@@ -15,6 +16,7 @@ export interface Interruption {
 export class Run implements TaskContext {
   readonly job: Job
   readonly #logger: Logger
+  readonly #redactor: Redactor | undefined
   readonly #startedMs: number = performance.now()
   #controller: AbortController | undefined
   #abortReason: unknown
@@ -27,9 +29,10 @@ export class Run implements TaskContext {
   #timers: Timer[] | undefined
   #isOver = false
 
-  constructor(job: Job, logger: Logger) {
+  constructor(job: Job, logger: Logger, redactor?: Redactor) {
     this.job = job
     this.#logger = logger
+    this.#redactor = redactor
   }
 
   get attempt(): number {
@@ -149,7 +152,7 @@ export class Run implements TaskContext {
   }
 
   #note(): Notes {
-    this.#notes ??= createNotes()
+    this.#notes ??= createNotes(this.#redactor)
     return this.#notes
   }
 

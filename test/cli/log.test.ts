@@ -49,6 +49,16 @@ for (const [name, fields, reads] of cases) {
   })
 }
 
+test('secrets are in no line', () => {
+  const error = Object.assign(new Error('No postgres://ada:word@host'), { config: { headers: { cookie: 'word' } } })
+  for (const format of ['pretty', 'json'] as const) {
+    const fields = { event: 'task.log', ...job, token: 'word', nested: { apiKey: 'word' }, error }
+    const written = line(logger => logger.error('password=word', fields), format)
+    assert.not.match(written.replaceAll('password', ''), 'word')
+    assert.match(written, /No postgres/)
+  }
+})
+
 test('a message of several lines stays together', () => {
   assert.is(
     line(logger => logger.warn('one\ntwo')),

@@ -202,8 +202,26 @@ test('keeps payloads if asked to, without secrets', async () => {
       }
     }
   })
-  const { id } = await background.schedule({ task: 'Pay', payload: { amount: 5, card: { number: '4111' } } })
-  assert.equal((await whenRun(id))[0]?.payload, { amount: 5, card: '[redacted]' })
+  const payload = { amount: 5, card: { number: '4111' }, newPassword: 'secret' }
+  const { id } = await background.schedule({ task: 'Pay', payload })
+  assert.equal((await whenRun(id))[0]?.payload, { amount: 5, card: '[redacted]', newPassword: '[redacted]' })
+})
+
+test('keeps no secrets of errors and log lines, those that it was told of among them', async () => {
+  await using _worker = await work(database, {
+    ledger: { redact: ['card'] },
+    tasks: {
+      Leak: (_input, { logger }) => {
+        logger.info('To postgres://ada:word@host/db', { cardNumber: 'word', headers: [['authorization', 'word']] })
+        throw { cardNumber: 'word', cause: new Error('password=word') }
+      }
+    }
+  })
+  const { id } = await background.schedule({ task: 'Leak', maxAttempts: 1 })
+  const [run] = await whenRun(id)
+  assert.not.match(JSON.stringify(run).replaceAll('password', ''), 'word')
+  const [job] = await sql`select error from kretes.jobs where id = ${id}`
+  assert.not.match(job?.error.replaceAll('password', ''), 'word')
 })
 
 test('counts what it does not keep', async () => {

@@ -1,0 +1,29 @@
+import { KEYS, WHOLE } from './names.ts'
+
+/** What stands in place of a secret. */
+export const REDACTED = '[redacted]'
+
+/** A message without the passwords of connection strings, and without values that it gives to secret names. */
+export function hideInText(text: string): string {
+  return hideInUrls(text).replaceAll(ASSIGNED, `$1${REDACTED}`).replaceAll(HEADER, `$1$2${REDACTED}`)
+}
+
+/** A text without the passwords of its URLs. */
+export function hideInUrls(text: string): string {
+  return text.includes('://') ? text.replaceAll(PASSWORD_IN_URL, `$1${REDACTED}@`) : text
+}
+
+// All repetitions are bounded, or end where the next begins: what a stranger has sent must not take long to read.
+const PASSWORD_IN_URL =
+  /(\b[a-z][a-z\d+.-]{0,30}:\/\/[^\s:@/"'<>]{0,100}:)(?!\d+(?:[/?#\s]|$))[^\s"'<>]{0,200}?@(?![^\s/?#"'<>]{0,200}@)/gi
+const QUOTED = '\\\\+"[^"]*"?|"(?:[^"\\\\]|\\\\.)*"?|\'(?:[^\'\\\\]|\\\\.)*\'?|`[^`]*`?'
+const KEY = `passw(?:or)?d|passphrase|pwd|secret|token|credential|jwt|(?:${KEYS.join('|')})[-_ ]?key`
+/** `password=…`, `"apiKey": "…"`, `(token)=(…)`; what follows a colon without quotes may be prose. */
+const ASSIGNED = new RegExp(
+  `((?:${KEY}|(?<![a-z])(?:${WHOLE.join('|')}))[\\w.-]{0,20}[\\\\"'\`)\\]]{0,4}` +
+    `\\s{0,2}(?:=>|=(?!=)|:(?=\\s{0,2}[\\\\"'\`]))\\s{0,2})` +
+    `(?!["']?\\[redacted\\])(?:${QUOTED}|\\([^)]{0,500}\\)|[^\\s,;&"'\`)}\\]<>]+)`,
+  'gi'
+)
+const HEADER =
+  /(authorization["']?\s?[:=]\s?["']?(?:(?:bearer|basic|digest|token)\s+)?|-(?:key|token)["']?:\s?|\bbearer\s+(?=\S*\d))[^\s"',;}]+|(cookie["']?\s?[:=]\s?["']?)[^\n"']+/gi
