@@ -7,6 +7,7 @@ import { embeddedFailure } from './embedded/failure.ts'
 import { findPostmaster, type Postmaster, stopPostmaster } from './embedded/postmaster.ts'
 import { enter, type Presence } from './embedded/presence.ts'
 import { homeOf, openHome } from './embedded/project.ts'
+import { moveStrays, wasStartedByBeta } from './embedded/repair.ts'
 import { type Start, startPostmaster } from './embedded/start.ts'
 import { sweepTrees } from './embedded/tree.ts'
 import { codeOf } from './failure.ts'
@@ -154,8 +155,12 @@ async function startServer(cluster: Cluster, options: OpenEmbeddedOptions): Prom
   await refuseOtherVersion(cluster, binaries)
   const runnable = await prepareBinaries(binaries, cluster.home, cluster.account, onProgress)
   await sweepTrees(cluster.home)
+  const isOld = await wasStartedByBeta(cluster)
   onProgress('Starting PostgreSQL')
-  return await startPostmaster(cluster, runnable, signal)
+  const start = await startPostmaster(cluster, runnable, signal)
+  const started = isOld ? await findPostmaster(cluster.data) : null
+  if (started?.status === 'ready') await moveStrays(started.port, cluster, onProgress)
+  return start
 }
 
 /** Why there was no way in for now. */

@@ -353,6 +353,30 @@ test('a server that is to stay does so until it is stopped', async () => {
   await next.stop()
 })
 
+test('tables of an application land in public, also those that beta.1 had put into the schema kretes', async () => {
+  const project = await createProject('beta')
+  const server = await openEmbedded({ project })
+  await ask(server.url, 'create table fresh (id int)')
+  assert.is(await ask(server.url, "select to_regclass('public.fresh')::text"), 'fresh')
+  await ask(
+    server.url,
+    'create schema kretes; create table kretes.users (id serial); create table kretes.fresh (no int)'
+  )
+  await server.stop()
+  const options = join(server.dataDirectory, 'postmaster.opts')
+  await writeFile(options, (await readFile(options, 'utf8')).replace(' "-c" "search_path=public"', ''))
+
+  const messages: string[] = []
+  const again = await openEmbedded({ project, onProgress: message => messages.push(message) })
+  assert.equal(messages, [
+    'Starting PostgreSQL',
+    'Cannot move fresh from the schema kretes to public: relation "fresh" already exists in schema "public". It stays',
+    'Moved from the schema kretes to public, where an earlier version created it: users'
+  ])
+  assert.is(await ask(again.url, "select pg_get_serial_sequence('public.users', 'id')"), 'public.users_id_seq')
+  await again.stop()
+})
+
 test('release() is done once, and is quiet when the server has gone', async () => {
   const project = await createProject('gone')
   const [server, other] = await Promise.all([openEmbedded({ project }), openEmbedded({ project })])

@@ -50,6 +50,34 @@ test('finds views that are missing', async () => {
   assert.equal(codesOf(await background.doctor()), [])
 })
 
+test('finds a user whose tables land among ours, and the tables', async () => {
+  const server = await startServer()
+  onceDone(() => server.stop())
+  const admin = postgres(server.url, { max: 1, onnotice: () => {} })
+  onceDone(() => admin.end())
+  await admin.unsafe('create role kretes superuser login')
+  const url = Object.assign(new URL(server.url), { username: 'kretes' }).href
+  const background = createBackground({ connection: url })
+  onceDone(() => background.close())
+  await background.migrate()
+  const [finding, ...rest] = (await background.doctor()).findings
+  assert.equal([finding?.code, finding?.severity, rest], ['search-path', 'warning', []])
+  assert.match(finding!.remedy, 'alter role kretes set search_path = public')
+  const app = postgres(url, { max: 1 })
+  await app`create table users (id int)`
+  await app.end()
+  await admin.unsafe('alter role kretes set search_path = public')
+
+  await using again = createBackground({ connection: url })
+  const { findings } = await again.doctor()
+  assert.equal(
+    findings.map(({ message, remedy }) => [message, remedy]),
+    [["kretes holds what is not kretes' own: users", 'Move it: alter table kretes.users set schema public']]
+  )
+  await admin.unsafe('alter table kretes.users set schema public')
+  assert.equal(await again.doctor(), { isHealthy: true, findings: [] })
+})
+
 test('finds a server that does not answer, that is too old, or read-only', async () => {
   const nobody = createBackground({ connection: 'postgres://someone@127.0.0.1:1/nothing' })
   const { findings } = await nobody.doctor()

@@ -40,11 +40,14 @@ export async function startPostmaster(cluster: Cluster, binaries: Binaries, sign
 const PASSING =
   /lock file "[^"]+" (already exists|is empty)|shared memory block|could not bind|could not create any TCP/
 
+/** See {@linkcode SETTINGS}. */
+export const SEARCH_PATH = 'search_path=public'
+
 /**
  * Reachable from this machine only. By the default, `"$user", public`, the role kretes would have the schema kretes come
  * first, and an application's tables would land among ours. A database or a role may say otherwise.
  */
-const SETTINGS = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'search_path=public']
+const SETTINGS = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', SEARCH_PATH]
 
 async function launch({ data, home, account }: Cluster, file: string, log: string): Promise<ChildProcess> {
   const port = await choosePort(await lastPort(data))

@@ -10,6 +10,7 @@ export type FindingCode =
   | 'migrations-missing'
   | 'schema-incomplete'
   | 'privileges'
+  | 'search-path'
   | 'autovacuum-off'
   | 'bloat'
   | 'old-transaction'

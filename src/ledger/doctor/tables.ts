@@ -1,6 +1,8 @@
 import type { Sql } from 'postgres'
 import { findHolders, findLackingPrivileges, type Holder, readJobTable, readServer } from '../../sql/ledger/doctor.ts'
+import { ownSchema } from '../../sql/names.ts'
 import type { Access } from '../../sql/statement.ts'
+import { findStrays, readCurrentSchema } from '../../sql/strays.ts'
 import { counted, lengthOf } from '../words.ts'
 import type { Finding, FindingCode } from './finding.ts'
 import { examineLedger } from './ledger.ts'
@@ -15,6 +17,7 @@ export async function examineTables(sql: Sql, access: Access, limits: Limits): P
   if (lacking.some(privilege => privilege.startsWith('usage'))) return findings
   return [
     ...findings,
+    ...(await examineNames(sql, schema)),
     ...(await examineVacuum(sql, schema, limits)),
     ...(await findHolders(sql, limits.holderMs)).map(whenHeldBack),
     ...(await examineLedger(sql, access, limits))
@@ -29,6 +32,38 @@ function whenForbidden(lacking: readonly string[]): Finding {
     remedy:
       'Let workers connect as the owner of both schemas: they make and drop the partitions of the ledger. An application that only schedules needs less'
   }
+}
+
+/** The default search path begins with a schema of the user's name: that of a user called kretes is ours. */
+async function examineNames(sql: Sql, engine: string): Promise<Finding[]> {
+  const findings: Finding[] = []
+  const { schema, user } = await readCurrentSchema(sql)
+  if (schema === engine || schema === ownSchema(engine)) {
+    findings.push({
+      code: 'search-path',
+      severity: 'warning',
+      message: `What the user ${user} creates without naming a schema lands in ${schema}, among kretes' own tables: its search path begins there`,
+      remedy: `alter role ${quoted(user)} set search_path = public, then connect anew; or let the application connect as another user`
+    })
+  }
+  const strays = await findStrays(sql, ownSchema(engine))
+  if (strays.length > 0) {
+    const named = strays.slice(0, MOST_NAMED).map(({ name }) => name)
+    findings.push({
+      code: 'search-path',
+      severity: 'warning',
+      message: `${ownSchema(engine)} holds what is not kretes' own: ${named.join(', ')}${strays.length > MOST_NAMED ? ' and more' : ''}`,
+      remedy: `Move it: ${strays
+        .slice(0, MOST_NAMED)
+        .map(({ statement }) => statement)
+        .join('; ')}`
+    })
+  }
+  return findings
+}
+
+function quoted(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`
 }
 
 async function examineVacuum(sql: Sql, schema: string, limits: Limits): Promise<Finding[]> {
@@ -73,6 +108,8 @@ const HOLDERS: Readonly<Record<Holder['kind'], readonly [FindingCode, string, st
   ],
   prepared: ['prepared-transaction', 'The prepared transaction', "End it: rollback prepared '#'"]
 }
+
+const MOST_NAMED = 20
 
 /** A table that is vacuumed as often as this is looked after, however many dead rows it has just now. */
 const RECENT_MS = 10 * 60_000

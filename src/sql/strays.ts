@@ -1,0 +1,87 @@
+import type { Sql } from 'postgres'
+
+/** What an application has put into our schema without meaning to. */
+export interface Stray {
+  /** Its name, quoted where it has to be; of a function with its arguments. */
+  readonly name: string
+  /** What moves it to `public`. */
+  readonly statement: string
+}
+
+/**
+ * Finds tables, views, sequences, types, functions and extensions in a schema of ours that are not ours. What moves along
+ * with another is left out: the sequence of a column, and what belongs to an extension.
+ */
+export async function findStrays(sql: Sql, own: string): Promise<Stray[]> {
+  const [row] = await sql<{ strays: string }[]>`
+    with found as (
+      select 'extension' as kind, extname::text as name, null as arguments, 0 as step
+      from pg_extension where extnamespace = to_regnamespace(quote_ident(${own})) and extrelocatable
+      union all
+      select 'table', relname, null, 2
+      from pg_class
+      where relnamespace = to_regnamespace(quote_ident(${own})) and relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+        and not relname = any(${`{${OURS.join()}}`}::text[]) and relname !~ ${OUR_PARTITIONS}
+        and not exists (
+          select from pg_depend
+          where classid = 'pg_class'::regclass and objid = pg_class.oid
+            and (deptype = 'e' or (relkind = 'S' and deptype in ('a', 'i')))
+        )
+      union all
+      select case typtype when 'd' then 'domain' else 'type' end, typname, null, 1
+      from pg_type
+      left join pg_class on pg_class.oid = typrelid
+      where typnamespace = to_regnamespace(quote_ident(${own}))
+        and (typtype in ('e', 'd', 'r') or (typtype = 'c' and relkind = 'c'))
+        and not exists (select from pg_depend where classid = 'pg_type'::regclass and objid = pg_type.oid and deptype = 'e')
+      union all
+      select 'routine', proname, pg_get_function_identity_arguments(oid), 3
+      from pg_proc
+      where pronamespace = to_regnamespace(quote_ident(${own}))
+        and not exists (
+          select from pg_depend where classid = 'pg_proc'::regclass and objid = pg_proc.oid and deptype in ('e', 'i')
+        )
+    )
+    select coalesce(
+      json_agg(
+        json_build_object(
+          'name', quote_ident(name) || coalesce('(' || arguments || ')', ''),
+          'statement', format(
+            'alter %s %s%I%s set schema public',
+            kind, case when kind <> 'extension' then quote_ident(${own}) || '.' end, name, '(' || arguments || ')'
+          )
+        ) order by step, name
+      ), '[]'
+    )::text as strays
+    from found`
+  return JSON.parse(row?.strays ?? '[]')
+}
+
+/** Moves one to `public`. */
+export async function moveStray(sql: Sql, { statement }: Stray): Promise<void> {
+  await sql.unsafe(statement)
+}
+
+/** The schema in which a table lands that is created without one. */
+export async function readCurrentSchema(sql: Sql): Promise<{ schema: string | null; user: string }> {
+  const [row] = await sql<{ schema: string | null; user: string }[]>`
+    select current_schema()::text as schema, current_user::text as user`
+  return row!
+}
+
+/** All that our schema holds; a test compares it with a fresh one. */
+const OURS = [
+  'counters',
+  'jobs',
+  'ledger',
+  'migrations',
+  'progress',
+  'queue_counters',
+  'queues',
+  'rates',
+  'runs',
+  'tasks',
+  'waiters',
+  'workers'
+]
+const OUR_PARTITIONS = '^ledger_\\d{8}'
