@@ -2,8 +2,8 @@ import { codeOf } from './failure.ts'
 import { TransactionError } from './session.ts'
 
 /**
- * Does work that may be repeated. Somebody else may lock the same in another order; the database then ends one of the
- * two, of which nothing has happened.
+ * Does work that may be repeated. Somebody else may lock the same in another order, or change the same where a client of
+ * the caller's isolates its statements more; the database then ends one of the two, of which nothing has happened.
  */
 export async function withoutDeadlock<Result>(work: () => Promise<Result>): Promise<Result> {
   for (let failures = 1; ; failures++) {
@@ -11,10 +11,11 @@ export async function withoutDeadlock<Result>(work: () => Promise<Result>): Prom
       return await work()
     } catch (error) {
       const cause = error instanceof TransactionError ? error.cause : error
-      if (codeOf(cause) !== DEADLOCK || failures === MOST_DEADLOCKS) throw error
+      if (!CONFLICTS.has(codeOf(cause) ?? '') || failures === MOST_CONFLICTS) throw error
     }
   }
 }
 
-const DEADLOCK = '40P01'
-const MOST_DEADLOCKS = 10
+/** A deadlock, and a transaction that cannot be serialized. */
+const CONFLICTS = new Set(['40P01', '40001'])
+const MOST_CONFLICTS = 10

@@ -1,4 +1,5 @@
 import type { Sql } from 'postgres'
+import { withoutDeadlock } from './deadlock.ts'
 import { createSockets, type Sockets } from './sockets.ts'
 
 /** A client, and a way to have it connect anew. */
@@ -58,12 +59,19 @@ export function connectLasting(open: (sockets: Sockets) => Sql, onHung?: () => v
   }
 
   /** A statement runs when it is awaited, and never if it is but a part of another. */
-  function watchWhenAwaited(query: Promise<unknown>): Promise<unknown> {
+  function watchWhenAwaited(query: Promise<unknown>, again: () => Promise<unknown>): Promise<unknown> {
     const run: Promise<unknown>['then'] = query.then.bind(query)
     let watched: Promise<unknown> | undefined
     // biome-ignore lint/suspicious/noThenProperty: it is one already
     query.then = (onFulfilled, onRejected) => {
-      watched ??= watch(new Promise((resolve, reject) => void run(resolve, reject)))
+      let isFirst = true
+      watched ??= watch(
+        withoutDeadlock(() => {
+          if (!isFirst) return again()
+          isFirst = false
+          return new Promise((resolve, reject) => void run(resolve, reject))
+        })
+      )
       return watched.then(onFulfilled, onRejected)
     }
     return query
@@ -73,7 +81,8 @@ export function connectLasting(open: (sockets: Sockets) => Sql, onHung?: () => v
     apply(_target, _this, args: Parameters<Sql>) {
       const result: unknown = current(...args)
       const isStatement = Array.isArray(args[0]) && 'raw' in args[0]
-      return isStatement ? watchWhenAwaited(result as Promise<unknown>) : result
+      const again = async (): Promise<unknown> => await (current(...args) as Promise<unknown>)
+      return isStatement ? watchWhenAwaited(result as Promise<unknown>, again) : result
     },
     get(_target, name) {
       if (name === 'begin') return (...args: [never]) => watch(current.begin(...args))

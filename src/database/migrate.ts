@@ -15,6 +15,7 @@ import {
   type Versions
 } from '../sql/migrations.ts'
 import { ownSchema } from '../sql/names.ts'
+import { MIGRATION_SETTINGS } from '../sql/settings.ts'
 import { identifier } from '../sql/statement.ts'
 import { withoutDeadlock } from './deadlock.ts'
 import { codeOf, explainFailure } from './failure.ts'
@@ -115,7 +116,7 @@ async function explained<Result>({ label }: Database, work: () => Promise<Result
 async function inSession<Result>(database: Database, work: (session: Sql) => Promise<Result>): Promise<Result> {
   const template = database.client ?? connect(database, { max: 1, name: 'kretes migrate' })
   // Each statement runs once, and a pooler may not keep those that are prepared by name.
-  return await withSession(template, { name: 'kretes migrate', prepare: false }, work)
+  return await withSession(template, { name: 'kretes migrate', prepare: false, settings: MIGRATION_SETTINGS }, work)
 }
 
 async function migrateIn(session: Sql, schema: string): Promise<MigrationReport> {

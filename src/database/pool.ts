@@ -1,5 +1,6 @@
 import type { Sql } from 'postgres'
 import type { Execute } from '../sql/statement.ts'
+import { withoutDeadlock } from './deadlock.ts'
 import { isOutcomeUnknown } from './loss.ts'
 import { createPatience } from './patience.ts'
 import { executeIn, inTransaction, isAnswer, openSession, type Session } from './session.ts'
@@ -82,7 +83,7 @@ export function createPool(template: Sql, max: number): Pool {
   }
 
   return {
-    execute: statement => use(session => session.execute(statement)),
+    execute: statement => withoutDeadlock(() => use(session => session.execute(statement))),
     transact: work => use(session => inTransaction(session, work)),
     async end() {
       for (const { session, timer } of free.splice(0)) {
@@ -97,8 +98,9 @@ export function createPool(template: Sql, max: number): Pool {
 
 /** Uses a client of the caller's, whose connections are the caller's to keep and to close. */
 export function poolOf(client: Sql): Pool {
+  const execute = executeIn(client)
   return {
-    execute: executeIn(client),
+    execute: statement => withoutDeadlock(() => execute(statement)),
     async transact(work) {
       const session = openSession(client)
       try {

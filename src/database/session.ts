@@ -1,5 +1,7 @@
+import type { Socket } from 'node:net'
 import postgres, { type Options, type Sql } from 'postgres'
-import type { Execute, Statement } from '../sql/statement.ts'
+import { introduceStatement, SETTINGS, type Settings } from '../sql/settings.ts'
+import { beginStatement, commitStatement, type Execute, rollbackStatement, type Statement } from '../sql/statement.ts'
 import { withoutHoles } from './holes.ts'
 import { connectSockets, createSockets } from './sockets.ts'
 
@@ -23,10 +25,17 @@ export interface Sent {
   readonly reject: (error: unknown) => void
 }
 
+/** A statement as the driver has it. */
+interface Running extends Promise<unknown> {
+  readonly state?: { readonly pid: number | null }
+}
+
 /** What makes a session a special one. */
 export interface SessionOptions {
   /** What `pg_stat_activity` shows; without, what the client's connections show. */
   readonly name?: string
+  /** Its settings, besides which it has the server's. */
+  readonly settings?: Settings
   /** The server has told something on a channel that the session listens on. */
   onNotice?(payload: string): void
   /** The connection was lost. */
@@ -66,11 +75,12 @@ function empty(query: object): void {
  * the closed socket, which ends the process. So a session settles by itself when it is lost, sends nothing afterwards,
  * and is thrown away.
  */
-export function openSession(client: Sql, { name, onNotice, onLost }: SessionOptions = {}): Session {
-  let latest: { readonly state?: { readonly pid: number | null } } | undefined
+export function openSession(client: Sql, { name, settings, onNotice, onLost }: SessionOptions = {}): Session {
+  let latest: Running | undefined
   const underWay = new Set<Sent>()
   const connection = openConnection(client, {
     name,
+    settings,
     onNotice,
     onLost(error) {
       for (const { reject } of underWay) reject(error)
@@ -96,7 +106,7 @@ export function openSession(client: Sql, { name, onNotice, onLost }: SessionOpti
         underWay.add(sent)
         connection.expectServer()
         const query = send(connection.driver, statement)
-        latest = query as unknown as typeof latest
+        latest = query as unknown as Running
         query
           .then(
             rows => resolve(rows as unknown as readonly Row[]),
@@ -133,16 +143,15 @@ export async function inTransaction<Result>(
   session: Session,
   work: (execute: Execute) => Promise<Result>
 ): Promise<Result> {
-  const send = (text: string): Promise<unknown> => session.execute({ text, values: [] })
   let isCertain = true
   try {
-    await send('begin')
+    await session.execute(beginStatement)
     const result = await work(session.execute)
     isCertain = session.isLost
-    await send('commit')
+    await session.execute(commitStatement)
     return result
   } catch (error) {
-    if (!session.isLost && isCertain) await send('rollback').catch(() => {})
+    if (!session.isLost && isCertain) await session.execute(rollbackStatement).catch(() => {})
     throw new TransactionError(error, isCertain)
   }
 }
@@ -153,7 +162,7 @@ export interface Connection {
   readonly isLost: boolean
   /** Takes the connection for lost. */
   lose(error: unknown): void
-  /** The same if no server answers in time. */
+  /** The same if no server answers in time. Comes before the first statement. */
   expectServer(): void
   /**
    * Returns what a statement failed with. Unless the server has answered so, the connection is lost, though it may not
@@ -168,16 +177,23 @@ export interface ConnectionOptions {
   readonly name?: string
   /** Whether statements are prepared by name; without, as the client does. */
   readonly prepare?: boolean
+  /** Its settings, besides which it has the server's. */
+  readonly settings?: Settings
   onNotice?(payload: string): void
   onLost(error: unknown): void
 }
 
 /** Opens a connection with the options of a client. It connects when first used. */
-export function openConnection(client: Sql, { name, prepare, onNotice, onLost }: ConnectionOptions): Connection {
+export function openConnection(client: Sql, options: ConnectionOptions): Connection {
+  const { name, prepare, settings = SETTINGS, onNotice, onLost } = options
   let isLost = false
   let isEstablished = false
+  let isIntroduced = false
+  let socket: { readonly localPort?: number } | undefined
   let deadline: ReturnType<typeof setInterval> | undefined
   const sockets = createSockets()
+  const given: unknown = 'socket' in client.options && client.options.socket
+  const createSocket = (given || connectSockets(sockets)) as (options: never) => Socket
   const driver = postgres({
     ...client.options,
     max: 1,
@@ -186,7 +202,7 @@ export function openConnection(client: Sql, { name, prepare, onNotice, onLost }:
     fetch_types: false,
     ...(prepare !== undefined && { prepare }),
     ...(name !== undefined && { connection: { ...client.options.connection, application_name: name } }),
-    ...(!('socket' in client.options && client.options.socket) && { socket: connectSockets(sockets) }),
+    socket: (options: never) => (socket = createSocket(options)),
     // What the server has told one session is else no news from the next, and it would never count as established.
     parameters: {},
     onparameter: () => {
@@ -204,6 +220,21 @@ export function openConnection(client: Sql, { name, prepare, onNotice, onLost }:
     onLost(error)
   }
 
+  /** The driver writes the parameters when it sends them: before, neither is known. */
+  function introduce(): void {
+    isIntroduced = true
+    const { text } = introduceStatement(settings)
+    const backend = { toString: () => String(query.state?.pid ?? '') }
+    const port = { toString: () => String(socket?.localPort ?? '') }
+    const query = driver.unsafe(text, [backend, port] as never[]) as unknown as Running
+    query.catch(judge)
+  }
+
+  function judge(error: unknown): unknown {
+    if (!isAnswer(error)) lose(error)
+    return error
+  }
+
   return {
     driver,
     get isLost() {
@@ -212,12 +243,10 @@ export function openConnection(client: Sql, { name, prepare, onNotice, onLost }:
     lose,
     expectServer() {
       // The driver tries for ever where somebody takes connections and closes them, as a proxy without a server does.
+      if (!isIntroduced) introduce()
       if (!isEstablished) deadline ??= afterTicks(CONNECT_TIMEOUT_MS / 1_000, () => lose(connectTimeout()))
     },
-    judge(error) {
-      if (!isAnswer(error)) lose(error)
-      return error
-    },
+    judge,
     async end() {
       clearInterval(deadline)
       await driver.end({ timeout: isEstablished && !isLost ? 5 : 0 })

@@ -9,7 +9,7 @@ import { type ConnectionOptions, openConnection } from './session.ts'
  */
 export async function withSession<Result>(
   client: Sql,
-  options: Pick<ConnectionOptions, 'name' | 'prepare'>,
+  options: Pick<ConnectionOptions, 'name' | 'prepare' | 'settings'>,
   work: (session: Sql) => Promise<Result>
 ): Promise<Result> {
   const lost = Promise.withResolvers<never>()

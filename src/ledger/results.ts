@@ -8,13 +8,13 @@ import type { ResultOptions } from '../job.ts'
 import type { Logger } from '../logger.ts'
 import {
   findEnds,
-  keepPlans,
   listenForEnds,
   RENEWAL_MS,
   readEndNotice,
   registerWaiters,
   removeWaiters
 } from '../sql/ledger/waiters.ts'
+import { RESULTS_SETTINGS } from '../sql/settings.ts'
 import type { Access } from '../sql/statement.ts'
 import { type Bell, createBell } from './bell.ts'
 import { type Awaited, type AwaitedJobs, addWaiter, postpone, tell } from './waiting.ts'
@@ -103,10 +103,14 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
 
   async function connect(): Promise<Session> {
     reached = await Promise.race([reach(), closing.promise])
-    const opened = openSession(reached.client, { name: 'kretes results', onNotice: hear, onLost: bell.ring })
+    const opened = openSession(reached.client, {
+      name: 'kretes results',
+      settings: RESULTS_SETTINGS,
+      onNotice: hear,
+      onLost: bell.ring
+    })
     try {
       await ask(opened.execute(listenForEnds))
-      await ask(opened.execute(keepPlans))
     } catch (error) {
       void opened.end().catch(() => {})
       throw error

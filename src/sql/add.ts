@@ -162,11 +162,14 @@ export async function addUnseen(access: Access, jobs: readonly NewJob[]): Promis
     ), planning.mode is null) job`)
 }
 
-/** The columns of a job, as text, under names that no plugin of a query builder rewrites. */
+/**
+ * The columns of a job, as text, under names that no plugin of a query builder rewrites. Times are numerics: how many
+ * digits of a float a session writes is a setting.
+ */
 export const ADDED: Fragment = {
-  sql: `job.id::text as id, job.priority::text as priority, (date_part('epoch', job.run_at) * 1000000)::text as due,
+  sql: `job.id::text as id, job.priority::text as priority, (extract(epoch from job.run_at) * 1000000)::text as due,
       job.attempts::text as attempts, job.max_attempts::text as maximum, job.key as key,
-      (date_part('epoch', job.created_at) * 1000000)::text as created`
+      (extract(epoch from job.created_at) * 1000000)::text as created`
 }
 
 /** A row of {@linkcode ADDED}; times in microseconds. */

@@ -1,5 +1,4 @@
 import type { ISql, Sql } from 'postgres'
-import type { Statement } from './statement.ts'
 
 /** Tells every worker's fetch that jobs wait, by the notification that `add_job` sends. */
 export async function notifyWorkers(sql: ISql, count: number): Promise<void> {
@@ -53,10 +52,10 @@ export async function releaseWorker(
   finish?: (transaction: Sql, held: readonly LockedJob[]) => Promise<readonly string[]>
 ): Promise<number> {
   return await sql.begin(async transaction => {
-    const held = await transaction<{ id: string; attempts: number; locked_at_ms: number }[]>`
-      select id, attempts, (extract(epoch from locked_at) * 1000)::float8 as locked_at_ms
+    const held = await transaction<{ id: string; attempts: number; locked_at_ms: string }[]>`
+      select id, attempts, (extract(epoch from locked_at) * 1000)::text as locked_at_ms
       from ${sql(schema)}._private_jobs where locked_by = ${worker} order by id for update`
-    const jobs = held.map(({ id, locked_at_ms }) => ({ id, lockedAtMs: locked_at_ms }))
+    const jobs = held.map(({ id, locked_at_ms }) => ({ id, lockedAtMs: Number(locked_at_ms) }))
     const over = (await finish?.(transaction as unknown as Sql, jobs)) ?? []
     await transaction`select ${sql(schema)}.force_unlock_workers(array[${worker}]::text[])`
     if (over.length > 0) {
@@ -95,10 +94,4 @@ export async function releaseForgotten(
     select id from forgotten`
   if (rows.length > 0) await notifyWorkers(sql, rows.length)
   return rows.length
-}
-
-/** Prepares a connection of the engine's, and says which backend serves it. */
-export const introduceStatement: Statement = {
-  text: "select pg_backend_pid() as pid, set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)",
-  values: []
 }

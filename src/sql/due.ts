@@ -41,7 +41,7 @@ export async function nextDueTimes(
         order by run_at limit ${MOST}
       ) as soon
     )
-    select distinct ceil(extract(epoch from run_at - clock_timestamp()) * 1000)::float8 as ms
+    select distinct ceil(extract(epoch from run_at - clock_timestamp()) * 1000)::int as ms
     from due order by ms limit ${MOST}`
   return rows.map(({ ms }) => ms)
 }

@@ -64,8 +64,11 @@ export function parametersOf(values: readonly unknown[]): readonly (string | nul
   return values.map(value => (Array.isArray(value) ? textArray(value) : (value as string | null)))
 }
 
-/** Begins a transaction, and commits it, where a driver is not trusted to. */
-export const beginStatement: Statement = { text: 'begin', values: [] }
+/**
+ * Begins a transaction, and commits it, where a driver is not trusted to. Each statement sees what was committed before it:
+ * with another isolation by default, it would fail where two do the same.
+ */
+export const beginStatement: Statement = { text: 'begin isolation level read committed', values: [] }
 /** See {@linkcode beginStatement}. */
 export const commitStatement: Statement = { text: 'commit', values: [] }
 

@@ -100,7 +100,8 @@ export async function beat(sql: Sql, schema: string, id: string, staleAfterMs: n
         pg_try_advisory_lock(${lockClass(schema)}, ${row.lock_id}) as locked,
         set_config('tcp_keepalives_idle', '10', false),
         set_config('tcp_keepalives_interval', '5', false),
-        set_config('tcp_keepalives_count', '3', false)`
+        set_config('tcp_keepalives_count', '3', false),
+        set_config('idle_session_timeout', '0', false)`
     isLocked = taken?.locked ?? false
   }
   return { isRegistered: true, isLocked, stale: row.stale?.split(',') ?? [] }

@@ -3,7 +3,7 @@ import pg from 'pg'
 import { createSockets, type Sockets } from '../database/sockets.ts'
 import type { Logger } from '../logger.ts'
 import type { PreparedStatement } from '../sql/complete.ts'
-import { introduceStatement } from '../sql/control.ts'
+import { beginFitStatement, type Introduction, introduceStatement, WORKER_SETTINGS } from '../sql/settings.ts'
 import { beginStatement, commitStatement, type Execute } from '../sql/statement.ts'
 import type { FailStatement } from './failures.ts'
 import type { Outage } from './outage.ts'
@@ -47,7 +47,7 @@ export interface EnginePoolOptions {
 export class EnginePool extends pg.Pool {
   readonly #options: EnginePoolOptions
   readonly #sockets: Sockets
-  readonly #backends: WeakMap<pg.ClientBase, number> = new WeakMap()
+  readonly #introductions: WeakMap<pg.ClientBase, Introduction> = new WeakMap()
   readonly #idle: Set<pg.PoolClient> = new Set()
   readonly #returning: Set<Promise<unknown>> = new Set()
   #isFetching = false
@@ -189,7 +189,13 @@ export class EnginePool extends pg.Pool {
   }
 
   #query(statement: Statement): Promise<pg.QueryResult> {
-    return this.#use(client => client.query(statement as pg.QueryConfig))
+    return this.#use(async client => {
+      if (this.#introductions.get(client)?.is_fit !== false) return await client.query(statement as pg.QueryConfig)
+      await client.query(beginFitStatement.text)
+      const result = await client.query(statement as pg.QueryConfig)
+      await client.query(commitStatement.text)
+      return result
+    })
   }
 
   /** Repeated as a whole if the connection breaks, like any other statement. */
@@ -207,7 +213,7 @@ export class EnginePool extends pg.Pool {
   /** Whatever state a connection is in after an error, it ends with it. */
   async #use(work: (client: pg.PoolClient) => Promise<pg.QueryResult>): Promise<pg.QueryResult> {
     const client = await this.#acquire()
-    const answered = this.#options.watch.add(this.#backends.get(client) ?? 0, () => {
+    const answered = this.#options.watch.add(this.#introductions.get(client)?.pid ?? 0, () => {
       sever(client)
       this.#options.onHung()
     })
@@ -229,14 +235,12 @@ export class EnginePool extends pg.Pool {
     })
   }
 
-  /**
-   * Asks which backend serves a connection; behind a pooler the driver would not know. And has it look jobs up by their
-   * index: statements stay prepared, and one that was planned while the table was empty would go on reading all of it.
-   */
+  /** States what a connection relies on, and asks which backend serves it; behind a pooler the driver would not know. */
   async #introduce(client: pg.ClientBase): Promise<void> {
-    const statement = { text: introduceStatement.text, query_timeout: CONNECT_TIMEOUT_MS }
-    const { rows } = await client.query<{ pid: number }>(statement)
-    if (rows[0]) this.#backends.set(client, rows[0].pid)
+    const { text } = introduceStatement(WORKER_SETTINGS)
+    const statement = { text, values: endsOf(client), query_timeout: CONNECT_TIMEOUT_MS }
+    const { rows } = await client.query<Introduction>(statement)
+    if (rows[0]) this.#introductions.set(client, rows[0])
   }
 
   #persist<Result>(work: () => Promise<Result>, signal: AbortSignal = this.#closing.signal): Promise<Result> {
@@ -254,6 +258,13 @@ interface Statement {
   readonly text: string
   readonly values?: readonly unknown[]
   readonly name?: string
+}
+
+/** The backend of a connection as the driver knows it, and the port at this end. The types of pg leave them out. */
+function endsOf(client: pg.ClientBase): string[] {
+  const { processID, connection } = client as unknown as { processID: number | null; connection: pg.Connection }
+  const { localPort } = connection.stream as { localPort?: number }
+  return [processID, localPort].map(part => String(part ?? ''))
 }
 
 interface EngineClient {

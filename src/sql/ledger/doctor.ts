@@ -19,7 +19,7 @@ export async function readServer(sql: Sql): Promise<ServerFacts> {
     select json_build_object(
       'version', current_setting('server_version'),
       'versionNumber', current_setting('server_version_num')::int,
-      'clockMs', date_part('epoch', clock_timestamp()) * 1000,
+      'clockMs', extract(epoch from clock_timestamp()) * 1000,
       'hasAutovacuum', current_setting('autovacuum')::bool,
       'isReadOnly', current_setting('transaction_read_only')::bool,
       'user', current_user
@@ -58,16 +58,16 @@ export async function findHolders(sql: Sql, olderThanMs: number): Promise<Holder
       select
         'transaction' as kind,
         'process ' || pid || coalesce(' of ' || nullif(application_name, ''), '') || coalesce(' (' || state || ')', '') as name,
-        date_part('epoch', now() - xact_start) * 1000 as "ageMs"
+        extract(epoch from now() - xact_start) * 1000 as "ageMs"
       from pg_stat_activity
       where datname = current_database() and (backend_xmin is not null or backend_xid is not null)
         and pid <> pg_backend_pid() and backend_type = 'client backend' and query not ilike 'vacuum%'
       union all
-      select 'slot', slot_name::text, date_part('epoch', now() - (to_jsonb(slot) ->> 'inactive_since')::timestamptz) * 1000
+      select 'slot', slot_name::text, extract(epoch from now() - (to_jsonb(slot) ->> 'inactive_since')::timestamptz) * 1000
       from pg_replication_slots slot
       where not active and (xmin is not null or catalog_xmin is not null) and coalesce(database, current_database()) = current_database()
       union all
-      select 'prepared', gid, date_part('epoch', now() - prepared) * 1000
+      select 'prepared', gid, extract(epoch from now() - prepared) * 1000
       from pg_prepared_xacts
       where database = current_database()
     )
@@ -95,7 +95,7 @@ export async function readJobTable(sql: Sql, schema: string): Promise<JobTableFa
       'hasAutovacuum', not exists (
         select from unnest(reloptions) option where option ilike 'autovacuum_enabled=%' and not split_part(option, '=', 2)::bool
       ),
-      'vacuumedMsAgo', date_part('epoch', now() - greatest(last_vacuum, last_autovacuum)) * 1000
+      'vacuumedMsAgo', extract(epoch from now() - greatest(last_vacuum, last_autovacuum)) * 1000
     )::text as facts
     from pg_class
     join pg_stat_user_tables on relid = pg_class.oid
@@ -121,7 +121,7 @@ export async function readLedger(sql: Sql, schema: string): Promise<LedgerFacts>
     select
       coalesce(json_agg(relname order by relname), '[]')::text as partitions,
       coalesce(sum(pg_total_relation_size(pg_class.oid)), 0)::float8 as bytes,
-      floor(date_part('epoch', now()) / 86400)::int as today
+      floor(extract(epoch from now()) / 86400)::int as today
     from pg_inherits
     join pg_class on pg_class.oid = inhrelid
     where inhparent = format('%I.ledger', ${ownSchema(schema)}::text)::regclass`

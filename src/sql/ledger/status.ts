@@ -182,7 +182,7 @@ function workersStatement(schema: string): Statement {
       'retention', retention,
       'startedAt', started_at,
       'beatAt', beat_at,
-      'beatAgeMs', greatest(0, date_part('epoch', now() - beat_at) * 1000),
+      'beatAgeMs', greatest(0, extract(epoch from now() - beat_at) * 1000),
       'isAlive', beat_at > now() - ${STALE_AFTER_MS}::text::float8 * interval '1 millisecond' or exists (
         select from pg_locks
         where locktype = 'advisory' and granted and classid = ${lockClass(schema)}::text::oid
@@ -199,7 +199,7 @@ const SUMS: Fragment = {
         coalesce(sum(jobs) filter (where state = 'running'), 0) as running,
         coalesce(sum(jobs) filter (where state = 'retrying'), 0) as retrying,
         coalesce(sum(jobs) filter (where state = 'failed'), 0) as failed,
-        date_part('epoch', now() - min(oldest) filter (where state = 'waiting')) * 1000 as "oldestWaitingMs"`
+        extract(epoch from now() - min(oldest) filter (where state = 'waiting')) * 1000 as "oldestWaitingMs"`
 }
 
 const SUMMED: Fragment = {

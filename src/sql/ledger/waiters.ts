@@ -4,12 +4,6 @@ import { type Access, type Execute, identifier, type Statement, statement } from
 /** Asks to be told of jobs that have ended. */
 export const listenForEnds: Statement = { text: 'listen "kretes:ended"', values: [] }
 
-/**
- * Has a session keep its plans. Looking for what has become of a job takes longer to plan, with all the parts that the
- * ledger has, than to do.
- */
-export const keepPlans: Statement = { text: "set plan_cache_mode = 'force_generic_plan'", values: [] }
-
 /** The job whose end a notification tells of, if it is one of this schema's. */
 export function readEndNotice(payload: string, schema: string): string | undefined {
   try {
