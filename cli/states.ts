@@ -8,7 +8,7 @@ export function stateCell(state: JobState | RunState): Cell {
 }
 
 /** How a state is set off. */
-export const FORMATS: Readonly<Record<JobState | RunState, Parameters<Style>[0]>> = {
+export const FORMATS: Readonly<Record<JobState | RunState | 'gone', Parameters<Style>[0]>> = {
   waiting: 'blue',
   scheduled: 'dim',
   running: 'cyan',
@@ -19,5 +19,6 @@ export const FORMATS: Readonly<Record<JobState | RunState, Parameters<Style>[0]>
   cancelled: 'yellow',
   snoozed: 'blue',
   released: 'yellow',
-  lost: 'red'
+  lost: 'red',
+  gone: 'dim'
 }

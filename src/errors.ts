@@ -16,6 +16,7 @@ export type BackgroundErrorCode =
   | 'MIGRATION'
   | 'NO_DATABASE'
   | 'OUTCOME_UNKNOWN'
+  | 'RESULT_NOT_KEPT'
   | 'TASKS'
   | 'TIMEOUT'
 

@@ -105,6 +105,10 @@ export interface Run {
   readonly log: unknown
   /** The trace it belongs to, or `null`. */
   readonly traceId: string | null
+  /** Whether the job was over with it: after a run that failed, whether it had failed for good. */
+  readonly isOver: boolean
+  /** Why the task's result is not kept, or `null`. */
+  readonly resultProblem: string | null
 }
 
 /** What a run threw. */
@@ -121,8 +125,11 @@ export interface RunError {
 
 /** Everything about one job. Of one that is gone, what its last run tells. */
 export interface JobDetails extends Omit<ListedJob, 'state'> {
-  /** What it is doing; of a job that is gone, what its last run has come to. */
-  readonly state: JobState | RunState
+  /**
+   * What it is doing; of a job that is gone, how it ended: `gone` if the run with which it ended is not kept, or it was
+   * deleted before its end.
+   */
+  readonly state: JobState | RunState | 'gone'
   /** Whether it is gone: done, cancelled or deleted. */
   readonly isGone: boolean
   /** What the run under way has logged so far, or `null`: nothing, or there is none. */

@@ -134,8 +134,8 @@ export interface Inspector {
    *
    * @param selection jobs, ids or keys (as `{ key }` if they consist of digits), or a filter
    * @throws {TypeError} if it names no job, or the filter is empty; nothing is changed then
-   * @throws {BackgroundError} `JOB_GONE` if a job is gone and the ledger has not kept its payload, or not all of it;
-   * nothing is changed then
+   * @throws {BackgroundError} `JOB_GONE` if a job is gone and the ledger has not kept the run with which it ended, or not
+   * its whole payload; nothing is changed then
    * @example
    * ```ts
    * import { Background } from 'kretes'

@@ -23,17 +23,20 @@ export interface Job {
   readonly scheduledAt: Date
 }
 
-/** A job that was scheduled here. Printed, compared or written as JSON, it is but the job. */
+/**
+ * A job that was scheduled here. Printed, compared or written as JSON, it is but the job.
+ *
+ * @typeParam Output what JSON makes of what the task returns
+ */
 export interface ScheduledJob<Output = unknown> extends Job {
   /**
    * Waits until the job has ended. Any number of jobs may be waited for at a time: all share one connection, which is
    * opened for it and closed when nobody waits.
    *
-   * @returns what the task returned, as JSON holds it: a Date is a string by then; `undefined` if there was nothing or
-   * the worker has not kept it
+   * @returns what the task returned, as JSON holds it: a Date is a string by then; `undefined` if there was nothing
    * @throws {BackgroundError} `JOB_FAILED` if the job has failed for good, with the task's error as its `cause`;
-   * `JOB_CANCELLED`; `JOB_GONE` if it was removed or nothing is recorded of it; `TIMEOUT`, which leaves the job as it is;
-   * `CLOSED`
+   * `JOB_CANCELLED`; `RESULT_NOT_KEPT` if the job has succeeded and its result is too large or nothing that JSON can hold;
+   * `JOB_GONE` if the job was deleted, or how it ended is not kept; `TIMEOUT`, which leaves the job as it is; `CLOSED`
    * @throws the `signal`'s reason
    * @example
    * ```ts

@@ -1,5 +1,6 @@
 import type { Duration } from './duration.ts'
 import type { Job, JobDefaults, KeyMode, ScheduledJob } from './job.ts'
+import type { JsonOf } from './json.ts'
 import type { AnyPayload, AnyTask, Task } from './task.ts'
 
 /** The options of one job, besides its task and payload. */
@@ -152,7 +153,7 @@ export interface Scheduler {
    */
   schedule<Input extends object = AnyPayload, Output = unknown>(
     options: ScheduleOptions<Input, Output>
-  ): Promise<ScheduledJob<Output>>
+  ): Promise<ScheduledJob<JsonOf<Output>>>
   /**
    * Schedules many jobs, in order and in chunks: all or none, unless `atomic` is false. From an iterable, even an
    * asynchronous one, any number of them.
@@ -205,7 +206,8 @@ export interface Scheduler {
    *
    * @param job its id, its key (as `{ key }` if it consists of digits), or the job itself
    * @returns the job as it is now
-   * @throws {BackgroundError} `JOB_RUNNING` if a worker has it, `JOB_GONE` if there is none: it has run, or was removed
+   * @throws {BackgroundError} `JOB_RUNNING` if a worker has it, `JOB_GONE` if there is none: it has run, or was removed;
+   * `JOB_FAILED` if it has failed for good: `retry` runs it again
    * @example
    * ```ts
    * import { Background } from 'kretes'
@@ -244,7 +246,7 @@ export interface ScheduleMany {
   <Input extends object = AnyPayload, Output = unknown>(
     options: PayloadsOptions<Input, Output>,
     many?: ManyOptions
-  ): Promise<ScheduledJob<Output>[]>
+  ): Promise<ScheduledJob<JsonOf<Output>>[]>
   <const Jobs extends readonly AnyJob[]>(jobs: Jobs & EachOptions<Jobs>, many: Counting): Promise<number>
   <const Jobs extends readonly AnyJob[]>(
     jobs: Jobs & EachOptions<Jobs>,
@@ -257,7 +259,7 @@ export interface ScheduleMany {
   <Input extends object = AnyPayload, Output = unknown>(
     jobs: ScheduleIterable<Input, Output>,
     many?: ManyOptions
-  ): Promise<ScheduledJob<Output>[]>
+  ): Promise<ScheduledJob<JsonOf<Output>>[]>
 }
 
 /** {@linkcode ManyOptions} that ask for the number of jobs alone. */
@@ -280,7 +282,7 @@ export type EachScheduled<Jobs extends readonly AnyJob[]> = {
 export type InputOf<Given> = Given extends Task<infer Input> ? Input : AnyPayload
 
 /** What a task returns; a name does not say. */
-export type OutputOf<Given> = Given extends (...given: never[]) => infer Output ? Awaited<Output> : unknown
+export type OutputOf<Given> = Given extends (...given: never[]) => infer Output ? JsonOf<Awaited<Output>> : unknown
 
 /** Jobs that come as they are needed. */
 export type ScheduleIterable<Input extends object, Output = unknown> =

@@ -48,8 +48,8 @@ function toRows(job: JobDetails, { style }: Output): [string, string][] {
   if (key !== null) rows.push(['key', key])
   if (priority !== 0) rows.push(['priority', String(priority)])
   rows.push(['attempts', `${attempts} of ${maxAttempts}`], ['scheduled', exactTime(job.scheduledAt)])
-  if (!isGone) rows.push(['due', exactTime(job.runAt)])
-  else rows.push(['ended', exactTime(job.updatedAt)])
+  if (!isGone && state !== 'failed') rows.push(['due', exactTime(job.runAt)])
+  if (isGone) rows.push(['ended', exactTime(job.updatedAt)])
   if (!isGone && job.fetchedAt) rows.push(['fetched', exactTime(job.fetchedAt)])
   if (worker !== null) rows.push(['worker', worker])
   if (job.progress !== null) {

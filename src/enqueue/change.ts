@@ -3,7 +3,7 @@ import { BackgroundError } from '../errors.ts'
 import type { Job } from '../job.ts'
 import type { JobReference, RescheduleOptions } from '../schedule.ts'
 import type { Access } from '../sql/statement.ts'
-import { type Changes, changeWaiting, isRunning, removeWaiting, type Target } from '../sql/waiting.ts'
+import { type Changes, changeWaiting, findObstacle, removeWaiting, type Target } from '../sql/waiting.ts'
 import { toTimes } from './request.ts'
 
 /** Removes a job that waits. */
@@ -70,9 +70,15 @@ async function insist(
   for (let tries = 0; tries < 10; tries++) {
     const job = await attempt()
     if (job) return job
-    const running = await isRunning(access, target)
-    if (running === undefined) throw new BackgroundError('JOB_GONE', `Cannot ${verb} ${named}: there is none`)
-    if (running) break
+    const obstacle = await findObstacle(access, target)
+    if (obstacle === undefined) throw new BackgroundError('JOB_GONE', `Cannot ${verb} ${named}: there is none`)
+    if (obstacle === 'running') break
+    if (obstacle === 'failed' && verb === 'reschedule') {
+      throw new BackgroundError(
+        'JOB_FAILED',
+        `Cannot ${verb} ${named}: it has failed for good. To run it again, retry it`
+      )
+    }
   }
   throw new BackgroundError('JOB_RUNNING', `Cannot ${verb} ${named}: a worker has it`)
 }

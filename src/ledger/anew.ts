@@ -14,9 +14,9 @@ export interface GoneJob {
 }
 
 /**
- * Those of the named jobs that are gone and have left a run.
+ * Those of the named jobs that are gone and have left the run with which they ended.
  *
- * @throws {BackgroundError} `JOB_GONE` if a run's payload was not kept
+ * @throws {BackgroundError} `JOB_GONE` if that is not kept, or its payload is not
  */
 export async function findGone(access: Access, targets: readonly Target[]): Promise<GoneJob[]> {
   const gone: GoneJob[] = []
@@ -24,9 +24,14 @@ export async function findGone(access: Access, targets: readonly Target[]): Prom
     if (!('id' in target) || (await findJob(access, target))) continue
     const [last] = await findRunsOf(access, target.id, { after: null, limit: 1 })
     if (!last?.run) continue
-    const { payload, state } = last.run
-    const problem =
-      payload === null ? 'has not kept its payload' : isRedacted(payload) ? 'has hidden parts of its payload' : null
+    const { payload, state, isOver } = last.run
+    const problem = !isOver
+      ? 'does not tell how it ended: it may have succeeded'
+      : payload === null
+        ? 'has not kept its payload'
+        : isRedacted(payload)
+          ? 'has hidden parts of its payload'
+          : null
     if (problem) {
       throw new BackgroundError(
         'JOB_GONE',

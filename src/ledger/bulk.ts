@@ -12,7 +12,8 @@ import {
   lookAtJobs,
   makeDue,
   type Part,
-  removeJobs
+  removeJobs,
+  reopenJobs
 } from '../sql/ledger/actions.ts'
 import type { Access, Execute } from '../sql/statement.ts'
 import { findGone, scheduleAnew } from './anew.ts'
@@ -133,6 +134,8 @@ async function change(access: Access, action: Action, jobs: readonly ChosenJob[]
       marked.map(({ id }) => id)
     )
   }
+  const over = jobs.filter(({ isOver }) => isOver).map(({ id }) => id)
+  if (over.length > 0) await reopenJobs(access, over)
   await makeDue(access, ids, 0)
 }
 

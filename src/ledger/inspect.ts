@@ -66,13 +66,13 @@ export function readJob(reference: JobReference): Read<JobDetails | undefined> {
 
 /** What is known of a job by its last run. */
 function toGone(last: Run, runs: readonly Run[]): JobDetails {
-  const { job: id, task, queue, key, state, payload, priority, attempt, maxAttempts, worker, error } = last
+  const { job: id, task, queue, key, payload, priority, attempt, maxAttempts, worker, error } = last
   return {
     id,
     task,
     queue,
     key,
-    state,
+    state: last.isOver ? last.state : 'gone',
     payload,
     priority,
     attempts: attempt,

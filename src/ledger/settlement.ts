@@ -9,12 +9,12 @@ export type Settlement =
 
 /** What became of a job, for who waits for its result. */
 export function settle(end: JobEnd): Settlement {
-  const { id, state, outcome, error, result, message } = end
+  const { state, outcome, isOver, result, problem } = end
   if (state !== null && state !== 'failed') return { isOver: false }
-  if (state === null && outcome === 'succeeded') {
+  if (state === null && isOver && outcome === 'succeeded' && problem === null) {
     return { isOver: true, value: result === null ? undefined : JSON.parse(result) }
   }
-  return { isOver: true, error: explain(id, state, outcome, error === null ? reviveText(message) : revive(error)) }
+  return { isOver: true, error: explain(end) }
 }
 
 /** What a job that has not ended is at, for an error's second half. */
@@ -30,25 +30,27 @@ const STATES: Readonly<Record<string, string>> = {
   retrying: 'it has failed and waits for its next attempt'
 }
 
-function explain(id: string, state: string | null, outcome: string | null, cause: Error | undefined): Error {
+function explain({ id, state, outcome, isOver, error, message, problem }: JobEnd): Error {
+  const doing = `Cannot give the result of job ${id}`
+  if (state === null && outcome === null) {
+    const hint =
+      'It never was, its transaction has not committed, it was removed, its run was pruned, or the worker keeps no ledger'
+    return new BackgroundError('JOB_GONE', `${doing}: there is none, and no run of it is recorded. ${hint}`)
+  }
+  if (state === null && !isOver) {
+    const reason = `how it ended is not kept (its last run on record: ${outcome}). It has ended since, or it was deleted`
+    return new BackgroundError('JOB_GONE', `${doing}: it is gone, and ${reason}`)
+  }
+  if (state === null && outcome === 'succeeded') {
+    return new BackgroundError('RESULT_NOT_KEPT', `${doing}: it has succeeded, but its result was not kept: ${problem}`)
+  }
   if (state === null && outcome === 'cancelled') {
-    return new BackgroundError('JOB_CANCELLED', `Cannot give the result of job ${id}: it was cancelled`)
+    return new BackgroundError('JOB_CANCELLED', `${doing}: it was cancelled`)
   }
-  if (state === 'failed' || FAILURES.has(outcome ?? '')) {
-    const reason = cause ? `: ${cause.name}: ${firstLine(cause.message)}` : ''
-    return new BackgroundError('JOB_FAILED', `Cannot give the result of job ${id}: it has failed for good${reason}`, {
-      cause
-    })
-  }
-  const reason = outcome === null ? 'there is none, and no run of it is recorded' : 'it was removed before it was done'
-  const hint =
-    outcome === null
-      ? '. It never was, its transaction has not committed, it was removed, its run was pruned, or the worker keeps no ledger'
-      : ''
-  return new BackgroundError('JOB_GONE', `Cannot give the result of job ${id}: ${reason}${hint}`)
+  const cause = error === null ? reviveText(message) : revive(error)
+  const reason = cause ? `: ${cause.name}: ${firstLine(cause.message)}` : ''
+  return new BackgroundError('JOB_FAILED', `${doing}: it has failed for good${reason}`, { cause })
 }
-
-const FAILURES = new Set(['failed', 'timed out', 'lost'])
 
 /** An error as the ledger has it. */
 interface ErrorRecord {

@@ -64,7 +64,8 @@ async function explainAbsence(access: Access, target: Target): Promise<Reason> {
     }
   }
   const run = await findLastRun(access, target.id)
-  if (run) return { code: 'ended', ...describeEnd(run) }
+  if (run?.isOver) return { code: 'ended', ...describeEnd(run) }
+  if (run) return { code: 'gone', ...describeLoss(run) }
   if (await wasIdGiven(access, target.id)) {
     const message = 'It is gone: it was removed before it ran, or what is known of its runs has been pruned'
     return { code: 'gone', message }
@@ -77,6 +78,12 @@ function describeEnd({ state, finishedAt, task, worker, error, attempt }: LastRu
   const how = state === 'succeeded' ? 'succeeded' : `ended as ${state}`
   const message = `It has ended: ${task} ${how} at ${at.toISOString()}, attempt ${attempt}${error ? `: ${error}` : ''}`
   return { message, at, ...(worker !== null && { worker }), ...(error !== null && { error }) }
+}
+
+function describeLoss({ state, finishedAt, attempt }: LastRunRow): Omit<Reason, 'code'> {
+  const at = new Date(finishedAt)
+  const message = `It is gone, and how it ended is not kept: its last run on record ${state === 'failed' ? 'failed' : `was ${state}`} at ${at.toISOString()}, attempt ${attempt}. It has ended since, or it was deleted`
+  return { message, at }
 }
 
 /** A worker has the job. */
@@ -108,7 +115,7 @@ function whileHeld(row: LiveJobRow, workers: readonly WorkerRow[]): Reason[] {
 
 /** No worker has it. */
 async function whileFree(access: Access, row: LiveJobRow, workers: readonly WorkerRow[]): Promise<Reason[]> {
-  if (row.attempts >= row.maxAttempts) return [whenSpent(row)]
+  if (row.state === 'failed') return [whenSpent(row)]
   if (row.isDue) return await reasonsWhileDue(access, row, workers)
   const later = await whenLater(access, row)
   const onceDue = await reasonsWhileDue(access, row, workers)

@@ -62,6 +62,7 @@ const CANCELLED_RUN: Fragment = {
         0 as ago,
         null::text as error,
         null::text as result,
+        null::text as problem,
         null::text as payload,
         null::text as log,
         true as is_over`

@@ -1,4 +1,4 @@
-import { agoOf, type EndedRun, JOB_COLUMNS, type Kept, recording } from './ledger/record.ts'
+import { agoOf, type EndedRun, JOB_COLUMNS, type Kept, recording, reopening } from './ledger/record.ts'
 import { identifier } from './statement.ts'
 
 /** A statement that is prepared under a name, with parameters of any kind. */
@@ -45,10 +45,13 @@ export function completeJobs(
     column(run => agoOf(run, nowMs)),
     column(run => run.result),
     column(run => run.payload),
-    column(run => run.log)
+    column(run => run.log),
+    column(run => run.problem)
   ]
-  const name = releasesQueues ? 'kretes_complete_q' : 'kretes_complete'
-  return { name, text: once([schema, kept, releasesQueues], () => recorded(schema, kept, releasesQueues)), values }
+  const reopens = known.some(run => run?.isAfterFailure)
+  const name = `kretes_complete${releasesQueues ? '_q' : ''}${reopens ? '_r' : ''}`
+  const text = once([schema, kept, releasesQueues, reopens], () => recorded(schema, kept, releasesQueues, reopens))
+  return { name, text, values }
 }
 
 /** Completes jobs as {@linkcode completeJobs} does, and records nothing. */
@@ -70,7 +73,7 @@ function once(parts: readonly unknown[], write: () => string): string {
 
 const texts = new Map<string, string>()
 
-function recorded(schema: string, kept: Kept, releasesQueues: boolean): string {
+function recorded(schema: string, kept: Kept, releasesQueues: boolean, reopens: boolean): string {
   // Not joined to its runs before they are gone: a plan made while the table was empty would read all of it each time.
   return `
     with gone as (
@@ -85,13 +88,17 @@ function recorded(schema: string, kept: Kept, releasesQueues: boolean): string {
         coalesce(run.ago, 0) as ago,
         null::text as error,
         run.result,
+        run.problem,
         run.payload,
         run.log,
         true as is_over
       from gone
-      join unnest($1::bigint[], $3::text[], $4::int[], $5::float8[], $6::float8[], $7::text[], $8::text[], $9::text[])
-        as run (id, state, attempt, duration, ago, result, payload, log) on run.id = gone.job_id
-    ), ${releasesQueues ? `released as (${releasing(schema, 'ended')}),` : ''} ${recording(schema, kept, { mayHaveQueues: releasesQueues }).sql}
+      join unnest($1::bigint[], $3::text[], $4::int[], $5::float8[], $6::float8[], $7::text[], $8::text[], $9::text[],
+          $10::text[])
+        as run (id, state, attempt, duration, ago, result, payload, log, problem) on run.id = gone.job_id
+    ), ${releasesQueues ? `released as (${releasing(schema, 'ended')}),` : ''}
+    ${reopens ? `reopened as (${reopening(schema, 'array(select job_id from ended)').sql}),` : ''}
+    ${recording(schema, kept, { mayHaveQueues: releasesQueues }).sql}
     select from told`
 }
 

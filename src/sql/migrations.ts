@@ -47,7 +47,14 @@ export const migrations: readonly Migration[] = [
     apply: (session, own) => session`alter table ${session(own)}.progress set logged`
   },
   { id: 6, name: 'count queues apart', apply: splitCounters },
-  { id: 7, name: 'let the ledger be published', apply: identifyPartitions }
+  { id: 7, name: 'let the ledger be published', apply: identifyPartitions },
+  {
+    id: 8,
+    name: 'keep how jobs ended',
+    // Of older runs nobody knows; see `IS_OVER`.
+    apply: (session, own) =>
+      session`alter table ${session(own)}.ledger add column is_over boolean, add column result_problem text`
+  }
 ]
 
 /** Waits until nobody else migrates this database, and keeps others waiting until the connection ends or unlocks. */

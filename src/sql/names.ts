@@ -16,6 +16,9 @@ export function isCancelled(flags: string): Fragment {
   return { sql: `coalesce(jsonb_typeof(${flags} -> '${CANCELLED}') = 'string', false)` }
 }
 
+/** The flag of a job that has failed for good with attempts left: how many there were. */
+export const ATTEMPTS = 'kretes:attempts'
+
 /**
  * The schema of our own tables beside an engine's. Jobs of two engine schemas share their numbers, so each has a ledger
  * of its own.

@@ -1,4 +1,4 @@
-import { isCancelled } from './names.ts'
+import { ATTEMPTS, isCancelled } from './names.ts'
 import { type Execute, identifier, statement } from './statement.ts'
 
 /** What becomes of a job whose run has failed. */
@@ -67,12 +67,24 @@ export async function applyOutcomes(execute: Execute, schema: string, outcomes: 
     ) rescheduled`)
 }
 
-/** Gives up jobs that have just been unlocked. */
+/**
+ * Gives up jobs that have just been unlocked. To the engine all of their attempts are spent; how many there were is
+ * kept beside.
+ */
 export async function failForGood(execute: Execute, schema: string, outcomes: readonly Outcome[]): Promise<void> {
   await execute(statement`
-    select count(*)::text
-    from json_to_recordset(${toJson(outcomes)}::text::json) as run (id bigint, reason text),
-    lateral ${identifier(schema)}.permanently_fail_jobs(array[run.id], run.reason) failed`)
+    update ${identifier(schema)}._private_jobs job
+    set
+      last_error = run.reason,
+      flags = case
+        when job.attempts < job.max_attempts
+          then coalesce(job.flags, '{}') || jsonb_build_object(${ATTEMPTS}::text, job.attempts)
+        else job.flags
+      end,
+      attempts = job.max_attempts,
+      updated_at = now()
+    from json_to_recordset(${toJson(outcomes)}::text::json) as run (id bigint, reason text)
+    where job.id = run.id and job.locked_at is null`)
 }
 
 /** Removes jobs that have just been unlocked. */

@@ -25,7 +25,7 @@ export async function removeWaiting(access: Access, target: Target): Promise<Job
   )
 }
 
-/** Changes a job that no worker has, and tells workers of its new time: they would only find it when they poll. */
+/** Changes a job that no worker has and that has not failed for good, and tells workers of its new time: they would only find it when they poll. */
 export async function changeWaiting(
   access: Access,
   target: Target,
@@ -42,18 +42,22 @@ export async function changeWaiting(
         priority => ${priority}::text::int,
         max_attempts => ${maxAttempts}::text::int
       ) job
-      where waiting.locked_at is null and waiting.${column} = ${value}::text${castOf(target)}`
+      where waiting.locked_at is null and waiting.attempts < waiting.max_attempts and waiting.${column} = ${value}::text${castOf(target)}`
   )
 }
 
-/** Whether a worker has the job; `undefined` if there is none. */
-export async function isRunning(access: Access, target: Target): Promise<boolean | undefined> {
+/** What keeps a job from being changed: a worker has it, or it has failed for good; `undefined` if there is none. */
+export async function findObstacle(access: Access, target: Target): Promise<'running' | 'failed' | 'none' | undefined> {
   const { column, value } = toColumn(target)
-  const [row] = await access.execute<{ running: string }>(statement`
-    select (locked_at is not null)::text as running
+  const [row] = await access.execute<{ obstacle: 'running' | 'failed' | 'none' }>(statement`
+    select case
+      when locked_at is not null then 'running'
+      when attempts >= max_attempts then 'failed'
+      else 'none'
+    end as obstacle
     from ${identifier(access.schema)}.jobs
     where ${column} = ${value}::text${castOf(target)}`)
-  return row && row.running === 'true'
+  return row?.obstacle
 }
 
 /** The id of a job that is there. */

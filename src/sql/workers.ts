@@ -1,7 +1,7 @@
 import type { Sql } from 'postgres'
 import { notifyWorkers } from './control.ts'
 import { JOB_COLUMNS, KEEPS_ALL, recording } from './ledger/record.ts'
-import { ownSchema } from './names.ts'
+import { ATTEMPTS, ownSchema } from './names.ts'
 
 /** A worker as its peers and people see it. */
 export interface Registration {
@@ -174,6 +174,7 @@ export async function rescueJobs(
             json_build_object('name', 'Error', 'message', ${reason}::text)::text
           end as error,
           null::text as result,
+          null::text as problem,
           null::text as payload,
           null::text as log,
           losses >= ${maxLosses} as is_over
@@ -185,7 +186,13 @@ export async function rescueJobs(
     const failed = jobs.filter(({ losses }) => losses >= maxLosses).map(job => job.id)
     if (failed.length > 0) {
       await transaction`
-        select from ${sql(schema)}.permanently_fail_jobs(string_to_array(${failed.join(',')}, ',')::bigint[], ${reason})`
+        update ${sql(schema)}._private_jobs
+        set
+          last_error = ${reason},
+          flags = flags || jsonb_build_object(${ATTEMPTS}::text, attempts + 1),
+          attempts = max_attempts,
+          updated_at = now()
+        where id = any(string_to_array(${failed.join(',')}, ',')::bigint[])`
     }
     await transaction`select ${sql(schema)}.force_unlock_workers(array[${id}]::text[])`
     await transaction`delete from ${sql(ownSchema(schema))}.workers where id = ${id}`

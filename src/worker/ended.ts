@@ -33,6 +33,8 @@ export interface EndDetails {
   readonly error?: string
   /** Whether it never began. */
   readonly hasNotBegun?: boolean
+  /** As {@linkcode EndedRun.isAfterFailure} has it. */
+  readonly isAfterFailure?: boolean
 }
 
 /** Keeps what only the worker knows of the runs that end. */
@@ -52,13 +54,13 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
     }
   }
 
-  function readResult({ job }: Run, value: unknown): string | null {
+  function readResult({ job }: Run, value: unknown): Pick<EndedRun, 'result' | 'problem'> {
     const { text, problem } = describeResult(value, maxResultBytes, redactor)
     if (problem !== undefined && !warned.has(job.task)) {
       warned.add(job.task)
       logger.warn(`A result of ${job.task} is not kept: ${problem}`, { event: 'ledger.result', task: job.task })
     }
-    return text
+    return { result: text, problem: problem ?? null }
   }
 
   return {
@@ -66,7 +68,7 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
     redactor,
     runs,
     readPayload,
-    add(run, state, { payload, result, error, hasNotBegun = false }) {
+    add(run, state, { payload, result, error, hasNotBegun = false, isAfterFailure = false }) {
       const { id, attempts } = run.job
       runs.set(id, {
         id,
@@ -75,9 +77,10 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
         durationMs: hasNotBegun ? null : run.durationMs,
         endedMs: performance.now(),
         error: error ?? null,
-        result: result === undefined ? null : readResult(run, result),
+        ...readResult(run, result),
         payload,
-        log: run.notes?.log ?? null
+        log: run.notes?.log ?? null,
+        isAfterFailure
       })
     },
     strip(ids, error) {
@@ -108,6 +111,6 @@ export async function recordReleased(
     schema,
     kept,
     worker,
-    runs.map(run => ({ ...run, isOver: false }))
+    runs.map(run => ({ ...run, isOver: false, isFree: true }))
   )
 }

@@ -29,6 +29,7 @@ export interface EngineJob {
   readonly created_at: Date
   readonly locked_at: Date
   readonly flags: Record<string, unknown> | null
+  readonly last_error: string | null
 }
 
 /** What the engine offers a run. */
@@ -105,10 +106,11 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
     }
     const run = new Run(toJob(helpers.job, queue), logger, ended?.redactor)
     const given = ended?.readPayload(payload) ?? null
+    const isAfterFailure = helpers.job.last_error !== null
     runs.add(run)
     try {
       if (isCancelled(helpers.job)) {
-        ended?.add(run, 'cancelled', { payload: given, hasNotBegun: true })
+        ended?.add(run, 'cancelled', { payload: given, hasNotBegun: true, isAfterFailure })
         finished.add(helpers.job)
         return reportFailure(logger, run, { kind: 'cancelled' }, undefined)
       }
@@ -119,9 +121,9 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
       // What was interrupted has failed, whatever its task made of it.
       if (run.interruption || 'error' in end) {
         const error = run.interruption?.reason ?? ('error' in end ? end.error : undefined)
-        return await record(run, plan, error, payload, helpers.job, { payload: given })
+        return await record(run, plan, error, payload, helpers.job, { payload: given, isAfterFailure })
       }
-      ended?.add(run, 'succeeded', { payload: given, result: end.result })
+      ended?.add(run, 'succeeded', { payload: given, result: end.result, isAfterFailure })
       finished.add(helpers.job)
       reportSuccess(logger, run)
     } finally {
@@ -239,7 +241,14 @@ class Failure extends Error {
 }
 
 function toReleased({ job, durationMs, notes }: Run): EndedRun {
-  const rest = { error: null, result: null, payload: null, log: notes?.log ?? null }
+  const rest = {
+    error: null,
+    result: null,
+    problem: null,
+    payload: null,
+    log: notes?.log ?? null,
+    isAfterFailure: false
+  }
   return { id: job.id, state: 'released', attempt: job.attempts, durationMs, endedMs: performance.now(), ...rest }
 }
 

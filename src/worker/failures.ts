@@ -49,7 +49,10 @@ export async function writeFailures(
   if (written.length === 0) return
   if (ended) {
     const runs = written.map(one => ended.runs.get(one.jobId) ?? unknownRun(one))
-    const withEnd = runs.map(run => ({ ...run, isOver: outcomes.get(run.id)?.isFinal ?? null }))
+    const withEnd = runs.map(run => {
+      const { isFinal = false, isFree = false } = outcomes.get(run.id) ?? {}
+      return { ...run, isOver: isFinal, isFree }
+    })
     await recordFailures(execute, schema, ended.kept, worker ?? '', withEnd)
   }
   const messages = written.map(one => keepMessage(one, locked.get(one.jobId), outcomes.get(one.jobId)))
@@ -67,8 +70,8 @@ export async function writeFailures(
 /** The engine itself has failed the job. */
 function unknownRun({ jobId, message = '' }: Failing): EndedRun {
   const error = toErrorJson(message)
-  const rest = { attempt: null, durationMs: null, result: null, payload: null, log: null }
-  return { id: jobId, state: 'failed', endedMs: performance.now(), error, ...rest }
+  const rest = { attempt: null, durationMs: null, result: null, problem: null, payload: null, log: null }
+  return { id: jobId, state: 'failed', endedMs: performance.now(), error, isAfterFailure: false, ...rest }
 }
 
 /** A run that does not count leaves the error of an earlier one. */

@@ -40,6 +40,18 @@ test('fails when a worker has the job, and when there is none', async () => {
   assert.is(gone.stderr, 'Cannot reschedule the job of key "nobody": there is none\n')
 })
 
+test('refuses a job that has failed for good, which shows its attempts and no time at which it is due', async () => {
+  const id = await schedule('--max-attempts', '5')
+  await sql`
+    update graphile_worker._private_jobs
+    set attempts = 5, flags = '{"kretes:attempts": 1}', run_at = now() + interval '2 minutes' where id = ${id}`
+  const { code, stderr } = await run(['bg', 'reschedule', id, '--in', '5m'])
+  assert.equal([code, stderr], [1, `Cannot reschedule job ${id}: it has failed for good. To run it again, retry it\n`])
+  const { stdout } = await run(['bg', 'show', id])
+  assert.match(stdout, / attempts +1 of 5\n/)
+  assert.not.match(stdout, /\bdue\b/)
+})
+
 for (const [args, message] of [
   [['7'], 'Cannot reschedule 7: nothing is to change. Give --delay, --run-at, --priority or --max-attempts'],
   [[], 'Cannot run kretes background reschedule: the job is missing'],

@@ -125,7 +125,9 @@ test('tells all there is to know of a run', async () => {
       result: [1],
       payload: { b: 2 },
       log: ['line'],
-      traceId: null
+      traceId: null,
+      isOver: true,
+      resultProblem: null
     }
   ])
 })

@@ -1,9 +1,10 @@
 import type { JobState } from '../../inspect.ts'
-import { CANCELLED } from '../names.ts'
+import { ATTEMPTS, CANCELLED } from '../names.ts'
 import { type Access, allOf, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import type { Target } from '../waiting.ts'
 import { LOST, STARTED } from '../workers.ts'
 import { inState, type JobConditions, toConditions } from './conditions.ts'
+import { reopening } from './record.ts'
 
 /** What is done with many jobs at a time. */
 export type Action = 'retry' | 'cancel' | 'delete' | 'runNow'
@@ -18,6 +19,15 @@ export interface Part {
   readonly limit: number
 }
 
+interface LockedRow {
+  readonly id: string
+  readonly key: string | null
+  readonly held: string
+  readonly fit: string
+  readonly marked: string
+  readonly over: string
+}
+
 /** A job that was chosen. */
 export interface ChosenJob {
   readonly id: string
@@ -28,6 +38,8 @@ export interface ChosenJob {
   readonly isFit: boolean
   /** Whether it was cancelled before, or lost with a worker. */
   readonly isMarked: boolean
+  /** Whether it has failed for good. */
+  readonly isOver: boolean
 }
 
 /** The highest id that a job has, so that what comes later can be left alone. */
@@ -43,10 +55,13 @@ export async function highestJob({ execute, schema }: Access): Promise<string> {
  * in which the worker likes.
  */
 export async function lockJobs(access: Access, action: Action, chosen: Chosen, part: Part): Promise<ChosenJob[]> {
-  const rows = await access.execute<{ id: string; key: string | null; held: string; fit: string; marked: string }>(
+  const rows = await access.execute<LockedRow>(
     statement`
     with ${choose(access, action, chosen, part)}, locked as (
-      select job.id, coalesce(job.flags ?| ${textArray(MARKS)}::text::text[], false) as marked
+      select
+        job.id,
+        coalesce(job.flags ?| ${textArray(MARKS)}::text::text[], false) as marked,
+        job.attempts >= job.max_attempts as over
       from ${identifier(access.schema)}._private_jobs job
       where job.id in (select id from found) and ${fitFor(access, action, chosen)}
       order by job.id
@@ -57,16 +72,18 @@ export async function lockJobs(access: Access, action: Action, chosen: Chosen, p
       found.key,
       found.held::text as held,
       (locked.id is not null)::text as fit,
-      coalesce(locked.marked, false)::text as marked
+      coalesce(locked.marked, false)::text as marked,
+      coalesce(locked.over, false)::text as over
     from found left join locked on locked.id = found.id
     order by found.id`
   )
-  return rows.map(({ id, key, held, fit, marked }) => ({
+  return rows.map(({ id, key, held, fit, marked, over }) => ({
     id,
     key,
     isHeld: held === 'true',
     isFit: fit === 'true',
-    isMarked: marked === 'true'
+    isMarked: marked === 'true',
+    isOver: over === 'true'
   }))
 }
 
@@ -82,7 +99,8 @@ export async function lookAtJobs(access: Access, action: Action, chosen: Chosen,
     key,
     isHeld: held === 'true',
     isFit: fit === 'true',
-    isMarked: false
+    isMarked: false,
+    isOver: false
   }))
 }
 
@@ -90,6 +108,11 @@ export async function lookAtJobs(access: Access, action: Action, chosen: Chosen,
 export async function removeJobs({ execute, schema }: Access, ids: readonly string[]): Promise<void> {
   await execute(statement`
     select count(*)::text from ${identifier(schema)}.complete_jobs(${textArray(ids)}::text::bigint[])`)
+}
+
+/** Has the ledger know that jobs which had failed for good go on; the caller has them locked. */
+export async function reopenJobs({ execute, schema }: Access, ids: readonly string[]): Promise<void> {
+  await execute({ text: reopening(schema, '$1::text::bigint[]').sql, values: [textArray(ids)] })
 }
 
 /** Takes from jobs the marks of their past, by which a worker would end them again; the caller has them locked. */
@@ -121,7 +144,7 @@ export async function makeDue(
 }
 
 /** The flags under which a job carries its past. */
-const MARKS = [CANCELLED, LOST, STARTED]
+const MARKS = [CANCELLED, LOST, STARTED, ATTEMPTS]
 
 function choose(access: Access, action: Action, chosen: Chosen, { after, upTo, limit }: Part): Statement {
   return statement`found as (

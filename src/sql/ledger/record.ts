@@ -25,28 +25,40 @@ export interface EndedRun {
   readonly error: string | null
   /** What its task returned, as JSON text. */
   readonly result: string | null
+  /** Why that is not kept. */
+  readonly problem: string | null
   /** What its task was given, as JSON text, if that is to be kept. */
   readonly payload: string | null
   /** The lines that it logged, as a JSON text. */
   readonly log: string | null
+  /** Whether an earlier run of its job has failed, perhaps for good until somebody retried it. */
+  readonly isAfterFailure: boolean
+}
+
+/** A run that did not succeed, and what is to become of its job. */
+export interface FailedRun extends EndedRun {
+  /** Whether the job is over with it, if that is not for its attempts to say. */
+  readonly isOver: boolean
+  /** Whether the attempt does not count. */
+  readonly isFree: boolean
 }
 
 /**
  * Records runs that did not succeed and whose jobs are still there. To be asked before anything is done to the jobs, in
  * the same transaction, for jobs that it has locked.
  *
- * @param runs with whether the job is over with it, if that is not for its attempts to say
+ * A job is also over if somebody has spent its attempts meanwhile: a newer job of its key has taken its place.
  */
 export async function recordFailures(
   execute: Execute,
   schema: string,
   kept: Kept,
   worker: string,
-  runs: readonly (EndedRun & { readonly isOver: boolean | null })[]
+  runs: readonly FailedRun[]
 ): Promise<void> {
   const nowMs = performance.now()
   const json = JSON.stringify(
-    runs.map(({ id, state, attempt, durationMs, endedMs, error, payload, log, isOver }) => ({
+    runs.map(({ id, state, attempt, durationMs, endedMs, error, payload, log, isOver, isFree }) => ({
       id,
       state,
       attempt,
@@ -55,7 +67,8 @@ export async function recordFailures(
       error: error ?? undefined,
       payload: payload ?? undefined,
       log: log ?? undefined,
-      over: isOver
+      over: isOver,
+      free: isFree
     }))
   )
   await execute(statement`
@@ -68,11 +81,15 @@ export async function recordFailures(
         run.ago,
         case when ${isCancelled('job.flags')} then null else run.error end as error,
         null::text as result,
+        null::text as problem,
         run.payload,
         run.log,
-        coalesce(run.over, job.attempts >= job.max_attempts) or ${isCancelled('job.flags')} as is_over
+        run.over
+          or (job.attempts >= job.max_attempts and not (run.free and job.attempts = coalesce(run.attempt, job.attempts)))
+          or ${isCancelled('job.flags')} as is_over
       from json_to_recordset(${json}::text::json) as run
-        (id bigint, state text, attempt int, duration float8, ago float8, error text, payload text, log text, over bool)
+        (id bigint, state text, attempt int, duration float8, ago float8, error text, payload text, log text, over bool,
+        free bool)
       join ${identifier(schema)}._private_jobs job on job.id = run.id
       where job.locked_by = ${worker}::text
     ), ${recording(schema, kept)}
@@ -126,6 +143,7 @@ export function recording(
           result::json as result,
           payload::json as payload,
           log::json as log,
+          problem as result_problem,
           is_over
         from ended
       ) timed
@@ -156,6 +174,14 @@ function countingQueues(own: string): string {
     ),`
 }
 
+/** Takes back that jobs were over with a run of theirs: they had failed for good, and run again. */
+export function reopening(schema: string, jobs: string): Fragment {
+  return {
+    sql: `update ${identifier(ownSchema(schema)).sql}.ledger set is_over = false
+      where is_failure and is_over and job_id = any(${jobs})`
+  }
+}
+
 function keeping({ keepsSuccesses, keepsFailures }: Kept): string {
   if (keepsSuccesses && keepsFailures) return 'true'
   if (keepsSuccesses) return 'not is_failure'
@@ -182,7 +208,8 @@ export const ENDED_CHANNEL = 'kretes:ended'
 const BUCKET = `floor(${BUCKETS_PER_DOUBLING} / ln(2) * ln(greatest(running_ms, 1)))`
 
 const LEDGER_COLUMNS = `job_id, finished_at, started_at, ready_at, scheduled_at, attempt, max_attempts, priority,
-        is_failure, state, task, queue, key, worker, trace_id, error, result, payload, log`
+        is_failure, state, task, queue, key, worker, trace_id, error, result, payload, log,
+        result_problem, is_over`
 
 /** A text as a literal. */
 function quote(text: string): string {

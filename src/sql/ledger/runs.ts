@@ -248,6 +248,8 @@ interface RunRow extends Pick<Run, 'task' | 'queue' | 'key' | 'state' | 'attempt
   readonly payload: unknown
   readonly log: unknown
   readonly trace_id: string | null
+  readonly is_over: boolean | null
+  readonly result_problem: string | null
 }
 
 function toFoundRun({ job, attempt, finished, json }: FoundRow): FoundRun {
@@ -279,6 +281,8 @@ function toRun(job: string, row: RunRow): Run {
     result,
     payload,
     log,
-    traceId: row.trace_id
+    traceId: row.trace_id,
+    isOver: row.is_over ?? (state === 'succeeded' || state === 'cancelled'),
+    resultProblem: row.result_problem
   }
 }

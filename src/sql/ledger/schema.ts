@@ -80,6 +80,12 @@ export const RUN_STATES = ['succeeded', 'failed', 'timed out', 'cancelled', 'sno
 /** One of {@linkcode RUN_STATES}. */
 export type RunState = (typeof RUN_STATES)[number]
 
+/**
+ * Whether a job was over with a run of the ledger. This is the only thing that tells how a job ended: that no later run is
+ * there says nothing, since runs are kept for different times, or not at all.
+ */
+export const IS_OVER = `coalesce(is_over, state in ('succeeded', 'cancelled'))`
+
 /** Those whose rows are kept as failures. */
 export const FAILURE_STATES = ['failed', 'timed out', 'lost'] as const
 

@@ -1,7 +1,8 @@
 import type { PendingQuery, Row, Sql } from 'postgres'
+import { ATTEMPTS } from '../names.ts'
 import { identifier } from '../statement.ts'
 import { queueCounters } from './counters.ts'
-import { BUCKETS_PER_DOUBLING } from './schema.ts'
+import { BUCKETS_PER_DOUBLING, IS_OVER } from './schema.ts'
 
 /**
  * Makes the views by which SQL answers every question about jobs. They are the public interface: columns are added, and
@@ -58,7 +59,7 @@ async function createJobs(session: Sql, own: string, engine: string): Promise<vo
       ${session.unsafe(JOB_STATE)} as state,
       job.payload,
       job.priority,
-      job.attempts,
+      ${session.unsafe(ATTEMPTS_MADE)} as attempts,
       job.max_attempts,
       job.created_at as scheduled_at,
       job.run_at as ready_at,
@@ -101,7 +102,9 @@ async function createRuns(session: Sql, own: string): Promise<void> {
       log,
       priority,
       trace_id,
-      is_failure
+      is_failure,
+      result_problem,
+      ${session.unsafe(IS_OVER)} as is_over
     from ${session(own)}.ledger`
 }
 
@@ -223,7 +226,7 @@ function columns(session: Sql): PendingQuery<Row[]> {
 }
 
 /** To be raised whenever one of the views changes. A database keeps it as their comments; a test holds it against them. */
-export const NEWEST_VIEWS = 2
+export const NEWEST_VIEWS = 3
 
 /** In the order in which they can be dropped. */
 const VIEWS = ['queues', 'tasks', 'rates', 'runs', 'jobs']
@@ -241,4 +244,10 @@ export const JOB_STATE = `case
         when worker.id is null or job.id = any(worker.running) then 'running'
         when job.run_at > now() then 'scheduled'
         else 'waiting'
+      end`
+
+/** How many attempts at a `job` there were; the engine spends all of them when it gives a job up. */
+export const ATTEMPTS_MADE = `case
+        when job.flags is null or job.locked_at is not null or job.attempts < job.max_attempts then job.attempts
+        else least(job.attempts, coalesce(substring(job.flags ->> '${ATTEMPTS}' from '^\\d{1,5}$')::int, job.attempts))::int2
       end`

@@ -1,5 +1,6 @@
 import { ownSchema } from '../names.ts'
 import { type Access, type Execute, identifier, type Statement, statement } from '../statement.ts'
+import { IS_OVER } from './schema.ts'
 
 /** Asks to be told of jobs that have ended. */
 export const listenForEnds: Statement = { text: 'listen "kretes:ended"', values: [] }
@@ -52,12 +53,16 @@ export interface JobEnd {
   readonly progress: string | null
   /** What the engine keeps of its error. */
   readonly message: string | null
-  /** What its last run came to, unless more is to come. */
+  /** What the last run on record came to, unless more is to come. */
   readonly outcome: string | null
+  /** Whether the job was over with that run. */
+  readonly isOver: boolean
   /** Of that run, JSON text. */
   readonly error: string | null
   /** Of that run, JSON text. */
   readonly result: string | null
+  /** Why there is no result of that run. */
+  readonly problem: string | null
   /** A time, in ISO 8601, at which it had not ended unless this says so. */
   readonly asOf: string
 }
@@ -74,22 +79,24 @@ export async function findEnds(
   since: string | null
 ): Promise<readonly JobEnd[]> {
   const own = identifier(ownSchema(schema))
-  return await execute<JobEnd>(statement`
+  const rows = await execute<JobEndRow>(statement`
     select
       wanted.id::text as id,
       job.state as state,
       job.progress::text as progress,
       job.error as message,
       run.state as outcome,
+      run.is_over::text as over,
       run.error::text as error,
       run.result::text as result,
+      run.result_problem as problem,
       to_json(statement_timestamp() - interval '1 minute') #>> '{}' as "asOf"
     from unnest(string_to_array(${ids.join(',')}::text, ',')::bigint[]) as wanted (id)
     left join lateral (
       select live.state, live.progress, live.error from ${own}.jobs live where live.id = wanted.id
     ) job on true
     left join lateral (
-      select state, error, result
+      select state, error, result, result_problem, ${{ sql: IS_OVER }} as is_over
       from ${own}.ledger
       where coalesce(job.state, 'failed') = 'failed'
         and job_id = wanted.id
@@ -99,6 +106,11 @@ export async function findEnds(
       order by finished_at desc
       limit 1
     ) run on true`)
+  return rows.map(({ over, ...end }) => ({ ...end, isOver: over === 'true' }))
+}
+
+interface JobEndRow extends Omit<JobEnd, 'isOver'> {
+  readonly over: string | null
 }
 
 /** Whoever has not said for so long that he waits is taken for dead. */

@@ -1,7 +1,7 @@
 import { isCancelled, ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, statement, textArray } from '../statement.ts'
 import { castOf, type Target, toColumn } from '../waiting.ts'
-import { JOB_STATE } from './views.ts'
+import { ATTEMPTS_MADE, JOB_STATE } from './views.ts'
 
 /** A job that is not done, with what bears on when it runs. */
 export interface LiveJobRow {
@@ -39,7 +39,7 @@ export async function findLiveJob({ execute, schema }: Access, target: Target): 
       'key', job.key,
       'state', ${{ sql: JOB_STATE }},
       'priority', job.priority,
-      'attempts', job.attempts,
+      'attempts', ${{ sql: ATTEMPTS_MADE }},
       'maxAttempts', job.max_attempts,
       'scheduledAt', job.created_at,
       'readyAt', job.run_at,
@@ -111,6 +111,8 @@ export interface LastRunRow {
   readonly task: string
   readonly queue: string | null
   readonly state: string
+  /** Whether the job was over with it. */
+  readonly isOver: boolean
   readonly attempt: number
   readonly finishedAt: string
   readonly worker: string | null
@@ -124,6 +126,7 @@ export async function findLastRun({ execute, schema }: Access, id: string): Prom
       'task', task,
       'queue', queue,
       'state', state,
+      'isOver', is_over,
       'attempt', attempt,
       'finishedAt', finished_at,
       'worker', worker,
