@@ -28,7 +28,7 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
 
   const logger = createLogger({ level, format, style: output.style, write: output.line })
   const stop = AbortSignal.any([context.stop, ...watchStarter(args, logger)])
-  const signals = { stop, stopNow }
+  const signals = { ...context, stop }
   const { files, problems } = await discoverTasks(tasks)
   const isStartable = files.length > 0 && problems.length === 0
   const connection = isStartable ? await openForTasks(database, signals, logger) : database.connection
@@ -46,11 +46,13 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
     logger
   })
   const worker = await waitFor(starting, database, signals, logger)
-  if (!stop.aborted) {
+  const announce = (): void => {
+    if (stop.aborted) return
     if (format === 'json') logger.info(once ? 'Running what is due' : 'Ready for jobs', startFields(worker, database))
     else if (level === 'info' || level === 'debug')
       output.line(startScreen(worker, { isOnce: once, database, envFile }, output))
   }
+  worker.ready.then(announce)
 
   let unfinished = 0
   const ended = Promise.withResolvers<void>()
