@@ -57,6 +57,7 @@ function defineCommands(cli: CAC): CAC {
     .option(...taskDirectory)
     .option(...databaseUrl)
     .option('--once', 'Run what is due, then exit')
+    .option('--detached', 'Go on when what started it has ended: a shell, npx, a terminal')
     .option('--shutdown-timeout <duration>', 'How long running jobs get to finish when it stops (default: 25s)')
     .option('--health-port <port>', 'Serve /live and /ready over HTTP on this port (default: none)')
     .option('--health-host <address>', 'Serve them at this address only (default: all)')
@@ -65,6 +66,8 @@ function defineCommands(cli: CAC): CAC {
     .option('--no-ledger', 'Record no runs')
     .option('--log-format <format>', `${LOG_FORMATS.join(' or ')} (default: pretty)`)
     .example(name => `  $ ${name} --concurrency 20\n  $ ${name} --once --log-format json`)
+    .example('In containers, systemd and PM2, where npx and sh keep SIGTERM from the worker:')
+    .example('  $ node node_modules/kretes/dist/cli.js bg')
   cli
     .command('schedule <task> [payload]', 'Schedule a job; the payload is a JSON object, @file, or - to read it')
     .option('--queue <name>', 'The queue on which jobs run one at a time (default: none, in parallel)')

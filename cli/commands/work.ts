@@ -6,6 +6,7 @@ import type { CommandContext } from '../context.ts'
 import { openForTasks, readDatabase, waitFor } from '../databases.ts'
 import { createLogger, LOG_FORMATS, LOG_LEVELS } from '../log.ts'
 import type { Arguments } from '../options.ts'
+import { ignoreHangup, Orphaned, watchParent } from '../parent.ts'
 import { startFields, startScreen } from '../screen.ts'
 import { Interrupted, interruptible } from '../signals.ts'
 import { UsageError } from '../usage.ts'
@@ -13,7 +14,7 @@ import { readRetention } from './prune.ts'
 
 /** `kretes background`: runs the worker until it is asked to stop, or with `--once` until no job is due. */
 export async function work(args: Arguments, context: CommandContext): Promise<number> {
-  const { env, envFile, output, stop, stopNow } = context
+  const { env, envFile, output, stopNow } = context
   const format = args.choice('log-format', LOG_FORMATS) ?? 'pretty'
   const level = args.choice('log-level', LOG_LEVELS) ?? 'info'
   const once = args.flag('once')
@@ -26,11 +27,13 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
   const database = readDatabase(args, env)
 
   const logger = createLogger({ level, format, style: output.style, write: output.line })
+  const stop = AbortSignal.any([context.stop, ...watchStarter(args, logger)])
+  const signals = { ...context, stop }
   const { files, problems } = await discoverTasks(tasks)
   const isStartable = files.length > 0 && problems.length === 0
-  const connection = isStartable ? await openForTasks(database, context, logger) : database.connection
+  const connection = isStartable ? await openForTasks(database, signals, logger) : database.connection
   // Modules are loaded once: what takes long from here on is the database.
-  await interruptible(loadTasks(tasks), context, false)
+  await interruptible(loadTasks(tasks), signals, false)
   const starting = startWorker({
     connection,
     concurrency,
@@ -42,12 +45,14 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
     ledger,
     logger
   })
-  const worker = await waitFor(starting, database, context, logger)
-  if (!stop.aborted) {
+  const worker = await waitFor(starting, database, signals, logger)
+  const announce = (): void => {
+    if (stop.aborted) return
     if (format === 'json') logger.info(once ? 'Running what is due' : 'Ready for jobs', startFields(worker, database))
     else if (level === 'info' || level === 'debug')
       output.line(startScreen(worker, { isOnce: once, database, envFile }, output))
   }
+  worker.ready.then(announce)
 
   let unfinished = 0
   const ended = Promise.withResolvers<void>()
@@ -62,9 +67,17 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
   await Promise.race([ended.promise, worker.finished])
   // However it began to stop, this tells how it ended.
   await finish()
-  if (unfinished === 0) return 0
-  logger.warn(`Stopped; ${unfinished} ${unfinished === 1 ? 'job has' : 'jobs have'} been put back for another worker`)
-  return 1
+  if (stop.aborted || unfinished > 0) reportStop(unfinished, logger)
+  // Jobs that go back at the end of their time are part of an orderly stop.
+  return unfinished === 0 || (stop.aborted && !stopNow.aborted) ? 0 : 1
+}
+
+/** The signals that abort when what started this worker has ended: none if the worker is to outlive it. */
+function watchStarter(args: Arguments, logger: Logger): AbortSignal[] {
+  const goOn = (): void => logger.debug('The process that started this worker has ended; it goes on')
+  if (!args.flag('detached')) return [watchParent(goOn)]
+  ignoreHangup()
+  return []
 }
 
 function readLedger(args: Arguments): false | LedgerOptions {
@@ -86,12 +99,23 @@ function readShutdownTimeout(args: Arguments): number | undefined {
 }
 
 function announceStop({ running }: Worker, reason: unknown, logger: Logger): void {
+  if (reason instanceof Orphaned) logger.warn(reason.message, { event: 'worker.orphaned' })
   if (!(reason instanceof Interrupted)) logger.error('An error escaped that no task caught', { error: reason })
   if (running === 0) logger.info('Stopping')
   else
     logger.info(
       `Stopping when ${running === 1 ? 'the running job has' : `${running} running jobs have`} ended; once more to stop at once`
     )
+}
+
+function reportStop(unfinished: number, logger: Logger): void {
+  const fields = { event: 'worker.stopped', unfinished }
+  if (unfinished === 0) {
+    logger.info('Stopped', fields)
+    return
+  }
+  const jobs = unfinished === 1 ? '1 job has' : `${unfinished} jobs have`
+  logger.warn(`Stopped; ${jobs} been put back for another worker`, fields)
 }
 
 function whenAborted(signal: AbortSignal, callback: () => void): void {

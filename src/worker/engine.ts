@@ -6,6 +6,7 @@ import { hasDueJobs, notifyWorkers, workingBackends } from '../sql/control.ts'
 import { nextDueTimes } from '../sql/due.ts'
 import { showRuns } from '../sql/ledger/live.ts'
 import { unlockAbandoned } from '../sql/locks.ts'
+import { findUnknownTasks } from '../sql/unknown-tasks.ts'
 import { markStarted } from '../sql/workers.ts'
 import type { AnyTask } from '../task.ts'
 import { createBatchSizer } from './batch.ts'
@@ -15,6 +16,7 @@ import type { EndedRuns } from './ended.ts'
 import type { Executor } from './execute.ts'
 import { writeFailures } from './failures.ts'
 import { completionOf } from './finished.ts'
+import { statusOf } from './health.ts'
 import { createHeldJobs } from './held.ts'
 import { createIdleCheck } from './idle.ts'
 import { createInsistence } from './insist.ts'
@@ -33,6 +35,7 @@ import { letGo } from './release.ts'
 import { type Runner, startRunner } from './runner.ts'
 import { idsOf, type Settled } from './settled.ts'
 import { createSuspects } from './suspects.ts'
+import { createUnknownTasks } from './unknown.ts'
 import { startUpkeep } from './upkeep.ts'
 import { createWatch } from './watch.ts'
 
@@ -48,6 +51,8 @@ export interface EngineOptions {
   readonly control: Sql
   /** Has `control` connect anew. */
   replaceControl(): void
+  /** Called before each fetch: it is connected, and known to its peers. */
+  onReady(): void
   readonly outage: Outage
   /** Gives up a start that waits for the database. */
   readonly signal: AbortSignal
@@ -58,7 +63,7 @@ export interface EngineOptions {
  * connections, and peers that take over when the process dies.
  */
 export async function startEngine(engineOptions: EngineOptions): Promise<Engine> {
-  const { options, url, tasks, executor, ended, control, replaceControl, outage, signal } = engineOptions
+  const { options, url, tasks, executor, ended, control, replaceControl, onReady, outage, signal } = engineOptions
   const { schema, logger, concurrency, prepare } = options
   const names = [...tasks.keys()]
   const held = createHeldJobs()
@@ -91,6 +96,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
   const idle = createIdleCheck({
     // What a fetch under way has locked would seem to another to be looked after.
     isIdle: () => held.size === 0 && !pool.isFetching,
+    hasSuspects: () => membership.liveness?.hasSuspects ?? false,
     hasDueJobs: () => hasDueJobs(control, schema, names, runner?.id ?? ''),
     wake
   })
@@ -116,6 +122,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     intervalMs: options.pollIntervalMs,
     logger
   })
+  const unknown = createUnknownTasks({ find: () => findUnknownTasks(control, schema, names), logger })
   const closing = new AbortController()
   const suspects = createSuspects(job =>
     persist(() => markStarted(control, schema, job, runner?.id ?? ''), { outage, signal: closing.signal })
@@ -190,6 +197,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
   async function beforeFetch(draining: AbortSignal): Promise<void> {
     await insistence?.whenFew(draining)
     await membership.whenMember()
+    onReady()
     await pacer.turn()
     await membership.putBackForgotten()
     sizer.fetching()
@@ -197,6 +205,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
 
   async function shut(): Promise<void> {
     lookout.stop()
+    unknown.stop()
     cancels.stop()
     migrations.stop()
     listening.stop()
@@ -238,6 +247,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
           pacer.fetched(jobs.length)
           waker.fetched(jobs)
           sizer.fetched(jobs)
+          if (jobs.length < asked) unknown.fetchedAll()
           if (jobs.length === 0) lookout.refresh()
           else if (jobs.length < asked) lookout.catchUp()
           if (held.size === 0) idle.check()
@@ -264,23 +274,16 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
   runner = running
   started.resolve(running)
   return {
-    status: {
-      id: running.id,
-      get isListening() {
-        return listening.isListening
-      },
-      get isBeating() {
-        return membership.liveness?.isBeating ?? false
-      },
-      get lastBeatAt() {
-        return membership.liveness?.lastBeatAt
-      }
-    },
+    status: statusOf(running.id, listening, membership),
     ended: Promise.race([
       running.ended.then(reason => reason && { reason, isDeclaredDead: false }),
       membership.declaredDead
     ]),
-    whenIdle: idle.whenIdle,
+    async whenIdle() {
+      await idle.whenIdle()
+      // One that runs once seldom lives until the first round of these.
+      await Promise.all([unknown.look(), upkeep.lookOnce()])
+    },
     async stop() {
       pool.drain()
       await running.stop()

@@ -12,6 +12,26 @@ export interface EngineStatus {
   readonly lastBeatAt: Date | undefined
 }
 
+/** The state of an engine, read anew each time. */
+export function statusOf(
+  id: string,
+  listening: { readonly isListening: boolean },
+  membership: { readonly liveness: { readonly isBeating: boolean; readonly lastBeatAt: Date } | undefined }
+): EngineStatus {
+  return {
+    id,
+    get isListening() {
+      return listening.isListening
+    },
+    get isBeating() {
+      return membership.liveness?.isBeating ?? false
+    },
+    get lastBeatAt() {
+      return membership.liveness?.lastBeatAt
+    }
+  }
+}
+
 /** What a worker says of itself to whoever looks after processes. Nothing in it is secret. */
 export interface Health extends Omit<EngineStatus, 'id'> {
   readonly status: 'ready' | 'waiting' | 'stopping'

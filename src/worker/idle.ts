@@ -4,6 +4,8 @@ import { isConnectionFailure } from '../database/failure.ts'
 export interface IdleCheckOptions {
   /** Whether the worker holds no job. */
   isIdle(): boolean
+  /** Whether jobs of peers that seem to be dead may yet become this worker's. */
+  hasSuspects(): boolean
   /** Whether the database has a job that the worker could run now. */
   hasDueJobs(): Promise<boolean>
   wake(): void
@@ -18,13 +20,21 @@ export interface IdleCheck {
 }
 
 /** Asks the database only while somebody waits for the answer. */
-export function createIdleCheck({ isIdle, hasDueJobs, wake }: IdleCheckOptions): IdleCheck {
+export function createIdleCheck({ isIdle, hasSuspects, hasDueJobs, wake }: IdleCheckOptions): IdleCheck {
   let waiting: PromiseWithResolvers<void> | undefined
   let isAsking = false
 
   function check(): void {
     if (!waiting || isAsking || !isIdle()) return
     isAsking = true
+    // Asked first: what is rescued then is due before the database is asked.
+    if (hasSuspects()) {
+      setTimeout(() => {
+        isAsking = false
+        check()
+      }, RECHECK_MS)
+      return
+    }
     hasDueJobs()
       .then(
         isDue => {

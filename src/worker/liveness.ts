@@ -44,6 +44,8 @@ export interface Liveness {
   readonly lastBeatAt: Date
   /** Whether that is not long ago. */
   readonly isBeating: boolean
+  /** Whether peers seem to be dead that this worker has not looked after, since it is not yet fit to judge. */
+  readonly hasSuspects: boolean
   /** Resolves while the lock is held; a task that blocks the event loop meanwhile is safe. */
   whenLocked(): Promise<void>
   /** The session has ended, and the lock with it: takes it again at once. */
@@ -70,6 +72,7 @@ export function keepAlive(options: LivenessOptions): Liveness {
   let lastBeatAt = new Date()
   let lastBeatMs = performance.now()
   let judgesFromMs = lastBeatMs + STALE_AFTER_MS
+  let hasSuspects = false
 
   async function round(): Promise<void> {
     const { isRegistered, isLocked: isLockedNow, stale } = await beat(session, schema, id, STALE_AFTER_MS)
@@ -90,7 +93,9 @@ export function keepAlive(options: LivenessOptions): Liveness {
     isBroken = false
     lastBeatMs = nowMs
     lastBeatAt = new Date()
-    if (nowMs >= judgesFromMs) for (const other of stale) await rescuer.rescue(other)
+    const isJudge = nowMs >= judgesFromMs
+    if (isJudge) for (const other of stale) await rescuer.rescue(other)
+    hasSuspects = stale.length > 0 && !isJudge
   }
 
   async function live(): Promise<void> {
@@ -123,6 +128,9 @@ export function keepAlive(options: LivenessOptions): Liveness {
   return {
     get lastBeatAt() {
       return lastBeatAt
+    },
+    get hasSuspects() {
+      return hasSuspects
     },
     get isBeating() {
       return !stopping.signal.aborted && performance.now() - lastBeatMs < STALE_AFTER_MS

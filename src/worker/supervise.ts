@@ -29,6 +29,8 @@ export interface Supervisor {
   /** Whether it has been asked to stop. */
   readonly isStopping: boolean
   readonly status: EngineStatus
+  /** Resolves once it can take jobs. */
+  readonly ready: Promise<void>
   /** Resolves when the engine has stopped for good; rejects if no engine of this version can work here any more. */
   readonly finished: Promise<void>
   /** Stops it; running jobs get this long. Asked again, the shorter time holds. Resolves with the jobs left unfinished. */
@@ -44,7 +46,9 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
   const stopping = new AbortController()
   const { signal } = stopping
   const { sql, replace } = control
-  const shared = { options, url, tasks, executor, ended, control: sql, replaceControl: replace, outage, signal }
+  const ready = Promise.withResolvers<void>()
+  const rest = { control: sql, replaceControl: replace, onReady: ready.resolve, outage, signal }
+  const shared = { options, url, tasks, executor, ended, ...rest }
   const start = (): Promise<Engine> => startEngine(shared)
   let engine = await start()
   let restarting: Promise<void> | undefined
@@ -144,6 +148,7 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
     get status() {
       return engine.status
     },
+    ready: ready.promise,
     finished: live(),
     stop
   }

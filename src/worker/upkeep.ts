@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { isTransientFailure } from '../database/failure.ts'
 import { connect } from '../database/open.ts'
@@ -22,6 +23,8 @@ export interface Upkeep {
   recorded(): void
   /** Makes room for runs of today, which somebody could not record. */
   mend(): Promise<void>
+  /** Does the first round now, unless it has been; what takes long is left to another worker. */
+  lookOnce(): Promise<void>
   stop(): void
 }
 
@@ -95,6 +98,11 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
       untilMs = performance.now() + FOLDED_AFTER_MS
     },
     mend: () => makeRoom(control, schema),
+    async lookOnce() {
+      if (rounds > 0) return
+      clearTimeout(timer)
+      await Promise.race([round(), sleep(MOST_MS, undefined, { ref: false })])
+    },
     stop() {
       isStopped = true
       clearTimeout(timer)
@@ -105,6 +113,7 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
 
 const FIRST_AFTER_MS = 1_000
 const INTERVAL_MS = 30_000
+const MOST_MS = 5_000
 
 /** Counters of the minute in which something ends are folded once it has passed. */
 const FOLDED_AFTER_MS = 240_000

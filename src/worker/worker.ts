@@ -23,6 +23,8 @@ export interface Worker extends AsyncDisposable {
   readonly running: number
   /** The database it works on, as a log may name it, and whether that is the embedded one. */
   readonly database: { readonly label: string; readonly isEmbedded: boolean }
+  /** Resolves once it can take jobs: it is connected, and known to its peers. */
+  readonly ready: Promise<void>
   /** Resolves when it has stopped, whoever asked for it; rejects if it could not go on. */
   readonly finished: Promise<void>
   /**
@@ -104,6 +106,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<Worker> 
         return supervisor.running
       },
       database: { label: database.label, isEmbedded: database.embedded !== undefined },
+      ready: supervisor.ready,
       finished,
       stop,
       [Symbol.asyncDispose]: async () => void (await stop())

@@ -112,6 +112,7 @@ Options:
       --tasks <directory>            Where the task files are (default: tasks)
       --database-url <url>           The database (default: DATABASE_URL, PG*, or one in .kretes/)
       --once                         Run what is due, then exit
+      --detached                     Go on when what started it has ended: a shell, npx, a terminal
       --shutdown-timeout <duration>  How long running jobs get to finish when it stops (default: 25s)
       --health-port <port>           Serve /live and /ready over HTTP on this port (default: none)
       --health-host <address>        Serve them at this address only (default: all)
@@ -126,4 +127,6 @@ Options:
 Examples:
   $ kretes background --concurrency 20
   $ kretes background --once --log-format json
+In containers, systemd and PM2, where npx and sh keep SIGTERM from the worker:
+  $ node node_modules/kretes/dist/cli.js bg
 `

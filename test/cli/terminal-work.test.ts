@@ -30,7 +30,7 @@ test('it shows its screen in the width that there is, and a line in colour for w
   assert.match(terminal.text, `${GREEN}✓`)
   terminal.type(KEYS.ctrlC)
   assert.is((await terminal.exit).code, 0)
-  assert.match(linesOf(terminal).at(-1) ?? '', / · Stopping$/)
+  assert.match(linesOf(terminal).at(-1) ?? '', / · Stopped$/)
   assert.is(terminal.isCursorShown, true)
 })
 
@@ -42,7 +42,7 @@ test('the first Ctrl-C lets the running job finish, with exit code 0', async () 
   await terminal.see(/ · Stopping when the running job has ended; once more to stop at once/)
   await writeFile(join(directory, 'go'), '')
   assert.is((await terminal.exit).code, 0)
-  assert.match(linesOf(terminal).at(-1) ?? '', / ✓ Wait \d+ {2}\S+ m?s$/)
+  assert.match(linesOf(terminal).at(-2) ?? '', / ✓ Wait \d+ {2}\S+ m?s$/)
   assert.equal([...(await sql`select from graphile_worker._private_jobs`)], [])
 })
 

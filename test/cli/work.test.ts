@@ -139,10 +139,22 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     await worker.output(/Stopping when the running job has ended; once more to stop at once\n/)
     await writeFile(join(directory, file), '')
     const { code, stdout, stderr } = await worker.exit
-    assert.match(stdout, /✓ Wait 1 {2}\S+ m?s\n$/)
+    assert.match(stdout, /✓ Wait 1 {2}\S+ m?s\n.* · Stopped\n$/)
     assert.equal([code, stderr], [0, ''])
   })
 }
+
+test('SIGTERM that gives back a job which would not end is orderly: it says so and ends with exit code 0', async () => {
+  const { start, run } = await onDatabase()
+  await run(['bg', 'schedule', 'Wait', '{ "file": "never" }'])
+  const worker = start(['bg', '--shutdown-timeout', '0.1', '--log-format', 'json'])
+  await worker.output(/"event":"job.started"/)
+  worker.kill('SIGTERM')
+  const { code, stdout } = await worker.exit
+  assert.match(stdout, /"message":"Stopped; 1 job has been put back for another worker"/)
+  assert.match(stdout, /"event":"worker.stopped","unfinished":1/)
+  assert.is(code, 0)
+})
 
 test('a second Ctrl-C puts back the job that would not end, with exit code 1', async () => {
   const { start, run } = await onDatabase()
@@ -165,7 +177,7 @@ test("an error that escapes and is no job's fault stops the worker, with exit co
   await writeFile(join(directory, 'go-astray'), '')
   const { code, stdout } = await worker.exit
   assert.match(stdout, /✗ An error escaped that no task caught\n {4}Error: A stray one\n/)
-  assert.match(stdout, /· Stopping\n$/)
+  assert.match(stdout, /· Stopping\n.*· Stopped\n$/)
   assert.is(code, 1)
 })
 
