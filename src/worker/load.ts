@@ -37,13 +37,15 @@ export async function loadTasks(directory: string): Promise<LoadedTasks> {
  * @throws {BackgroundError} code `TASKS`, one message that lists every problem
  */
 export function checkTasks(record: Readonly<Record<string, AnyTask>>): ReadonlyMap<string, AnyTask> {
-  const entries = Object.entries(record)
-  const misfits = entries.flatMap(([key, task]) => {
+  const misfits: string[] = []
+  const found: Found[] = []
+  for (const [key, task] of Object.entries(record)) {
     const problem = problemOf(task, 'its value')
-    return problem ? [`${key}: ${problem}`] : []
-  })
-  const { tasks, problems } = nameTasks(entries.map(([key, task]) => ({ place: key, name: key, task })))
-  const lines = misfits.length > 0 ? misfits : problems
+    if (problem) misfits.push(`${key}: ${problem}`)
+    else found.push({ place: key, name: key, task })
+  }
+  const { tasks, problems } = nameTasks(found)
+  const lines = [...misfits, ...problems]
   if (lines.length > 0) throw refusal('the tasks', lines, [])
   return tasks
 }
@@ -65,9 +67,11 @@ function nameTasks(found: readonly Found[]): { tasks: Map<string, AnyTask>; prob
   for (const { place, name: foundName, task } of found) {
     const name = definedNameOf(task) ?? foundName
     const first = places.get(name)
+    // Two files of one name are known for it before they are loaded.
+    const isOfHand = name !== foundName || (tasks.has(name) && definedNameOf(tasks.get(name)) !== undefined)
     if (!isTaskName(name)) problems.push(`${place}: ${notATaskName(name)}`)
-    else if (first) problems.push(`${place}: its task is named ${name}, as is that of ${first}`)
-    else places.set(name, place)
+    else if (first && isOfHand) problems.push(`${place}: its task is named ${name}, as is that of ${first}`)
+    places.set(name, first ?? place)
     tasks.set(name, task)
   }
   return { tasks, problems }
