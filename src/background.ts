@@ -1,6 +1,6 @@
 import type { Sql } from 'postgres'
 import { checkDefaults } from './check.ts'
-import type { BackgroundClient, BackgroundOptions } from './client.ts'
+import { BACKGROUND_OPTIONS, type BackgroundClient, type BackgroundOptions, DEFAULTS } from './client.ts'
 import { isSchemaMissing, type MigrationReport, migrate, requireSchema } from './database/migrate.ts'
 import { connect, type Database, openDatabase, requireDatabase } from './database/open.ts'
 import { createOpener, isServerGone } from './database/opener.ts'
@@ -17,6 +17,7 @@ import { DEFAULT_MAX_BYTES } from './enqueue/payload.ts'
 import { type AnyOptions, type JobSettings, toNewJob, toRequest } from './enqueue/request.ts'
 import { BackgroundError } from './errors.ts'
 import type { BulkOptions, Cancel, JobSelection } from './inspector.ts'
+import { refuseUnknown } from './known.ts'
 import { idOf } from './ledger/find.ts'
 import { createInspection } from './ledger/inspection.ts'
 import { createInspector } from './ledger/inspector.ts'
@@ -32,7 +33,7 @@ import type { Access } from './sql/statement.ts'
 /**
  * A way to schedule jobs in a database of its own, for applications that use several. It connects when first used.
  *
- * @throws {TypeError} if an option has a wrong type
+ * @throws {TypeError} if an option has a wrong type, or there is no such option
  * @example
  * ```ts
  * import { createBackground } from 'kretes'
@@ -42,10 +43,12 @@ import type { Access } from './sql/statement.ts'
  * ```
  */
 export function createBackground(options: BackgroundOptions = {}): BackgroundClient {
+  const doing = 'create a Background'
+  refuseUnknown(options, BACKGROUND_OPTIONS, doing)
   const { connection, schema = 'graphile_worker', prepare = true } = options
   const logger = options.logger ? createSafeLogger(options.logger) : silentLogger
   const { maxConnections = 4, maxPending = 10_000, defaults = {}, maxPayloadBytes = DEFAULT_MAX_BYTES } = options
-  const doing = 'create a Background'
+  refuseUnknown(defaults, DEFAULTS, doing, 'default')
   checkCount(maxConnections, doing, 'maxConnections')
   checkCount(maxPending, doing, 'maxPending')
   checkCount(maxPayloadBytes, doing, 'maxPayloadBytes')
@@ -145,6 +148,7 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
     },
     cancel: (async (selection: JobSelection, options?: BulkOptions) => {
       if (!isReference(selection)) return await cancelMany(selection, options)
+      if (options) throw new TypeError('Cannot cancel a job: options are for many. Give it in a list: cancel([job], …)')
       const target = toTarget(selection, 'cancel')
       return await useWhatIsThere('cancel a job', ({ access }) => cancelJob(access, target))
     }) as Cancel,

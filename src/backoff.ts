@@ -1,5 +1,6 @@
 import { describe } from './check.ts'
 import { type Duration, toMilliseconds } from './duration.ts'
+import { type Names, refuseUnknown } from './known.ts'
 
 /**
  * How long a job waits after a failed attempt:
@@ -78,6 +79,9 @@ export function compileBackoff(backoff: Backoff, doing: string): DelayOf {
   }
   if (Array.isArray(backoff)) return compileList(backoff, doing)
   const given: { type?: unknown } = backoff === 'exponential' ? { type: backoff } : ((backoff ?? {}) as object)
+  const names = given.type === 'fixed' ? FIXED : EXPONENTIAL
+  if (given.type === 'exponential' || given.type === 'fixed')
+    refuseUnknown(given, names, doing, 'option of the backoff')
   if (given.type === 'exponential') return compileExponential(given as ExponentialBackoff, doing)
   if (given.type === 'fixed') {
     const ms = toMilliseconds((given as FixedBackoff).delay, doing, 'backoff.delay')
@@ -87,6 +91,10 @@ export function compileBackoff(backoff: Backoff, doing: string): DelayOf {
     `Cannot ${doing}: backoff is ${describe(backoff)}, neither exponential, fixed, a list nor a function`
   )
 }
+
+/** What the forms of a backoff may hold. */
+const FIXED: Names<FixedBackoff> = { type: true, delay: true }
+const EXPONENTIAL: Names<ExponentialBackoff> = { type: true, base: true, max: true, jitter: true }
 
 function compileList(list: readonly Duration[], doing: string): DelayOf {
   const delays = list.map((delay, index) => toMilliseconds(delay, doing, `backoff[${index}]`))

@@ -3,6 +3,7 @@ import type { MigrationReport } from './database/migrate.ts'
 import type { ForeignTransaction } from './enqueue/adapters.ts'
 import type { Cancel, Inspector } from './inspector.ts'
 import type { JobDefaults, ResultOptions } from './job.ts'
+import type { Names } from './known.ts'
 import type { Inspection } from './ledger/inspection.ts'
 import type { Logger } from './logger.ts'
 import type { JobReference, Scheduler } from './schedule.ts'
@@ -62,6 +63,21 @@ export interface BackgroundOptions {
    */
   logger?: Logger
 }
+
+/** What {@linkcode BackgroundOptions} may hold. */
+export const BACKGROUND_OPTIONS: Names<BackgroundOptions> = {
+  connection: true,
+  maxConnections: true,
+  prepare: true,
+  schema: true,
+  defaults: true,
+  maxPayloadBytes: true,
+  maxPending: true,
+  logger: true
+}
+
+/** What the `defaults` may hold. */
+export const DEFAULTS: Names<JobDefaults> = { queue: true, priority: true, maxAttempts: true }
 
 /** Schedules jobs in one database, and looks after them. */
 export interface BackgroundClient extends Scheduler, Inspector, Inspection, AsyncDisposable {

@@ -1,7 +1,8 @@
 import { createBackground } from './background.ts'
-import type { BackgroundClient, BackgroundOptions } from './client.ts'
+import { BACKGROUND_OPTIONS, type BackgroundClient, type BackgroundOptions } from './client.ts'
 import { BackgroundError } from './errors.ts'
 import type { Cancel } from './inspector.ts'
+import { refuseUnknown } from './known.ts'
 import type { ScheduleMany } from './schedule.ts'
 
 /** {@linkcode Background}: a client with default options, until it is configured. */
@@ -43,6 +44,7 @@ function createDefault(): DefaultBackground {
   }
   return {
     configure(given) {
+      refuseUnknown(given, BACKGROUND_OPTIONS, 'configure Background')
       if (client)
         throw new BackgroundError('CONFIGURATION', 'Cannot configure Background: it is in use. Close it first')
       options = given

@@ -1,3 +1,5 @@
+import { type Names, refuseUnknown } from './known.ts'
+
 /**
  * A length of time: milliseconds as a number, words as in `'1h30m'`, `'500ms'` or `'2 days'`, or an object with units,
  * which a `Temporal.Duration` is.
@@ -45,6 +47,7 @@ export function toMilliseconds(duration: Duration, doing: string, name: string):
  */
 export function toTimeLimit(duration: Duration, doing: string, name: string): number {
   const fail = (reason: string): RangeError => new RangeError(`Cannot ${doing}: ${name} ${reason}`)
+  if (typeof duration === 'object' && duration !== null) refuseUnknown(duration, UNIT_NAMES, doing, `unit of ${name}`)
   const parsed = parse(duration)
   if (parsed === undefined) {
     const said = typeof duration === 'string' ? JSON.stringify(duration) : kindOf(duration)
@@ -67,6 +70,19 @@ const UNITS = {
   minutes: 60_000,
   seconds: 1_000,
   milliseconds: 1
+}
+
+const UNIT_NAMES: Names<typeof UNITS & Record<'years' | 'months' | 'microseconds' | 'nanoseconds', number>> = {
+  weeks: true,
+  days: true,
+  hours: true,
+  minutes: true,
+  seconds: true,
+  milliseconds: true,
+  microseconds: true,
+  nanoseconds: true,
+  years: true,
+  months: true
 }
 
 /** What a unit is called in words; the plural is understood. */

@@ -1,5 +1,6 @@
 import { checkTime } from './check.ts'
 import { type Duration, toMilliseconds } from './duration.ts'
+import { refuseUnknown } from './known.ts'
 
 /** What a {@linkcode BackgroundError} is about; stable, so that a program may branch on it. */
 export type BackgroundErrorCode =
@@ -118,6 +119,7 @@ export class Snooze extends Error {
    */
   constructor(length: Duration | { readonly until: Date | string }) {
     const isTime = typeof length === 'object' && length !== null && 'until' in length
+    if (isTime) refuseUnknown(length, { until: true }, 'snooze')
     const until = isTime ? new Date(length.until) : undefined
     if (until) checkTime(until, 'snooze', 'until')
     const delayMs = isTime ? undefined : toMilliseconds(length, 'snooze', 'the delay')

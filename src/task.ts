@@ -1,7 +1,8 @@
 import { type Backoff, compileBackoff } from './backoff.ts'
-import { checkDefaults } from './check.ts'
+import { checkDefaults, describe } from './check.ts'
 import { type Duration, toTimeLimit } from './duration.ts'
 import type { Job, JobDefaults } from './job.ts'
+import { type Names, refuseUnknown } from './known.ts'
 import type { LogFields, Logger } from './logger.ts'
 import { isStandardSchema, type StandardSchema, validatePayload } from './schema.ts'
 
@@ -48,8 +49,9 @@ export interface TaskContext {
 }
 
 /**
- * A function that runs in the background, in a file of its own under `tasks/`. The file's name, the function's name and
- * the task's name are one: `tasks/SendEmail.ts` exports the function `SendEmail` by default.
+ * A function that runs in the background, in a file of its own under `tasks/`. The file's name is the task's name:
+ * `tasks/SendEmail.ts` exports the function `SendEmail` by default. Who schedules a plain function schedules it by the
+ * function's name, so give it the same; {@linkcode defineTask} names a task whatever the file or a minifier calls it.
  *
  * @typeParam Input the payload; what it is here, `Background.schedule` asks for
  * @typeParam Output what the task returns
@@ -136,7 +138,8 @@ export interface TaskOptions extends JobDefaults, RunOptions {
  * plain function's does not.
  *
  * @returns a function named `name` that checks what it is called with, and calls `run` with what the schema makes of it
- * @throws {TypeError} if the name is not in CamelCase, `run` is not a function or `schema` is no Standard Schema
+ * @throws {TypeError} if the name is not in CamelCase, `run` is not a function, `schema` is no Standard Schema or there
+ * is no such option
  * @throws {RangeError} if an option is out of range
  * @throws {BackgroundError} `INVALID_PAYLOAD` when the task is called with what the schema refuses
  * @example
@@ -158,7 +161,7 @@ export function defineTask<Input extends object, Parsed extends object, Output =
  * Names a task by hand and attaches options to it, without a schema.
  *
  * @returns a function like `run`, named `name`
- * @throws {TypeError} if the name is not in CamelCase or `run` is not a function
+ * @throws {TypeError} if the name is not in CamelCase, `run` is not a function or there is no such option
  * @throws {RangeError} if an option is out of range
  * @example
  * ```ts
@@ -176,9 +179,10 @@ export function defineTask<Input extends object = AnyPayload, Output = unknown>(
   definition: TaskDefinition<Input, Output>
 ): Task<Input, Output>
 export function defineTask(definition: TaskDefinition & TaskOptions): Task {
-  const { name, run, ...options } = definition
+  const { name, run, ...options } = definition ?? {}
   if (typeof run !== 'function') throw new TypeError(`Cannot define ${String(name)}: run is not a function`)
   if (!isTaskName(name)) throw new TypeError(`Cannot define a task: ${notATaskName(name)}`)
+  refuseUnknown(definition, DEFINITION, `define ${name}`)
   const { schema } = options
   if (schema !== undefined && !isStandardSchema(schema)) {
     throw new TypeError(`Cannot define ${name}: schema does not implement Standard Schema`)
@@ -191,6 +195,19 @@ export function defineTask(definition: TaskDefinition & TaskOptions): Task {
   Object.defineProperty(task, 'name', { value: name, configurable: true })
   Object.defineProperty(task, OPTIONS, { value: Object.freeze(options) })
   return task
+}
+
+/** What a definition may hold. */
+export const DEFINITION: Names<SchemaTaskDefinition<object, object>> = {
+  name: true,
+  run: true,
+  schema: true,
+  queue: true,
+  priority: true,
+  maxAttempts: true,
+  backoff: true,
+  timeout: true,
+  onFailure: true
 }
 
 function checkRunOptions({ backoff, timeout, onFailure }: RunOptions, doing: string): void {
@@ -209,6 +226,31 @@ export function optionsOf(task: unknown): TaskOptions {
   return (typeof task === 'function' && (task as { [OPTIONS]?: TaskOptions })[OPTIONS]) || {}
 }
 
+/** The name that {@linkcode defineTask} has given a function, which no minifier changes; or none. */
+export function definedNameOf(task: unknown): string | undefined {
+  return typeof task === 'function' && OPTIONS in task ? task.name : undefined
+}
+
+/**
+ * The name under which a caller means a task: the name itself, or the function's.
+ *
+ * @throws {TypeError} if it is neither, or a function whose name looks like a minifier's work
+ */
+export function nameOfTask(task: unknown, doing: string): string {
+  if (typeof task === 'string') return task
+  if (typeof task !== 'function')
+    throw new TypeError(`Cannot ${doing}: task is ${describe(task)}, neither a task nor a name`)
+  const { name } = task
+  if (isTaskName(name) && (name.length >= SHORTEST_OWN_NAME || definedNameOf(task) !== undefined)) return name
+  const reason = isTaskName(name)
+    ? `the name of its function, ${name}, looks like a minifier's work`
+    : notATaskName(name)
+  throw new TypeError(`Cannot ${doing}: ${reason}. ${NAMING_REMEDY}`)
+}
+
+/** What makes a task's name survive a minifier. */
+export const NAMING_REMEDY = 'Name the task by hand, with defineTask({ name, run }), or pass its name as a string'
+
 /** Whether a name follows the convention that guards against files and functions that are no tasks. */
 export function isTaskName(name: string): boolean {
   return typeof name === 'string' && TASK_NAME.test(name) && name.length <= MAX_NAME_LENGTH
@@ -221,6 +263,9 @@ export function notATaskName(name: string): string {
   if (name.length > MAX_NAME_LENGTH) return `its name has ${name.length} characters, more than ${MAX_NAME_LENGTH}`
   return `its name ${JSON.stringify(name)} is not in CamelCase with a capital first letter`
 }
+
+/** Minifiers give names of one letter or two to the first few thousand functions of a bundle. */
+const SHORTEST_OWN_NAME = 3
 
 /** The engine refuses longer ones: `tasks.identifier` is checked to be at most this long. */
 const MAX_NAME_LENGTH = 128

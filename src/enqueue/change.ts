@@ -1,6 +1,7 @@
 import { checkDefaults, checkKey, describe } from '../check.ts'
 import { BackgroundError } from '../errors.ts'
 import type { Job } from '../job.ts'
+import { type Names, refuseUnknown } from '../known.ts'
 import type { JobReference, RescheduleOptions } from '../schedule.ts'
 import type { Access } from '../sql/statement.ts'
 import { type Changes, changeWaiting, findObstacle, removeWaiting, type Target } from '../sql/waiting.ts'
@@ -44,18 +45,22 @@ export function toTarget(reference: JobReference, verb: string): Target {
 /**
  * What a caller wants changed.
  *
- * @throws {TypeError} if an option is of the wrong type, or none is given
+ * @throws {TypeError} if an option is of the wrong type, none is given, or there is no such option
  * @throws {RangeError} if an option is out of range
  */
 export function toChanges(options: RescheduleOptions): Changes {
   const doing = 'reschedule a job'
-  const { runAt, delay, priority, maxAttempts } = options ?? {}
+  refuseUnknown(options, CHANGES, doing)
+  const { runAt, delay, priority, maxAttempts } = options
   checkDefaults({ priority, maxAttempts }, doing)
   const changes = { ...toTimes({ runAt, delay }, doing), priority: priority ?? null, maxAttempts: maxAttempts ?? null }
   if (Object.values(changes).every(value => value === null))
     throw new TypeError(`Cannot ${doing}: nothing is to change`)
   return changes
 }
+
+/** What {@linkcode RescheduleOptions} may hold. */
+export const CHANGES: Names<RescheduleOptions> = { runAt: true, delay: true, priority: true, maxAttempts: true }
 
 const MAX_ID = 2n ** 63n - 1n
 

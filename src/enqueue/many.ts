@@ -1,6 +1,7 @@
 import { codeOf } from '../database/failure.ts'
 import { isSchemaMissing, NEWEST_OF_ENGINE } from '../database/migrate.ts'
 import type { Job, ScheduledJob } from '../job.ts'
+import { type Names, refuseUnknown } from '../known.ts'
 import type { ToScheduled } from '../ledger/scheduled.ts'
 import type { ManyOptions, PayloadsOptions } from '../schedule.ts'
 import { addUnseen } from '../sql/add.ts'
@@ -32,6 +33,7 @@ export async function scheduleMany(
   settings: JobSettings,
   { access, transact, migrate, toScheduled }: ManyAccess
 ): Promise<ScheduledJob[] | number> {
+  refuseUnknown(many, MANY_OPTIONS, 'schedule many jobs')
   const { atomic = true, returning = true } = many
   const chunks = open(given, settings, returning)
   try {
@@ -57,14 +59,27 @@ function open(given: ManyGiven, settings: JobSettings, returning: boolean): Chun
   }
   const { payloads, ...rest } = given ?? {}
   const { task } = rest
-  const request = toRequest(rest, defaults)
+  const request = toRequest(rest, defaults, PAYLOADS_OPTIONS)
   if (!isIterable(payloads)) throw new TypeError(`Cannot schedule ${request.task}: payloads is no iterable of payloads`)
-  const { key, queue, runAt } = request
-  if (key === null && !(returning && queue !== null && runAt !== null)) {
+  const { queue, runAt } = request
+  if (!(returning && queue !== null && runAt !== null)) {
     const make = (payload: unknown): string | Promise<string> => toPayload({ task, payload }, settings, request.task)
     return readChunks(payloads, make, gatherPayloads(request))
   }
   return readChunks(payloads, payload => toNewJob({ task, payload }, request, settings), gatherJobs())
+}
+
+/** What {@linkcode ManyOptions} may hold. */
+export const MANY_OPTIONS: Names<ManyOptions> = { atomic: true, returning: true, onProgress: true }
+
+/** What {@linkcode PayloadsOptions} may hold, besides the payloads. */
+export const PAYLOADS_OPTIONS: Names<Omit<PayloadsOptions, 'payloads'>> = {
+  task: true,
+  queue: true,
+  priority: true,
+  maxAttempts: true,
+  runAt: true,
+  delay: true
 }
 
 function isIterable(value: unknown): value is Iterable<AnyOptions> | AsyncIterable<AnyOptions> {

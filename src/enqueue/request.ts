@@ -1,14 +1,28 @@
 import { checkDefaults, checkKey, checkTime, describe } from '../check.ts'
 import { toMilliseconds } from '../duration.ts'
 import type { JobDefaults, KeyMode } from '../job.ts'
+import { type Names, refuseUnknown } from '../known.ts'
 import type { JobOptions } from '../schedule.ts'
 import { validatePayload } from '../schema.ts'
 import type { EngineKeyMode, NewJob } from '../sql/add.ts'
-import { isTaskName, notATaskName, optionsOf } from '../task.ts'
+import { isTaskName, nameOfTask, notATaskName, optionsOf } from '../task.ts'
 import { encodePayload } from './payload.ts'
 
 /** A call of `schedule`, of whatever task; checked here, since not every caller has a compiler. */
 export type AnyOptions = JobOptions & { task: unknown; payload?: unknown }
+
+/** What {@linkcode AnyOptions} may hold. */
+export const JOB_OPTIONS: Names<AnyOptions> = {
+  task: true,
+  payload: true,
+  queue: true,
+  priority: true,
+  maxAttempts: true,
+  runAt: true,
+  delay: true,
+  key: true,
+  keyMode: true
+}
 
 /** All of a job but its payload. */
 export type Request = Omit<NewJob, 'payload'>
@@ -16,11 +30,16 @@ export type Request = Omit<NewJob, 'payload'>
 /**
  * What a call asks for, filled up from the task and then from the defaults.
  *
- * @throws {TypeError} if an option has a wrong type
+ * @throws {TypeError} if an option has a wrong type, or there is no such option
  * @throws {RangeError} if an option is out of range
  */
-export function toRequest(options: AnyOptions, defaults: JobDefaults): Request {
+export function toRequest(
+  options: AnyOptions,
+  defaults: JobDefaults,
+  names: Readonly<Record<string, true>> = JOB_OPTIONS
+): Request {
   const task = nameOf(options?.task)
+  refuseUnknown(options, names, `schedule ${task}`)
   const own = optionsOf(options.task)
   const { key, keyMode = 'replace' } = options
   const times = toTimes(options, `schedule ${task}`)
@@ -102,18 +121,9 @@ const KEY_MODES: Readonly<Record<KeyMode, EngineKeyMode>> = {
 const INSTANT = /^[+-]?\d{4,6}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d(?::?\d\d)?)$/i
 
 function nameOf(task: unknown): string {
-  if (typeof task !== 'string' && typeof task !== 'function') {
-    throw new TypeError(
-      `Cannot schedule a job: task is ${task === null ? 'null' : `of type ${typeof task}`}, neither a task nor a name`
-    )
-  }
-  const name = typeof task === 'string' ? task : task.name
+  const name = nameOfTask(task, typeof task === 'function' ? 'schedule a task' : 'schedule a job')
   if (isTaskName(name)) return name
-  const hint =
-    typeof task === 'function'
-      ? '. A minifier may have renamed the function: have it keep names, define it with defineTask, or pass the name as a string'
-      : ''
-  throw new TypeError(`Cannot schedule a task: ${notATaskName(name)}${hint}`)
+  throw new TypeError(`Cannot schedule a task: ${notATaskName(name)}`)
 }
 
 function checkOptions(task: string, options: AnyOptions): void {

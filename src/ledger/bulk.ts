@@ -1,6 +1,7 @@
 import { checkWholeNumber } from '../check.ts'
 import { withoutDeadlock } from '../database/deadlock.ts'
 import type { BulkOptions, BulkResult, JobSelection } from '../inspector.ts'
+import { type Names, refuseUnknown } from '../known.ts'
 import { cancelJob, cancelWaiting } from '../sql/cancel.ts'
 import {
   type Action,
@@ -19,6 +20,9 @@ import type { Access, Execute } from '../sql/statement.ts'
 import { findGone, scheduleAnew } from './anew.ts'
 import { namesOf, toChosen, VERBS } from './selection.ts'
 
+/** What {@linkcode BulkOptions} may hold. */
+export const BULK_OPTIONS: Names<BulkOptions> = { limit: true, dryRun: true, onProgress: true, signal: true }
+
 /** How an action reaches the database. */
 export interface BulkAccess {
   readonly access: Access
@@ -32,10 +36,11 @@ export type Act = (database: BulkAccess) => Promise<BulkResult>
  * Prepares an action on many jobs. It is carried out in batches, each in a transaction of its own, by ascending ids up
  * to the highest at its beginning: it ends however many jobs come meanwhile.
  *
- * @throws {TypeError} if the selection is none
+ * @throws {TypeError} if the selection is none, or there is no such option
  */
 export function actOn(action: Action, selection: JobSelection, options: BulkOptions = {}): Act {
   const chosen = toChosen(action, selection)
+  refuseUnknown(options, BULK_OPTIONS, `${VERBS[action]} jobs`)
   const { limit = Number.MAX_SAFE_INTEGER, dryRun = false, onProgress, signal } = options
   checkWholeNumber(limit, [1, Number.MAX_SAFE_INTEGER], `${VERBS[action]} jobs`, 'limit')
 

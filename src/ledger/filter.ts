@@ -1,10 +1,11 @@
 import { checkWholeNumber, describe } from '../check.ts'
 import { toTarget } from '../enqueue/change.ts'
 import type { JobFilter, JobState, PageOptions, RunFilter } from '../inspect.ts'
+import type { Names } from '../known.ts'
 import type { JobConditions } from '../sql/ledger/conditions.ts'
 import type { RunConditions } from '../sql/ledger/runs.ts'
 import { RUN_STATES } from '../sql/ledger/schema.ts'
-import { isTaskName, notATaskName } from '../task.ts'
+import { nameOfTask } from '../task.ts'
 
 /** The states of jobs that are not done. */
 export const JOB_STATES: readonly JobState[] = ['waiting', 'scheduled', 'running', 'retrying', 'failed']
@@ -47,16 +48,21 @@ export function toLimit({ limit = DEFAULT_LIMIT }: PageOptions, doing: string): 
   return limit
 }
 
-/** Refuses conditions that nobody would heed: misspelt, they would let everything through. */
-export function refuseUnknown(options: unknown, known: readonly string[], doing: string): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new TypeError(`Cannot ${doing}: the filter is ${describe(options)}, not an object`)
-  }
-  const [unknown] = Object.keys(options).filter(name => !known.includes(name))
-  if (unknown !== undefined) {
-    throw new TypeError(`Cannot ${doing}: there is no condition ${unknown}, only ${known.join(', ')}`)
-  }
+/** What a filter of jobs may hold. */
+export const JOB_FILTER: Names<JobFilter> = { state: true, task: true, queue: true, search: true }
+
+/** What a filter of runs may hold. */
+export const RUN_FILTER: Names<RunFilter> = {
+  job: true,
+  task: true,
+  queue: true,
+  state: true,
+  since: true,
+  search: true
 }
+
+/** What says which page is meant. */
+export const PAGE: Names<PageOptions> = { limit: true, cursor: true }
 
 function toStates<State extends string>(
   given: unknown,
@@ -76,12 +82,8 @@ function toStates<State extends string>(
 
 function toTask(task: unknown, doing: string): string | null {
   if (task === undefined) return null
-  const name = typeof task === 'function' ? task.name : task
-  if (typeof name !== 'string') {
-    throw new TypeError(`Cannot ${doing}: task is ${describe(task)}, neither a task nor a name`)
-  }
   // By name, jobs of tasks may be meant that others have scheduled, by whatever name.
-  if (typeof task === 'function' && !isTaskName(name)) throw new TypeError(`Cannot ${doing}: ${notATaskName(name)}`)
+  const name = nameOfTask(task, doing)
   return checkText(name, doing, 'task')
 }
 

@@ -1,11 +1,12 @@
 import { toTarget } from '../enqueue/change.ts'
 import type { JobDetails, JobFilter, JobsPage, PageOptions, Run, RunFilter, RunsPage } from '../inspect.ts'
+import { refuseUnknown } from '../known.ts'
 import type { JobReference } from '../schedule.ts'
 import { findJob, findJobs, findLiveLog } from '../sql/ledger/jobs.ts'
 import { findRunsOf, type RunPosition } from '../sql/ledger/runs.ts'
 import type { Access } from '../sql/statement.ts'
 import { readJobsCursor, readRunsCursor, writeJobsCursor, writeRunsCursor } from './cursor.ts'
-import { refuseUnknown, toJobConditions, toLimit, toRunConditions } from './filter.ts'
+import { JOB_FILTER, PAGE, RUN_FILTER, toJobConditions, toLimit, toRunConditions } from './filter.ts'
 import { walkRuns } from './walk.ts'
 
 /** Reads something, once it is known where from. */
@@ -14,7 +15,7 @@ export type Read<Result> = (access: Access) => Promise<Result>
 /** Reads a page of jobs. */
 export function readJobs(options: JobFilter & PageOptions): Read<JobsPage> {
   const doing = 'list jobs'
-  refuseUnknown(options, ['state', 'task', 'queue', 'search', 'limit', 'cursor'], doing)
+  refuseUnknown(options, { ...JOB_FILTER, ...PAGE }, doing)
   const conditions = toJobConditions(options, doing)
   const limit = toLimit(options, doing)
   const before = readJobsCursor(options.cursor)
@@ -30,7 +31,7 @@ export function readJobs(options: JobFilter & PageOptions): Read<JobsPage> {
 /** Reads a page of runs. */
 export function readRuns(options: RunFilter & PageOptions): Read<RunsPage> {
   const doing = 'list runs'
-  refuseUnknown(options, ['job', 'task', 'queue', 'state', 'since', 'search', 'limit', 'cursor'], doing)
+  refuseUnknown(options, { ...RUN_FILTER, ...PAGE }, doing)
   const conditions = toRunConditions(options, doing)
   const limit = toLimit(options, doing)
   const after = readRunsCursor(options.cursor)

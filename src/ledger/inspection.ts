@@ -4,6 +4,7 @@ import { clientWithoutHoles } from '../database/holes.ts'
 import { connect, type Database } from '../database/open.ts'
 import { toMilliseconds } from '../duration.ts'
 import { toTarget } from '../enqueue/change.ts'
+import { type Names, refuseUnknown } from '../known.ts'
 import type { JobReference } from '../schedule.ts'
 import type { Access } from '../sql/statement.ts'
 import { type Diagnosis, diagnose } from './doctor.ts'
@@ -76,6 +77,12 @@ export interface Inspection {
   prune(options?: PruneOptions): Promise<PruneReport>
 }
 
+/** What {@linkcode StatusOptions} may hold. */
+export const STATUS_OPTIONS: Names<StatusOptions> = { window: true, maxQueues: true }
+
+/** What {@linkcode PruneOptions} may hold. */
+export const PRUNE_OPTIONS: Names<PruneOptions> = { keepSuccesses: true, keepFailures: true, dryRun: true }
+
 /** What a Background has opened. */
 interface Opened {
   readonly database: Database
@@ -87,7 +94,9 @@ type Use = <Result>(what: string, work: (opened: Opened) => Promise<Result>) => 
 /** Makes the calls that only look. */
 export function createInspection(use: Use, schema: string): Inspection {
   return {
-    async status({ window = '1h', maxQueues = 100 } = {}) {
+    async status(options = {}) {
+      refuseUnknown(options, STATUS_OPTIONS, 'tell the status')
+      const { window = '1h', maxQueues = 100 } = options
       const windowMs = toMilliseconds(window, 'tell the status', 'the window')
       if (windowMs < MINUTE_MS) {
         throw new RangeError(`Cannot tell the status: the window is ${windowMs} ms, shorter than a minute`)
@@ -108,6 +117,7 @@ export function createInspection(use: Use, schema: string): Inspection {
         withOwn(database, sql => diagnose({ sql, schema, label: database.label }))
       ),
     async prune(options = {}) {
+      refuseUnknown(options, PRUNE_OPTIONS, 'prune the ledger')
       const kept = toKept(options)
       return await use('prune the ledger', ({ database }) =>
         withoutDeadlock(() => withOwn(database, sql => prune(sql, schema, kept, options.dryRun ?? false)))

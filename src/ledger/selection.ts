@@ -2,9 +2,10 @@ import { describe } from '../check.ts'
 import { toTarget } from '../enqueue/change.ts'
 import type { JobState } from '../inspect.ts'
 import type { BulkFilter, JobSelection } from '../inspector.ts'
+import { type Names, refuseUnknown } from '../known.ts'
 import type { JobReference } from '../schedule.ts'
 import type { Action, Chosen } from '../sql/ledger/actions.ts'
-import { refuseUnknown, toJobConditions } from './filter.ts'
+import { JOB_FILTER, toJobConditions } from './filter.ts'
 
 /**
  * Which jobs a caller means.
@@ -16,7 +17,7 @@ export function toChosen(action: Action, selection: JobSelection): Chosen {
   if (isReference(selection)) return { targets: [toTarget(selection, verb)] }
   if (Array.isArray(selection)) return { targets: selection.map(reference => toTarget(reference, verb)) }
   const doing = `${verb} jobs`
-  refuseUnknown(selection, ['state', 'task', 'queue', 'search', 'all'], doing)
+  refuseUnknown(selection, BULK_FILTER, doing)
   const filter = selection as BulkFilter
   const conditions = toJobConditions(filter, doing)
   const isEmpty = Object.values(conditions).every(condition => condition === null)
@@ -48,6 +49,9 @@ export function namesOf(chosen: Chosen): string[] {
   if ('conditions' in chosen) return []
   return chosen.targets.map(target => ('id' in target ? BigInt(target.id).toString() : target.key))
 }
+
+/** What a filter of a bulk action may hold. */
+export const BULK_FILTER: Names<BulkFilter> = { ...JOB_FILTER, all: true }
 
 /** What an action is called. */
 export const VERBS: Readonly<Record<Action, string>> = {

@@ -1,6 +1,7 @@
 import { toTimeLimit } from '../duration.ts'
 import { BackgroundError } from '../errors.ts'
 import type { ResultOptions } from '../job.ts'
+import { type Names, refuseUnknown } from '../known.ts'
 import type { JobEnd } from '../sql/ledger/waiters.ts'
 import { setTimer, type Timer } from '../timer.ts'
 import { describeState, settle } from './settlement.ts'
@@ -20,6 +21,9 @@ export interface Awaited {
   /** What it was at when somebody looked last. */
   seen: JobEnd | undefined
 }
+
+/** What {@linkcode ResultOptions} may hold. */
+export const RESULT_OPTIONS: Names<ResultOptions> = { timeout: true, signal: true }
 
 /** One call that waits. */
 export interface Waiter {
@@ -41,9 +45,11 @@ export type AwaitedJobs = Map<string, Awaited>
 export function addWaiter(
   jobs: AwaitedJobs,
   { id, since }: { readonly id: string; readonly since: string | null },
-  { timeout, signal }: ResultOptions,
+  options: ResultOptions,
   wake: (left?: string) => void
 ): Promise<unknown> {
+  refuseUnknown(options, RESULT_OPTIONS, 'wait for a result')
+  const { timeout, signal } = options
   const timeoutMs = timeout === undefined ? undefined : toTimeLimit(timeout, 'wait for a result', 'timeout')
   signal?.throwIfAborted()
   let job = jobs.get(id)

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { BackgroundError } from '../errors.ts'
-import { type AnyTask, isTaskName, notATaskName } from '../task.ts'
+import { type AnyTask, definedNameOf, isTaskName, notATaskName } from '../task.ts'
 import { discoverTasks, displayPath, type TaskFile } from './discover.ts'
 import { importFile } from './import.ts'
 import { type Loader, prepareLoader } from './loader.ts'
@@ -24,11 +24,11 @@ export async function loadTasks(directory: string): Promise<LoadedTasks> {
   const loader = files.length > 0 ? prepareLoader(resolve(directory)) : 'native'
   const results = await Promise.all(files.map(file => loadFile(file, loader)))
   const failures = results.filter(result => 'problem' in result)
-  const lines = [...problems, ...failures.map(failure => failure.problem)].sort()
+  const named = nameTasks(results.flatMap(result => ('task' in result ? [result] : [])))
+  const lines = [...problems, ...failures.map(failure => failure.problem), ...named.problems].sort()
   const causes = failures.flatMap(failure => failure.causes)
   if (lines.length > 0) throw refusal(`the tasks in ${displayPath(directory)}`, lines, causes)
-  const tasks = results.flatMap(result => ('task' in result ? [[result.name, result.task] as const] : []))
-  return { tasks: new Map(tasks), files }
+  return { tasks: named.tasks, files }
 }
 
 /**
@@ -37,16 +37,47 @@ export async function loadTasks(directory: string): Promise<LoadedTasks> {
  * @throws {BackgroundError} code `TASKS`, one message that lists every problem
  */
 export function checkTasks(record: Readonly<Record<string, AnyTask>>): ReadonlyMap<string, AnyTask> {
-  const entries = Object.entries(record)
-  const problems = entries.flatMap(([name, task]) => {
-    const problem = isTaskName(name) ? problemOf(task, name, 'its value') : notATaskName(name)
-    return problem ? [`${name}: ${problem}`] : []
-  })
-  if (problems.length > 0) throw refusal('the tasks', problems, [])
-  return new Map(entries)
+  const misfits: string[] = []
+  const found: Found[] = []
+  for (const [key, task] of Object.entries(record)) {
+    const problem = problemOf(task, 'its value')
+    if (problem) misfits.push(`${key}: ${problem}`)
+    else found.push({ place: key, name: key, task })
+  }
+  const { tasks, problems } = nameTasks(found)
+  const lines = [...misfits, ...problems]
+  if (lines.length > 0) throw refusal('the tasks', lines, [])
+  return tasks
 }
 
-type Result = { name: string; task: AnyTask } | { problem: string; causes: unknown[] }
+/** A task, and where it was found. */
+interface Found {
+  /** As messages show it. */
+  readonly place: string
+  /** The file's base name or the record's key. */
+  readonly name: string
+  readonly task: AnyTask
+}
+
+/** What a task was named by hand counts, then where it was found. Its function's own name may be a minifier's work. */
+function nameTasks(found: readonly Found[]): { tasks: Map<string, AnyTask>; problems: string[] } {
+  const tasks = new Map<string, AnyTask>()
+  const places = new Map<string, string>()
+  const problems: string[] = []
+  for (const { place, name: foundName, task } of found) {
+    const name = definedNameOf(task) ?? foundName
+    const first = places.get(name)
+    // Two files of one name are known for it before they are loaded.
+    const isOfHand = name !== foundName || (tasks.has(name) && definedNameOf(tasks.get(name)) !== undefined)
+    if (!isTaskName(name)) problems.push(`${place}: ${notATaskName(name)}`)
+    else if (first && isOfHand) problems.push(`${place}: its task is named ${name}, as is that of ${first}`)
+    places.set(name, first ?? place)
+    tasks.set(name, task)
+  }
+  return { tasks, problems }
+}
+
+type Result = Found | { problem: string; causes: unknown[] }
 
 async function loadFile(file: TaskFile, loader: Loader): Promise<Result> {
   const { name, relativePath } = file
@@ -56,8 +87,9 @@ async function loadFile(file: TaskFile, loader: Loader): Promise<Result> {
   }
   const task = defaultExportOf(imported.exported)
   const isMissing = task === undefined
-  const problem = isMissing ? noDefaultExport(imported.exported, name) : problemOf(task, name, 'its default export')
-  return problem ? { problem: `${relativePath}: ${problem}`, causes: [] } : { name, task: task as AnyTask }
+  const problem = isMissing ? noDefaultExport(imported.exported, name) : problemOf(task, 'its default export')
+  if (problem) return { problem: `${relativePath}: ${problem}`, causes: [] }
+  return { place: relativePath, name, task: task as AnyTask }
 }
 
 /** A module compiled to CommonJS keeps its default export one level deeper than others. */
@@ -72,15 +104,9 @@ function noDefaultExport(exported: Record<string, unknown>, name: string): strin
   return `it has no default export${isNamed ? `; add: export default ${name}` : ''}`
 }
 
-/** The name matters because scheduling by reference, `schedule({ task: SendEmail })`, reads it off the function. */
-function problemOf(task: unknown, name: string, subject: string): string | undefined {
+function problemOf(task: unknown, subject: string): string | undefined {
   if (typeof task !== 'function') return `${subject} is ${kindOf(task)}, not a function`
-  if (/^class\b/.test(Function.prototype.toString.call(task))) return `${subject} is a class, not a function`
-  if (task.name === name) return
-  if (task.name === '' || task.name === 'default') {
-    return `${subject} is a function without a name; name it ${name}, or use defineTask({ name: '${name}', run })`
-  }
-  return `its function is named ${JSON.stringify(task.name)}, not ${JSON.stringify(name)}`
+  return /^class\b/.test(Function.prototype.toString.call(task)) ? `${subject} is a class, not a function` : undefined
 }
 
 function kindOf(value: unknown): string {

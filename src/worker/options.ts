@@ -1,5 +1,6 @@
 import { type Backoff, compileBackoff, type DelayOf } from '../backoff.ts'
 import { type Duration, toTimeLimit } from '../duration.ts'
+import { type Names, refuseUnknown } from '../known.ts'
 import { type Keep, toKeptMs } from '../ledger/keep.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import { createRedactor, type Redactor } from '../redact/redactor.ts'
@@ -154,6 +155,35 @@ export interface LedgerOptions {
   maxResultBytes?: number
 }
 
+/** What {@linkcode WorkerOptions} may hold. */
+export const WORKER_OPTIONS: Names<WorkerOptions> = {
+  tasks: true,
+  connection: true,
+  concurrency: true,
+  localQueueSize: true,
+  localQueueTtl: true,
+  pollInterval: true,
+  maxLosses: true,
+  backoff: true,
+  shutdownTimeout: true,
+  healthPort: true,
+  healthHost: true,
+  once: true,
+  prepare: true,
+  schema: true,
+  ledger: true,
+  logger: true
+}
+
+/** What {@linkcode LedgerOptions} may hold. */
+export const LEDGER_OPTIONS: Names<LedgerOptions> = {
+  keepSuccesses: true,
+  keepFailures: true,
+  keepPayloads: true,
+  redact: true,
+  maxResultBytes: true
+}
+
 /** {@linkcode LedgerOptions} with every default in place. */
 export interface LedgerSettings {
   /** `null` is for ever. */
@@ -186,8 +216,12 @@ export interface ResolvedOptions {
   readonly logger: Logger
 }
 
-/** @throws {RangeError} if a number is none, or too small to work with, or a duration of the backoff is */
+/**
+ * @throws {TypeError} if there is no such option
+ * @throws {RangeError} if a number is none, or too small to work with, or a duration of the backoff is
+ */
 export function resolveOptions(options: WorkerOptions): ResolvedOptions {
+  refuseUnknown(options, WORKER_OPTIONS, 'start a worker')
   const concurrency = wholeNumber('concurrency', options.concurrency, 10, 1)
   // Measured: twice the concurrency drains half as fast as ten times; a killed worker strands what it has fetched.
   const localQueueSize = wholeNumber('localQueueSize', options.localQueueSize, concurrency * 5, concurrency)
@@ -214,6 +248,7 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
 }
 
 function resolveLedger(options: LedgerOptions): LedgerSettings {
+  refuseUnknown(options, LEDGER_OPTIONS, 'start a worker', 'option of the ledger')
   const { keepSuccesses = '7d', keepFailures = '30d' } = options
   return {
     successesMs: toKeptMs(keepSuccesses, 'start a worker', 'keepSuccesses'),

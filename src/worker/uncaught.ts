@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import process from 'node:process'
+import { refuseUnknown } from '../known.ts'
 import type { Run } from './run.ts'
 
 /** What {@linkcode guardProcess} takes. */
@@ -33,7 +34,9 @@ export interface GuardOptions {
  * await using worker = await startWorker({ tasks: 'tasks', logger: console })
  * ```
  */
-export function guardProcess({ onException, onRejection }: GuardOptions): Disposable {
+export function guardProcess(options: GuardOptions): Disposable {
+  refuseUnknown(options, { onException: true, onRejection: true }, 'guard the process')
+  const { onException, onRejection } = options
   tracker ??= new AsyncLocalStorage()
   const tracked = tracker
 

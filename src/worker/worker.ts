@@ -6,6 +6,7 @@ import { migrate } from '../database/migrate.ts'
 import { connect, openDatabase } from '../database/open.ts'
 import { type Duration, toTimeLimit } from '../duration.ts'
 import { BackgroundError } from '../errors.ts'
+import { refuseUnknown } from '../known.ts'
 import type { AnyTask } from '../task.ts'
 import { type Health, type HealthServer, serveHealth } from './health.ts'
 import { checkTasks, loadTasks } from './load.ts'
@@ -56,6 +57,7 @@ export interface Worker extends AsyncDisposable {
  * Starts a worker: loads the tasks, brings the database's schema up to date and runs jobs until it is stopped.
  *
  * @throws {BackgroundError} `TASKS` with all that is wrong with the task files, or what is wrong with the database
+ * @throws {TypeError} if there is no such option
  * @throws {RangeError} if a number among the options is out of range
  * @example
  * ```ts
@@ -94,7 +96,9 @@ export async function startWorker(options: WorkerOptions = {}): Promise<Worker> 
     const finished = supervisor.finished.finally(leave)
     // Who never looks at it is not to be killed by it: `stop` tells the same.
     finished.catch(() => {})
-    const stop: Worker['stop'] = async ({ timeout = resolved.shutdownTimeoutMs } = {}) => {
+    const stop: Worker['stop'] = async (options = {}) => {
+      refuseUnknown(options, { timeout: true }, 'stop the worker')
+      const { timeout = resolved.shutdownTimeoutMs } = options
       const unfinished = await supervisor.stop(toTimeLimit(timeout, 'stop the worker', 'timeout'))
       await finished
       return { unfinished }

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { BackgroundError } from '../../src/errors.ts'
 import { defineTask, type Task } from '../../src/task.ts'
@@ -38,9 +39,7 @@ test('all that is wrong is said at once, and one bad file hides no other', async
     'tasks/Nothing.ts': 'export default null',
     'tasks/List.js': 'export default []',
     'tasks/Mailer.ts': 'export default class Mailer {}',
-    'tasks/Other.ts': 'export default async function Another() {}',
-    'tasks/Anonymous.ts': 'export default async () => {}',
-    'tasks/Wrapped.ts': 'const wrap = (run: () => void) => () => run()\nexport default wrap(() => {})',
+    'tasks/Other.ts': DEFINED_AS_FINE,
     'tasks/Throws.ts': '\nthrow new RangeError("three\\nlines\\nlong")',
     'tasks/billing/send-invoice.ts': '',
     'tasks/billing/Fine.ts': 'export default async function Fine() {}'
@@ -49,21 +48,32 @@ test('all that is wrong is said at once, and one bad file hides no other', async
   assert.is(code, 'TASKS')
   assert.is(
     message,
-    `Cannot load the tasks in tasks: 12 problems
-  tasks/Anonymous.ts: its default export is a function without a name; name it Anonymous, or use defineTask({ name: 'Anonymous', run })
+    `Cannot load the tasks in tasks: 10 problems
   tasks/List.js: its default export is an array, not a function
   tasks/Mailer.ts: its default export is a class, not a function
   tasks/Named.ts: it has no default export; add: export default Named
   tasks/NoDefault.ts: it has no default export
   tasks/Nothing.ts: its default export is null, not a function
-  tasks/Other.ts: its function is named "Another", not "Other"
+  tasks/Other.ts: its task is named Fine, as is that of tasks/Fine.ts
   tasks/Settings.ts: its default export is an object, not a function
   tasks/Throws.ts: cannot be loaded: RangeError: three, at line 2
-  tasks/Wrapped.ts: its default export is a function without a name; name it Wrapped, or use defineTask({ name: 'Wrapped', run })
   tasks/billing/Fine.ts: its name is already that of tasks/Fine.ts
   tasks/billing/send-invoice.ts: its name "send-invoice" is not in CamelCase with a capital first letter; if it is no task, begin its name with an underscore`
   )
   assert.match(cause ?? '', 'RangeError: three')
+})
+
+test('a file is known by its name, whatever its function is called, unless its task is named by hand', async () => {
+  const project = await createProject({
+    'package.json': '{ "type": "module" }',
+    'tasks/GenerateInvoicePdf.js': 'var i=async()=>{};export{i as default};',
+    'tasks/Other.js': 'export default function Another() {}',
+    'tasks/Anonymous.js': 'export default async () => {}',
+    'tasks/Wrapped.js': 'export default (run => () => run())(() => {})',
+    'tasks/File.js': DEFINED_AS_FINE
+  })
+  const { tasks } = await loadTasks(join(project, 'tasks'))
+  assert.equal([...tasks.keys()].sort(), ['Anonymous', 'Fine', 'GenerateInvoicePdf', 'Other', 'Wrapped'])
 })
 
 test('modules of every kind are loaded, compiled CommonJS among them', async () => {
@@ -234,13 +244,11 @@ for (const runtime of ['Deno', 'Bun'] as const) {
     const broken = await createProject({
       'package.json': '{ "type": "module" }',
       'tasks/Broken.ts': 'export default\nasync function Broken( {',
-      'tasks/Other.ts': 'export default async function Another() {}',
       'tasks/Throws.ts': '\nthrow new RangeError("too much")'
     })
     const message = (await loadIn(broken, runtime)).message ?? ''
-    assert.match(message, /^Cannot load the tasks in tasks: 3 problems\n/)
+    assert.match(message, /^Cannot load the tasks in tasks: 2 problems\n/)
     assert.match(message, /\n {2}tasks\/Broken\.ts: cannot be loaded: SyntaxError: .+, at line 2\n/)
-    assert.match(message, '\n  tasks/Other.ts: its function is named "Another", not "Other"\n')
     assert.match(message, '\n  tasks/Throws.ts: cannot be loaded: RangeError: too much, at line 2')
   })
 }
@@ -253,10 +261,18 @@ inCode('functions and defined tasks are taken by name', () => {
   assert.is(tasks.get('SendEmail'), SendEmail)
 })
 
+inCode('the name by hand counts, then the key, and never that of the function', () => {
+  const defined = defineTask({ name: 'Defined', run: async () => {} })
+  const renamed = Object.defineProperty(async () => {}, 'name', { value: 'i' })
+  const tasks = checkTasks({ anything: defined, GenerateInvoicePdf: renamed, Wrapped: (() => async () => {})() })
+  assert.equal([...tasks.keys()], ['Defined', 'GenerateInvoicePdf', 'Wrapped'])
+})
+
 inCode('all that is wrong is said at once', () => {
   const SendEmail: Task = async () => {}
   const sendLetter: Task = async () => {}
-  const record = { Mail: SendEmail, sendLetter, Nothing: undefined, Wrapped: (() => async () => {})() }
+  const Mail = defineTask({ name: 'SendEmail', run: async () => {} })
+  const record = { SendEmail, Mail, sendLetter, Nothing: undefined }
   let error: unknown
   try {
     checkTasks(record as unknown as Record<string, Task>)
@@ -267,14 +283,16 @@ inCode('all that is wrong is said at once', () => {
   assert.is((error as BackgroundError).code, 'TASKS')
   assert.is(
     (error as BackgroundError).message,
-    `Cannot load the tasks: 4 problems
-  Mail: its function is named "SendEmail", not "Mail"
-  sendLetter: its name "sendLetter" is not in CamelCase with a capital first letter
+    `Cannot load the tasks: 3 problems
   Nothing: its value is undefined, not a function
-  Wrapped: its value is a function without a name; name it Wrapped, or use defineTask({ name: 'Wrapped', run })`
+  Mail: its task is named SendEmail, as is that of SendEmail
+  sendLetter: its name "sendLetter" is not in CamelCase with a capital first letter`
   )
 })
 
 function resultsOf(results: Outcome['results'] = {}): Record<string, unknown> {
   return Object.fromEntries(Object.entries(results).map(([name, { result }]) => [name, result]))
 }
+
+const MOD = JSON.stringify(new URL('../../mod.ts', import.meta.url).href)
+const DEFINED_AS_FINE = `import { defineTask } from ${MOD}\nexport default defineTask({ name: 'Fine', run: () => {} })`
