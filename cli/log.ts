@@ -4,6 +4,7 @@ import { usualRedactor } from '../src/redact/redactor.ts'
 import { hideInText } from '../src/redact/text.ts'
 import { show } from '../src/thrown.ts'
 import type { Style } from './context.ts'
+import { isForeignFrame } from './errors.ts'
 import { harmless, oneLine } from './harmless.ts'
 
 /** The levels, the loudest first; `silent` logs nothing. */
@@ -158,21 +159,9 @@ function describeError(error: unknown, isComplete: boolean): string {
   return kept.join('\n')
 }
 
-function isForeignFrame(line: string): boolean {
-  return /^ +at /.test(line) ? FOREIGN.some(place => line.includes(place)) : OMITTED.test(line)
-}
-
 function hang(text: string): string {
   return harmless(text).replaceAll('\n', `\n${INDENT}`)
 }
 
 const INDENT = '    '
-const FOREIGN = [
-  import.meta.url.slice(0, import.meta.url.lastIndexOf('/') + 1),
-  '/graphile-worker/',
-  '(node:internal/',
-  ' node:internal/'
-]
-// What Node writes in place of frames that a cause has as well.
-const OMITTED = /^ +\.\.\. \d+ lines matching cause stack trace \.\.\./
 const SHORT = { breakLength: Number.POSITIVE_INFINITY, depth: 1, compact: true, maxArrayLength: 5 }

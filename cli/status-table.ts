@@ -24,7 +24,7 @@ export function tableLines<Row>(
     const text = (row: Row): string => oneLine(column.text(row))
     return { ...column, text, size: Math.max(column.title.length, ...rows.map(row => widthOf(text(row)))) }
   })
-  const shown = fit(sized, width)
+  const shown = widen(fit(sized, width), sized, width)
   const line = (cell: (column: Sized<Row>) => string): string => shown.map(cell).join(GAP).trimEnd()
   return [
     line(column => style('dim', pad(column.title, column))),
@@ -43,7 +43,7 @@ interface Sized<Row> extends Column<Row> {
 }
 
 function fit<Row>(columns: readonly Sized<Row>[], width: number): Sized<Row>[] {
-  const total = columns.reduce((sum, { size }) => sum + size, 0) + GAP.length * (columns.length - 1)
+  const total = totalOf(columns)
   if (total <= width) return [...columns]
   const [name] = columns.filter(({ isName, size }) => isName && size > LEAST_NAME).toSorted((a, b) => b.size - a.size)
   if (name) {
@@ -55,6 +55,21 @@ function fit<Row>(columns: readonly Sized<Row>[], width: number): Sized<Row>[] {
   }
   const last = columns.toSorted((left, right) => right.rank - left.rank)[0]!
   return columns.length === 1 ? columns.map(column => ({ ...column, size: width })) : fit(without(columns, last), width)
+}
+
+/** Gives names back what room the columns that were left out have freed. */
+function widen<Row>(shown: readonly Sized<Row>[], sized: readonly Sized<Row>[], width: number): Sized<Row>[] {
+  let left = width - totalOf(shown)
+  return shown.map(column => {
+    const wanted = sized.find(({ title }) => title === column.title)!.size - column.size
+    const more = Math.max(0, Math.min(wanted, left))
+    left -= more
+    return { ...column, size: column.size + more }
+  })
+}
+
+function totalOf<Row>(columns: readonly Sized<Row>[]): number {
+  return columns.reduce((sum, { size }) => sum + size, 0) + GAP.length * (columns.length - 1)
 }
 
 function without<Item>(items: readonly Item[], item: Item): Item[] {

@@ -12,7 +12,14 @@ export interface Column {
 }
 
 /** What stands in a table, plain or set off. */
-export type Cell = string | { readonly text: string; readonly format: Parameters<Style>[0] }
+export type Cell = string | FormattedCell
+
+interface FormattedCell {
+  readonly text: string
+  readonly format?: Parameters<Style>[0]
+  /** Its end, which stays to be seen where the text is cut. */
+  readonly tail?: string
+}
 
 /** What {@linkcode table} needs of where it is written. */
 export interface TableOptions {
@@ -38,10 +45,16 @@ export function table(
     columns.map(column => column.title)
   )
   const body = texts.map((row, index) =>
-    line(columns, widths, row, (text, column) => {
-      const cell = rows[index]?.[column]
-      return typeof cell === 'object' ? style(cell.format, text) : text
-    })
+    line(
+      columns,
+      widths,
+      row,
+      (text, column) => {
+        const cell = rows[index]?.[column]
+        return typeof cell === 'object' && cell.format ? style(cell.format, text) : text
+      },
+      rows[index]?.map(tailOf)
+    )
   )
   return [style('dim', title), ...body].join('\n')
 }
@@ -66,11 +79,12 @@ function line(
   columns: readonly Column[],
   widths: readonly number[],
   texts: readonly string[],
-  paint: (text: string, column: number) => string = text => text
+  paint: (text: string, column: number) => string = text => text,
+  tails: readonly string[] = []
 ): string {
   const cells = columns.map(({ align }, index) => {
     const width = widths[index] ?? 0
-    const text = cut(texts[index] ?? '', width)
+    const text = cutBeforeTail(texts[index] ?? '', tails[index] ?? '', width)
     const padding = ' '.repeat(Math.max(0, width - widthOf(text)))
     const isLast = index === columns.length - 1
     return align === 'right' ? `${padding}${paint(text, index)}` : `${paint(text, index)}${isLast ? '' : padding}`
@@ -78,8 +92,20 @@ function line(
   return cells.join(GAP).trimEnd()
 }
 
+/** Cuts what comes before the tail, down to a few letters, and only then the tail. */
+function cutBeforeTail(text: string, tail: string, width: number): string {
+  if (tail === '' || widthOf(text) <= width) return cut(text, width)
+  const room = Math.max(LEAST_HEAD, width - widthOf(tail))
+  return cut(`${cut(text.slice(0, -tail.length), room)}${tail}`, width)
+}
+
 function textOf(cell: Cell | undefined): string {
-  return typeof cell === 'object' ? cell.text : (cell ?? '')
+  return typeof cell === 'object' ? `${cell.text}${cell.tail ?? ''}` : (cell ?? '')
+}
+
+function tailOf(cell: Cell): string {
+  return typeof cell === 'object' ? (cell.tail ?? '') : ''
 }
 
 const GAP = '  '
+const LEAST_HEAD = 12

@@ -2,6 +2,7 @@ import type { ListedJob } from '../../src/inspect.ts'
 import { JOB_STATES } from '../../src/ledger/filter.ts'
 import type { CommandContext } from '../context.ts'
 import { withBackground } from '../databases.ts'
+import { errorCell, inShort } from '../errors.ts'
 import { explainMisuse, readFilter, readPage } from '../filter.ts'
 import { relativeTime } from '../moments.ts'
 import type { Arguments } from '../options.ts'
@@ -45,8 +46,8 @@ function toRow(job: ListedJob): Cell[] {
   ]
 }
 
-function describe({ state, error, progress, progressMessage, payload }: ListedJob): string {
+function describe({ state, error, progress, progressMessage, payload }: ListedJob): Cell {
   if (progress !== null)
     return `${Math.round(progress * 100)} %${progressMessage === null ? '' : ` ${progressMessage}`}`
-  return error !== null && state !== 'running' ? error : JSON.stringify(payload)
+  return error !== null && state !== 'running' ? errorCell(error) : inShort(JSON.stringify(payload))
 }

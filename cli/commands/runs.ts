@@ -3,6 +3,7 @@ import type { Run } from '../../src/inspect.ts'
 import { RUN_STATES } from '../../src/sql/ledger/schema.ts'
 import type { CommandContext } from '../context.ts'
 import { withBackground } from '../databases.ts'
+import { errorCell, inShort } from '../errors.ts'
 import { explainMisuse, readFilter, readPage } from '../filter.ts'
 import { describeMs } from '../log.ts'
 import { relativeTime } from '../moments.ts'
@@ -69,7 +70,7 @@ function toRow(run: Run): Cell[] {
 }
 
 /** What a run has left: its error, or its result. */
-export function describeEnd({ error, result }: Pick<Run, 'error' | 'result'>): string {
-  if (error) return [error.name, error.message].filter(Boolean).join(': ')
-  return result === null ? '' : JSON.stringify(result)
+export function describeEnd({ error, result }: Pick<Run, 'error' | 'result'>): Cell {
+  if (error) return errorCell(error)
+  return result === null ? '' : inShort(JSON.stringify(result))
 }

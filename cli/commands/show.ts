@@ -1,11 +1,12 @@
 import { BackgroundError } from '../../src/errors.ts'
 import type { JobDetails, Run } from '../../src/inspect.ts'
-import type { CommandContext, Output } from '../context.ts'
+import type { CommandContext, Output, Style } from '../context.ts'
 import { withBackground } from '../databases.ts'
+import { errorLines, frameLines } from '../errors.ts'
 import { explainMisuse } from '../filter.ts'
 import { harmless } from '../harmless.ts'
 import { describeMs } from '../log.ts'
-import { logLine, toEntries } from '../log-lines.ts'
+import { type LogEntry, logLine, toEntries } from '../log-lines.ts'
 import { exactTime, relativeTime } from '../moments.ts'
 import type { Arguments } from '../options.ts'
 import { pairs } from '../output.ts'
@@ -25,20 +26,22 @@ export async function showJob(args: Arguments, context: CommandContext): Promise
 
 function describe(job: JobDetails, output: Output): string {
   const { style } = output
-  const { payload, runs } = job
+  const { payload, runs, error, state } = job
   const sections = [pairs(toRows(job, output), style)]
   if (payload !== null) sections.push(section('Payload', JSON.stringify(payload, null, 2), output))
   if (runs.length > 0) sections.push(`${style('bold', 'Runs')}\n${table(COLUMNS, runs.map(toCells), output)}`)
+  if (runs.length >= MOST_RUNS) sections.push(style('dim', `Only the latest ${runs.length} runs are shown`))
   const [last] = runs
-  if (last?.error?.stack) sections.push(section('Error', last.error.stack, output))
+  if (last?.error) sections.push(section('Error', errorLines(last.error).join('\n'), output))
+  else if (error !== null && !last) sections.push(section('Error', frameLines(error).join('\n'), output))
   if (last && last.result !== null) sections.push(section('Result', JSON.stringify(last.result, null, 2), output))
-  const lines = toEntries(last?.log).slice(-MOST_LINES)
-  if (lines.length > 0) sections.push(`${style('bold', 'Log')}\n${lines.map(line => logLine(line, style)).join('\n')}`)
+  const entries = toEntries(state === 'running' ? job.log : last?.log)
+  if (entries.length > 0) sections.push(`${style('bold', 'Log')}\n${logLines(job, entries, style).join('\n')}`)
   return sections.join('\n\n')
 }
 
 function toRows(job: JobDetails, { style }: Output): [string, string][] {
-  const { id, state, task, queue, key, priority, attempts, maxAttempts, isGone, worker, error } = job
+  const { id, state, task, queue, key, priority, attempts, maxAttempts, isGone, worker } = job
   const rows: [string, string][] = [
     ['job', id],
     ['state', `${style(FORMATS[state], state)}${isGone ? ', and gone' : ''}`],
@@ -55,8 +58,15 @@ function toRows(job: JobDetails, { style }: Output): [string, string][] {
   if (job.progress !== null) {
     rows.push(['progress', `${Math.round(job.progress * 100)} % ${job.progressMessage ?? ''}`])
   }
-  if (error !== null && job.runs.length === 0) rows.push(['error', error])
   return rows
+}
+
+/** The newest lines, below a line that says how many are left out. */
+function logLines({ id }: JobDetails, entries: readonly LogEntry[], style: Style): string[] {
+  const shown = entries.slice(-MOST_LINES).map(entry => logLine(entry, style))
+  const left = entries.length - shown.length
+  if (left === 0) return shown
+  return [style('dim', `${left} earlier ${left === 1 ? 'line' : 'lines'}: kretes background logs ${id}`), ...shown]
 }
 
 function section(title: string, text: string, { style }: Output): string {
@@ -87,3 +97,5 @@ function toCells(run: Run): Cell[] {
 }
 
 const MOST_LINES = 10
+/** As many as the library gives. */
+const MOST_RUNS = 100

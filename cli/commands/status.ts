@@ -57,11 +57,11 @@ async function watch(args: Arguments, context: CommandContext, options: StatusOp
 }
 
 function print(found: Status, isJson: boolean, output: Output): void {
-  const { style, width, terminal } = output
+  const { style, columns = Number.POSITIVE_INFINITY, terminal } = output
   output.line(
     isJson
       ? JSON.stringify(found)
-      : statusScreen(found, { style, width, height: terminal && terminal.rows - 1 }).join('\n')
+      : statusScreen(found, { style, width: columns, height: terminal && terminal.rows - 1 }).join('\n')
   )
 }
 

@@ -14,7 +14,7 @@ export async function examineJobs(access: Access, limits: Limits): Promise<Findi
   const failed = tasks.reduce((sum, task) => sum + task.failed, 0)
   return [
     ...examineWorkers(workers, tasks),
-    ...(failed > limits.failedJobs ? [whenManyFailed(failed, tasks)] : []),
+    ...(failed > limits.failedJobs ? [whenFailed(failed, tasks)] : []),
     ...past.tasks.filter(({ failures, ended }) => failures >= MANY_FAILURES && failures > ended / 2).map(whenFailing)
   ]
 }
@@ -59,14 +59,15 @@ function* examineWorkers(workers: readonly WorkerRow[], tasks: Tasks): Iterable<
   }
 }
 
-function whenManyFailed(failed: number, tasks: Tasks): Finding {
+function whenFailed(failed: number, tasks: Tasks): Finding {
   const worst = tasks.filter(task => task.failed > 0).toSorted((left, right) => right.failed - left.failed)
   const named = worst.slice(0, MOST_NAMED).map(({ name, failed }) => `${name} (${failed.toLocaleString('en')})`)
   return {
     code: 'failed-jobs',
     severity: 'warning',
-    message: `${counted(failed, 'job')} have failed for good and stay: ${named.join(', ')}`,
-    remedy: 'Retry them once their cause is gone, or delete them: kretes background retry, kretes background delete'
+    message: `${counted(failed, 'job')} ${failed === 1 ? 'has' : 'have'} failed for good and ${failed === 1 ? 'stays' : 'stay'}: ${named.join(', ')}`,
+    remedy:
+      'Look at them: kretes background jobs --state failed. Then retry or delete them: kretes background retry --state failed, kretes background delete --state failed'
   }
 }
 

@@ -17,6 +17,6 @@ export const DEFAULT_LIMITS: Limits = {
   notificationMs: 2_000,
   holderMs: 5 * 60_000,
   deadRows: 100_000,
-  failedJobs: 1_000,
+  failedJobs: 0,
   ledgerBytes: 20 * 2 ** 30
 }
