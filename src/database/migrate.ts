@@ -20,6 +20,7 @@ import { identifier } from '../sql/statement.ts'
 import { withoutDeadlock } from './deadlock.ts'
 import { codeOf, explainFailure } from './failure.ts'
 import { clientWithoutHoles } from './holes.ts'
+import { loadWithHome } from './home.ts'
 import { isOutcomeUnknown } from './loss.ts'
 import { connect, type Database } from './open.ts'
 import { CONNECT_TIMEOUT_MS, connectTimeout } from './session.ts'
@@ -191,7 +192,7 @@ function refuseNewer(schema: string, found: number | null, known: number): void 
 
 /** Runs the engine's own migrations on the session that holds the lock, so that it needs no connection of its own. */
 async function migrateEngine(session: Sql, schema: string): Promise<void> {
-  const { runMigrations, Logger } = await import('graphile-worker')
+  const { runMigrations, Logger } = await loadWithHome(() => import('graphile-worker'))
   const query = async (statement: string | { text: string; values?: unknown[] }, parameters?: unknown[]) => {
     const { text: given, values } = typeof statement === 'string' ? { text: statement, values: parameters } : statement
     // The schema is there, and who may not create one may still own it.

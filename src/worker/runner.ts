@@ -1,12 +1,7 @@
 import { EventEmitter } from 'node:events'
-import {
-  Logger as EngineLogger,
-  type Runner as EngineRunner,
-  run,
-  type TaskList,
-  type WorkerEvents
-} from 'graphile-worker'
+import type { Logger as EngineLogger, Runner as EngineRunner, TaskList, WorkerEvents } from 'graphile-worker'
 import { isTransientFailure } from '../database/failure.ts'
+import { loadWithHome } from '../database/home.ts'
 import type { LogFields, Logger } from '../logger.ts'
 import { CANCEL_CHANNEL, listenForCancels } from '../sql/cancel.ts'
 import type { AnyTask } from '../task.ts'
@@ -61,6 +56,7 @@ export interface Runner {
 /** Hands the work to graphile-worker's `run()`. Only this module knows its events and options. */
 export async function startRunner(options: RunnerOptions): Promise<Runner> {
   const { pool, schema, concurrency, logger } = options
+  const engine = await loadWithHome(() => import('graphile-worker'))
   const events: WorkerEvents = new EventEmitter()
   let id = ''
   let isHungry = true
@@ -104,7 +100,7 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
   events.on('localQueue:getJobs:complete', ({ jobs }) => options.onFetched(jobs, localQueue?.getJobBatchSize ?? 0))
 
   const starting = (): Promise<EngineRunner> =>
-    run({
+    engine.run({
       pgPool: pool,
       schema,
       taskList: toTaskList(options),
@@ -114,7 +110,7 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
       pollInterval: options.pollIntervalMs,
       concurrency,
       events,
-      logger: toEngineLogger(logger),
+      logger: toEngineLogger(engine.Logger, logger),
       preset: {
         worker: {
           localQueue: { size: options.localQueueSize, ttl: options.localQueueTtlMs },
@@ -166,8 +162,8 @@ function toTaskList({ tasks, run }: RunnerOptions): TaskList {
  * The engine's own words are for who looks for a fault, but for its errors. Of these, a failed job and a database that is
  * away are in our log already.
  */
-function toEngineLogger(logger: Logger): EngineLogger {
-  return new EngineLogger(({ workerId }) => (level, message, meta) => {
+function toEngineLogger(Engine: typeof EngineLogger, logger: Logger): EngineLogger {
+  return new Engine(({ workerId }) => (level, message, meta) => {
     const fields = toFields(workerId, meta)
     const isNews = !meta.failure && !isTransientFailure(fields.error)
     if (level === 'error' && isNews) logger.warn(message, fields)
