@@ -17,7 +17,7 @@ import {
 import { ownSchema } from '../sql/names.ts'
 import { identifier } from '../sql/statement.ts'
 import { withoutDeadlock } from './deadlock.ts'
-import { codeOf, explainFailure } from './failure.ts'
+import { codeOf, explainFailure, isReadOnly } from './failure.ts'
 import { clientWithoutHoles } from './holes.ts'
 import { isOutcomeUnknown } from './loss.ts'
 import { connect, type Database } from './open.ts'
@@ -92,7 +92,7 @@ export async function refuseNewerEngine(sql: Sql, schema: string): Promise<void>
  * somebody else this very moment. If so, it is worth another try after {@linkcode migrate}, which waits for the other.
  */
 export function isSchemaMissing(error: unknown): boolean {
-  return UNREADY_CODES.has(codeOf(error) ?? '')
+  return UNREADY_CODES.has(codeOf(error) ?? '') && !isReadOnly(error)
 }
 
 function unready({ label }: Database, doing: string, { engine }: Versions): BackgroundError {

@@ -102,3 +102,9 @@ export const introduceStatement: Statement = {
   text: "select pg_backend_pid() as pid, set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)",
   values: []
 }
+
+/** Whether a new session only reads: on a standby, or because it was told so. */
+export const isReadOnlyStatement: Statement = {
+  text: "select current_setting('transaction_read_only') = 'on' as is_read_only",
+  values: []
+}
