@@ -113,7 +113,7 @@ async function exercise(database: TestDatabase, { hasRest = false } = {}): Promi
   onceDone(() => client.end({ timeout: 1 }))
   await using background = createBackground({ connection: url })
   await using given = createBackground({ connection: client })
-  assert.is((await background.migrate()).changed, true)
+  assert.is((await background.migrate()).hasChanged, true)
   const logger = createRecorder()
   const worker = await work(database, { tasks: { Give, Fail }, logger, backoff: { type: 'fixed', delay: 0 } })
 

@@ -20,7 +20,10 @@ if (process.getuid?.() === 0) {
       console.log('home is', await job.result())
       await worker.stop()
       await Background.close()`
-    const child = start(process.execPath, ['--input-type=module', '-e', script], { cwd: '/', env: { DATABASE_URL: url } })
+    const child = start(process.execPath, ['--input-type=module', '-e', script], {
+      cwd: '/',
+      env: { DATABASE_URL: url }
+    })
     const { code, stdout, stderr } = await child.exit
     assert.equal([code, stdout, stderr], [0, 'home is undefined\n', ''])
   })
