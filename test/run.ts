@@ -13,7 +13,7 @@ import { startServer } from './helpers/server.ts'
  * `npm test [-- words…]`: runs the test files whose paths hold one of the words, each in a process of its own, against
  * one PostgreSQL server started for the run. A file named `*.serial.test.ts` has the machine to itself.
  *
- * Environment: KRETES_TEST_POSTGRES (major version), KRETES_TEST_JOBS (files at a time), KRETES_TEST_TIMEOUT (seconds
+ * Environment: KRETES_TEST_POSTGRES (major version, or `stock`), KRETES_TEST_JOBS (files at a time), KRETES_TEST_TIMEOUT (seconds
  * for one file), KRETES_TEST_AGAIN (how many files that fail are run once more, each with the machine to itself; for
  * machines that are shared with strangers. What passes only then is named at the end).
  */

@@ -105,9 +105,11 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
     fetchLost: () => lostFetches.add(),
     async stop() {
       closing.abort()
-      // First the beat, for it may wait for a database that does not answer.
+      // The beat learns of it first, or it would take the end of its session for an outage.
+      const stopped = liveness?.stop()
+      // It may wait for a database that does not answer.
       await session.end({ timeout: 1 })
-      await liveness?.stop()
+      await stopped
     },
     async leave(itsId) {
       try {

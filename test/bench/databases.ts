@@ -47,7 +47,9 @@ export function createDatabases(serverUrl: string): Databases {
   function templateFor(system: System, fillings: readonly Filling[]): Promise<string> {
     const engine = system === 'tuned' ? 'defaults' : system
     const key = JSON.stringify([engine, fillings])
-    const found = templates.get(key) ?? makeTemplate(`${engine.toLowerCase()}_${templates.size}`, engine, fillings)
+    const found =
+      templates.get(key) ??
+      makeTemplate(`bench_${process.pid}_${engine.toLowerCase()}_${templates.size}`, engine, fillings)
     templates.set(key, found)
     return found
   }
@@ -66,7 +68,7 @@ export function createDatabases(serverUrl: string): Databases {
   return {
     async create(system, fillings = []) {
       const template = await templateFor(system, fillings)
-      const name = `sample_${++count}`
+      const name = `bench_${process.pid}_sample_${++count}`
       await admin`create database ${admin(name)} template ${admin(template)}`
       // Otherwise the writing of the copy falls into the measuring.
       await admin`checkpoint`
@@ -82,7 +84,13 @@ export function createDatabases(serverUrl: string): Databases {
       const [row] = await admin<{ version: string }[]>`select current_setting('server_version') as version`
       return row?.version ?? 'unknown'
     },
-    close: () => admin.end({ timeout: 1 })
+    async close() {
+      // The server may be somebody's own, and stay.
+      for (const template of await Promise.allSettled(templates.values())) {
+        if (template.status === 'fulfilled') await admin`drop database if exists ${admin(template.value)} with (force)`
+      }
+      await admin.end({ timeout: 1 })
+    }
   }
 }
 

@@ -44,6 +44,7 @@ Measures kretes, graphile-worker, pg-boss and BullMQ side by side on servers of 
 
   --only <names>  these measures alone, separated by commas
   --quick         smaller numbers, in about a minute
+  --server <url>  on this PostgreSQL server, as a superuser; without, on one of npm's
   --json <file>   writes the figures of each round there, too
   --help          this
 
@@ -61,13 +62,13 @@ try {
 }
 
 async function main(): Promise<void> {
-  const { only, quick, json, help: isHelp } = readOptions()
+  const { only, quick, json, server: given, help: isHelp } = readOptions()
   if (isHelp) {
     console.log(help)
     return
   }
-  const server = await startServer({ major: '18', isDurable: true })
-  const databases = createDatabases(server.url)
+  const server = given === undefined ? await startServer({ major: '18', isDurable: true }) : undefined
+  const databases = createDatabases(given ?? server!.url)
   const redis = await findRedis()
   if (!redis) console.log('Without BullMQ on Redis: there is no redis-server on the PATH')
   const bench: Bench = { databases, peers: peers.filter(peer => redis || peer !== 'bullmq'), isQuick: quick }
@@ -86,7 +87,7 @@ async function main(): Promise<void> {
     console.log(`\nWritten to ${json}`)
   } finally {
     await databases.close()
-    await server.stop()
+    await server?.stop()
   }
 }
 
@@ -94,6 +95,7 @@ interface Options {
   only: readonly Measure[]
   quick: boolean
   json: string | undefined
+  server: string | undefined
   help: boolean
 }
 
@@ -103,13 +105,19 @@ function readOptions(): Options {
       only: { type: 'string' },
       quick: { type: 'boolean', default: false },
       json: { type: 'string' },
+      server: { type: 'string' },
       help: { type: 'boolean', default: false }
     }
   })
   const names = values.only?.split(',') ?? measures.map(({ name }) => name)
   const unknown = names.filter(name => !measures.some(measure => measure.name === name))
   if (unknown.length > 0) throw new RangeError(`Cannot measure ${unknown.join(', ')}: see --help`)
-  return { ...values, json: values.json, only: measures.filter(({ name }) => names.includes(name)) }
+  return {
+    ...values,
+    json: values.json,
+    server: values.server,
+    only: measures.filter(({ name }) => names.includes(name))
+  }
 }
 
 async function gatherFacts(databases: Databases, isQuick: boolean, redis?: string): Promise<Report['facts']> {

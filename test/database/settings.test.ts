@@ -44,14 +44,6 @@ test('jobs go their way with all of it on the role', async () => {
   const database = await createDatabase()
   const role = `odd_${database.name}`
   await database.sql`create role ${database.sql(role)} superuser login`
-  onceDone(async () => {
-    await using sql = Object.assign(postgres(database.url.replace(database.name, 'postgres'), { max: 1 }), {
-      async [Symbol.asyncDispose]() {
-        await sql.end()
-      }
-    })
-    await sql`drop role ${sql(role)}`
-  })
   const odd: Record<string, string> = {
     ...settings[0],
     extra_float_digits: '-15',
@@ -67,6 +59,37 @@ test('jobs go their way with all of it on the role', async () => {
     await database.sql`alter role ${database.sql(role)} set ${database.sql(name)} to ${literal(database, name, value)}`
   }
   await exercise({ ...database, url: Object.assign(new URL(database.url), { username: role }).href })
+  await database.sql`drop owned by ${database.sql(role)} cascade`
+  await database.sql`drop role ${database.sql(role)}`
+})
+
+test('a plan that may not scan tables is never compiled', async () => {
+  const database = await createDatabase()
+  const { sql } = database
+  await using background = createBackground({ connection: database.url })
+  await background.migrate()
+  await sql`create table planned (application text, jit text)`
+  await sql.unsafe(`
+    create function note() returns trigger language plpgsql as $$
+    begin
+      if current_setting('enable_seqscan') = 'off' then
+        insert into planned values (current_setting('application_name'), current_setting('jit'));
+      end if;
+      return coalesce(new, old);
+    end $$`)
+  await sql`create trigger note before insert or update or delete on graphile_worker._private_jobs for each row execute function note()`
+  await work(database, { tasks: { Give } })
+  await using given = createBackground({ connection: sql })
+  for (const by of [background, given]) {
+    const job = await by.schedule({ task: Give, payload: { n: 'planned' } })
+    assert.is(await job.result(), 'planned')
+  }
+  const noted = await sql`select distinct application, jit from planned order by application`
+  assert.equal(
+    noted.map(({ jit }) => jit),
+    noted.map(() => 'off')
+  )
+  assert.ok(noted.some(({ application }) => application === 'kretes worker'))
 })
 
 test('a pooler in transaction mode hands no setting of ours on', async () => {

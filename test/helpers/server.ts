@@ -1,4 +1,5 @@
 import { execFile, spawn } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
 import { chmod, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -26,7 +27,7 @@ export type Signal = 'INT' | 'QUIT'
 /** What {@linkcode startServer} takes. */
 export interface ServerOptions {
   /**
-   * PostgreSQL's major version.
+   * PostgreSQL's major version, or `stock` for the newest that Debian's packages have installed, which has JIT.
    *
    * @default `KRETES_TEST_POSTGRES`, or 18
    */
@@ -62,18 +63,20 @@ export interface Server {
 
 /** Starts a server on a free port. It ends with this process, whichever way this process ends. */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
-  const major = options.major ?? (process.env.KRETES_TEST_POSTGRES || '18')
-  const native = await locate(major)
+  const asked = options.major ?? (process.env.KRETES_TEST_POSTGRES || '18')
+  const isStock = asked === 'stock'
+  const major = isStock ? newestStock() : asked
+  const native = isStock ? `${STOCK}/${major}` : await locate(major)
   const directory = await mkdtemp(join(tmpdir(), 'kretes-postgres-'))
   const user = await nobodyIfRoot()
   let binaries = native
-  if (user) {
+  if (user && !isStock) {
     // Neither our checkout nor the data may be out of nobody's reach.
     binaries = join(directory, 'native')
     await cp(native, binaries, { recursive: true, verbatimSymlinks: true })
-    await chmod(directory, 0o755)
   }
-  await linkLibraries(binaries)
+  if (user) await chmod(directory, 0o755)
+  if (!isStock) await linkLibraries(binaries)
   const data = join(directory, 'data')
   await mkdir(data, { mode: 0o700 })
   if (options.primary) await copyData(options.primary, data, Number(major))
@@ -124,6 +127,18 @@ async function locate(major: string): Promise<string> {
   if (!version) return join(root, 'node_modules', name, 'native')
   return join(await installed(name, version), name, 'native')
 }
+
+/** The newest major version that is installed as Debian's packages install it. */
+function newestStock(): string {
+  const majors = existsSync(STOCK) ? readdirSync(STOCK).filter(name => existsSync(`${STOCK}/${name}/bin/initdb`)) : []
+  const newest = majors.sort((left, right) => Number(right) - Number(left))[0]
+  if (newest) return newest
+  throw new RangeError(
+    `Cannot start a stock PostgreSQL: there is none in ${STOCK}. Install Debian's package postgresql`
+  )
+}
+
+const STOCK = '/usr/lib/postgresql'
 
 /** Takes a backup of a running server, from which a standby begins. */
 async function copyData(primary: Server, data: string, major: number): Promise<void> {

@@ -117,15 +117,16 @@ export interface LedgerFacts {
 
 /** Reads how large the ledger is and for which days it has room. */
 export async function readLedger(sql: Sql, schema: string): Promise<LedgerFacts> {
-  const [row] = await sql<{ partitions: string; bytes: number; today: number }[]>`
+  const [row] = await sql<{ partitions: string; bytes: string; today: number }[]>`
     select
       coalesce(json_agg(relname order by relname), '[]')::text as partitions,
-      coalesce(sum(pg_total_relation_size(pg_class.oid)), 0)::float8 as bytes,
+      coalesce(sum(pg_total_relation_size(pg_class.oid)), 0)::text as bytes,
       floor(extract(epoch from now()) / 86400)::int as today
     from pg_inherits
     join pg_class on pg_class.oid = inhrelid
     where inhparent = format('%I.ledger', ${ownSchema(schema)}::text)::regclass`
-  const { bytes, today } = row!
+  const { today } = row!
+  const bytes = Number(row!.bytes)
   const partitions: string[] = JSON.parse(row!.partitions)
   const isMissing = (day: number): boolean =>
     [true, false].some(isFailure => !partitions.includes(partitionOf(day, isFailure)))

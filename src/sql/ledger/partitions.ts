@@ -13,8 +13,8 @@ export function dayOf(date: Date): number {
 
 /** The time by the clock of the database, which is the only one that decides what is old. */
 export async function readClock(sql: ISql): Promise<Date> {
-  const [row] = await sql<{ ms: number }[]>`select (date_part('epoch', now()) * 1000)::float8 as ms`
-  return new Date(row!.ms)
+  const [row] = await sql<{ ms: string }[]>`select (extract(epoch from now()) * 1000)::text as ms`
+  return new Date(Number(row!.ms))
 }
 
 /**
