@@ -279,9 +279,8 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
       running.ended.then(reason => reason && { reason, isDeclaredDead: false }),
       membership.declaredDead
     ]),
-    async whenIdle() {
-      await idle.whenIdle()
-      // One that runs once seldom lives until the first round of these.
+    whenIdle: idle.whenIdle,
+    async lookAround() {
       await Promise.all([unknown.look(), upkeep.lookOnce()])
     },
     async stop() {

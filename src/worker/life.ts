@@ -9,6 +9,8 @@ export interface Engine {
   whenIdle(): Promise<void>
   /** Stops fetching, gives back what was prefetched and resolves when the running jobs have ended. */
   stop(): Promise<void>
+  /** Looks after the database once: one that runs once seldom lives until the first round. Before its release. */
+  lookAround(): Promise<void>
   /**
    * Lets go of what it still holds, for other workers to run, and closes the connections. Returns how many jobs it could
    * not let go of while the database did not answer; may be asked again. If it is not, a peer will see to them, as it

@@ -54,6 +54,7 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
   let restarting: Promise<void> | undefined
   const asked = Promise.withResolvers<undefined>()
   let stopped: Promise<number> | undefined
+  let isDone = false
 
   async function live(): Promise<void> {
     for (;;) {
@@ -118,6 +119,7 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
       executor.abort(new Error('The worker is stopping'))
       await Promise.race([ending, setTimeout(GRACE_MS, undefined, { ref: false })])
     }
+    if (isDone) await engine.lookAround()
     const unfinished = executor.running + executor.released - before
     const left = await engine.release()
     if (left > 0) logger.warn(`The database does not answer; ${left} jobs go to other workers once it does`)
@@ -134,7 +136,10 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
   function endWhenIdle(): void {
     if (!once) return
     const reason = (error: unknown): void => logger.error(`Cannot tell whether jobs are due: ${error}`, { error })
-    engine.whenIdle().then(() => stop(shutdownTimeoutMs), reason)
+    engine.whenIdle().then(() => {
+      isDone = true
+      return stop(shutdownTimeoutMs)
+    }, reason)
   }
 
   endWhenIdle()

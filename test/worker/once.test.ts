@@ -1,9 +1,11 @@
 import { createBackground } from '../../src/background.ts'
 import { Queue } from '../../src/queue.ts'
+import { createPartitions } from '../../src/sql/ledger/partitions.ts'
+import type { TaskContext } from '../../src/task.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
-import { countJobs, fill, work } from './work.ts'
+import { countJobs, createRecorder, fill, work } from './work.ts'
 
 const test = suite('a worker that runs once')
 
@@ -13,10 +15,15 @@ test('runs what is due, leaves what is for later, and ends', async () => {
   await database.sql`select graphile_worker.add_job('Count', run_at => now() + interval '1 hour')`
   await database.sql`select graphile_worker.add_job('Unknown')`
   let done = 0
-  const worker = await work(database, { tasks: { Count: () => void done++ }, once: true })
+  const logger = createRecorder()
+  const worker = await work(database, { tasks: { Count: () => void done++ }, once: true, logger })
   await worker.finished
   assert.is(done, 300)
   assert.is(await countJobs(database), 2)
+  assert.equal(
+    logger.of('worker.unknown-tasks').map(({ fields }) => fields.tasks),
+    [['Unknown']]
+  )
   assert.equal(await worker.stop(), { unfinished: 0 })
 })
 
@@ -84,6 +91,33 @@ test('shares the work with another one, and both end', async () => {
   await Promise.all(workers.map(worker => worker.finished))
   assert.is(done, 240)
   assert.is(await countJobs(database), 0)
+})
+
+test('gives itself the time to rescue the jobs of a worker that has died, and runs them', async () => {
+  const database = await prepared()
+  const { sql } = database
+  await fill(database, 'Count', 3)
+  await sql`
+    update graphile_worker._private_jobs set locked_at = now() - interval '1 minute', locked_by = 'dead', attempts = 1`
+  await sql`
+    insert into kretes.workers (id, host, pid, concurrency, beat_at)
+    values ('dead', 'nowhere', 1, 10, now() - interval '1 minute')`
+  const attempts: number[] = []
+  const Count = (_: object, { attempt }: TaskContext): void => void attempts.push(attempt)
+  const worker = await work(database, { tasks: { Count }, once: true })
+  await worker.finished
+  assert.equal(attempts, [1, 1, 1])
+  assert.is((await sql`select from kretes.workers`).length, 0)
+})
+
+test('removes old runs, and makes room for new ones', async () => {
+  const database = await prepared()
+  const { sql } = database
+  await createPartitions(sql, 'kretes', { from: 18_000, to: 18_001 })
+  const worker = await work(database, { tasks: { Count: () => {} }, once: true })
+  await worker.finished
+  const old = await sql`select from pg_class where relname like 'ledger_2019%'`
+  assert.is(old.length, 0)
 })
 
 async function prepared(): Promise<TestDatabase> {

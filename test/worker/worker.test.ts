@@ -179,15 +179,50 @@ const badOptions: [object, string][] = [
 for (const [options, reason] of badOptions) {
   refusal(`when ${reason}`, async () => {
     const error = await startWorker({ tasks: { Note: () => {} }, ...options }).catch(thrown => thrown)
-    assert.instance(error, RangeError)
+    assert.ok(error instanceof RangeError || error instanceof TypeError)
     assert.is(error.message, `Cannot start a worker: ${reason}`)
   })
 }
 
+test('says once that jobs wait which no worker knows, however many of them, and not of those of a peer', async () => {
+  const database = await createDatabase()
+  const logger = createRecorder()
+  await work(database, { tasks: { Peer: () => {} } })
+  await until(async () => (await database.sql`select from kretes.workers`).length === 1)
+  await database.sql`update kretes.workers set tasks = array['Peer', 'Shared']`
+  await fill(database, 'V', 38)
+  await fill(database, 'Shared', 1)
+  await work(database, { tasks: { Note: () => {} }, logger })
+  await until(() => logger.of('worker.unknown-tasks').length === 1)
+  const [line] = logger.of('worker.unknown-tasks')
+  assert.match(line?.message ?? '', /^Jobs wait that no worker will run, since none has their task: V\. /)
+})
+
+test('is ready once it is known to its peers', async () => {
+  const database = await createDatabase()
+  await using background = createBackground({ connection: database.url })
+  await background.migrate()
+  let isReady = false
+  const lock = Promise.withResolvers<void>()
+  const holding = database.sql.begin(async transaction => {
+    await transaction`lock table kretes.workers`
+    await lock.promise
+  })
+  const worker = await work(database, { tasks: { Note: () => {} } })
+  const ready = worker.ready.then(() => {
+    isReady = true
+  })
+  await until(async () => (await database.sql`select from pg_locks where not granted`).length > 0)
+  assert.is(isReady, false)
+  lock.resolve()
+  await holding
+  await ready
+})
+
 test('takes times that are longer than a timer of the runtime', async () => {
   const database = await createDatabase()
   let done = 0
-  const longest = { pollIntervalMs: 2 ** 31, localQueueTtlMs: 2 ** 40, shutdownTimeoutMs: Number.MAX_SAFE_INTEGER }
+  const longest = { pollInterval: 2 ** 31, localQueueTtl: 2 ** 40, shutdownTimeout: Number.MAX_SAFE_INTEGER }
   const logger = createRecorder()
   const worker = await work(database, { tasks: { Count: () => void done++ }, logger, ...longest })
   await fill(database, 'Count', 30)
