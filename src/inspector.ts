@@ -75,7 +75,10 @@ export interface Cancel {
   (selection: readonly JobReference[] | BulkFilter, options?: BulkOptions): Promise<BulkResult>
 }
 
-/** Looks at jobs and runs, and acts on many at a time. */
+/**
+ * Looks at jobs and runs, and acts on many at a time. No call creates a database or a schema: it rejects with a `BackgroundError` of code
+ * `NO_DATABASE` or `MIGRATION` where there is none.
+ */
 export interface Inspector {
   /**
    * Lists jobs that are not done, those scheduled last first.

@@ -12,7 +12,10 @@ import { type PruneOptions, type PruneReport, prune, toKept } from './prune-comm
 import { readStatus, type Status, type StatusOptions } from './status.ts'
 import { explainJob, type Why } from './why.ts'
 
-/** Tells how things stand, and looks after what is kept. */
+/**
+ * Tells how things stand, and looks after what is kept. No call creates a database or a schema: it rejects with a
+ * `BackgroundError` of code `NO_DATABASE` or `MIGRATION` where there is none.
+ */
 export interface Inspection {
   /**
    * How things stand: tasks, queues and workers, with what waits and runs now and what has ended lately. It costs the

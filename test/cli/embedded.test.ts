@@ -1,5 +1,8 @@
 import { existsSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { drizzle } from 'drizzle-orm/postgres-js'
+import { migrate } from 'drizzle-orm/postgres-js/migrator'
 import postgres from 'postgres'
 import { stopEmbedded } from '../../src/database/embedded.ts'
 import { onceDone } from '../helpers/cleanup.ts'
@@ -150,6 +153,28 @@ test('tasks find the database in DATABASE_URL when they are loaded, and it outli
   assert.is((await worker.exit).code, 0)
   assert.is((await sql`select count(*)::int from public.users`)[0]?.count, 0)
   await sql.end()
+})
+
+test('the migrations of drizzle create their tables beside ours, whatever these are called', async () => {
+  const other = await createEmbedded()
+  await other.run(['bg', 'migrate'])
+  const folder = join(other.directory, 'drizzle')
+  await mkdir(join(folder, 'meta'), { recursive: true })
+  const entries = [{ idx: 0, version: '7', when: 1, tag: '0000_first', breakpoints: true }]
+  await writeFile(join(folder, 'meta/_journal.json'), JSON.stringify({ version: '7', dialect: 'postgresql', entries }))
+  const tables = ['jobs', 'tasks', 'workers', 'migrations'].map(
+    name => `CREATE TABLE "${name}" ("id" serial PRIMARY KEY);`
+  )
+  await writeFile(join(folder, '0000_first.sql'), tables.join('--> statement-breakpoint\n'))
+  const sql = postgres((await other.run(['bg', 'db', 'url'])).stdout.trim(), { max: 1, onnotice: () => {} })
+  await migrate(drizzle(sql), { migrationsFolder: folder })
+  const found = await sql`select tablename from pg_tables where schemaname = 'public' order by tablename`
+  assert.equal(
+    found.map(({ tablename }) => tablename),
+    ['jobs', 'migrations', 'tasks', 'workers']
+  )
+  await sql.end()
+  assert.equal((await other.run(['bg', 'doctor'])).stdout, 'Healthy: nothing to do\n')
 })
 
 const LOOKS = [
