@@ -52,8 +52,10 @@ export const migrations: readonly Migration[] = [
     id: 8,
     name: 'keep how jobs ended',
     // Of older runs nobody knows; see `IS_OVER`.
-    apply: (session, own) =>
-      session`alter table ${session(own)}.ledger add column is_over boolean, add column result_problem text`
+    apply: (session, own) => session`
+      alter table ${session(own)}.ledger
+        add column if not exists is_over boolean,
+        add column if not exists result_problem text`
   }
 ]
 
