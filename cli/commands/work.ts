@@ -1,5 +1,4 @@
 import type { Logger } from '../../src/logger.ts'
-import { discoverTasks } from '../../src/worker/discover.ts'
 import { loadTasks } from '../../src/worker/load.ts'
 import { type LedgerOptions, startWorker, type Worker } from '../../src/worker/mod.ts'
 import type { CommandContext } from '../context.ts'
@@ -8,6 +7,7 @@ import { createLogger, LOG_FORMATS, LOG_LEVELS } from '../log.ts'
 import type { Arguments } from '../options.ts'
 import { startFields, startScreen } from '../screen.ts'
 import { Interrupted, interruptible } from '../signals.ts'
+import { findTaskFiles } from '../task-files.ts'
 import { UsageError } from '../usage.ts'
 import { readRetention } from './prune.ts'
 
@@ -26,7 +26,7 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
   const database = readDatabase(args, env)
 
   const logger = createLogger({ level, format, style: output.style, write: output.line })
-  const { files, problems } = await discoverTasks(tasks)
+  const { files, problems } = await findTaskFiles(args)
   const isStartable = files.length > 0 && problems.length === 0
   const connection = isStartable ? await openForTasks(database, context, logger) : database.connection
   // Modules are loaded once: what takes long from here on is the database.
