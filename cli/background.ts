@@ -35,6 +35,11 @@ export async function runBackground(
   return await run(read, { ...context, envFile: readEnvFile(context.env, context.output) })
 }
 
+/** The commands below `background`. */
+export function commandNames(): string[] {
+  return defineCommands(cac('')).commands.flatMap(({ name }) => name || [])
+}
+
 type Action = (args: Arguments, context: CommandContext) => Promise<number>
 
 const actions: Readonly<Record<string, Action>> = {
@@ -134,6 +139,8 @@ function readArguments(cli: CAC, args: readonly string[]): Arguments {
 function unknownCommand(cli: CAC, word: string): UsageError {
   const names = cli.commands.map(({ name }) => name).filter(Boolean)
   if (names.includes(word)) return new UsageError(`Cannot run ${word}: it comes first, as in: ${cli.name} ${word}`)
-  const near = didYouMean(nearMatches(word, names)) || `. Try ${nameOf(cli.commands[0]!)} --help`
+  const near =
+    didYouMean(word === 'help' ? [`${cli.name} --help`] : nearMatches(word, names)) ||
+    `. Try ${nameOf(cli.commands[0]!)} --help`
   return new UsageError(`Cannot run ${word}: there is no such command${near}`)
 }

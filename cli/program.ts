@@ -1,6 +1,6 @@
 import { basename } from 'node:path'
 import { cac } from 'cac'
-import { runBackground } from './background.ts'
+import { commandNames, runBackground } from './background.ts'
 import type { CommandContext } from './context.ts'
 import { addHelp, versionLine } from './help.ts'
 import { didYouMean, nearMatches, UsageError } from './usage.ts'
@@ -27,9 +27,20 @@ export async function runProgram(argv: readonly string[], context: CommandContex
     cli.outputHelp()
     return 2
   }
-  const what = first.startsWith('-') ? `${program}: there is no option ${first}` : `${first}: there is no such command`
-  const near = first.startsWith('-') ? '' : didYouMean(nearMatches(first, ['background', 'bg']))
-  throw new UsageError(`Cannot run ${what}${near || `. Try ${program} --help`}`)
+  if (first.startsWith('-')) {
+    throw new UsageError(`Cannot run ${program}: there is no option ${first}. Try ${program} --help`)
+  }
+  const near = didYouMean(suggest(program, first))
+  throw new UsageError(`Cannot run ${first}: there is no such command${near || `. Try ${program} --help`}`)
+}
+
+/** What was meant: often a command below `background`. */
+function suggest(program: string, word: string): string[] {
+  if (word === 'help') return [`${program} --help`, `${program} background --help`]
+  const names = nearMatches(word, ['background', 'bg'])
+  if (names.length > 0) return names
+  const below = commandNames()
+  return (below.includes(word) ? [word] : nearMatches(word, below)).map(name => `${program} background ${name}`)
 }
 
 function programName(argv: readonly string[]): string {

@@ -20,7 +20,7 @@ export function statusScreen(status: Status, { style, width, height = Number.POS
     section('queue', queues, queueColumns, moreQueues, room),
     section('worker', workers, workerColumns, 0, room)
   ].filter(({ rows }) => rows.length > 0)
-  const title = titleOf(status, width, style)
+  const title = titleOf(status, Math.min(width, MOST_TITLE), style)
   // Each section takes a blank line and its heading.
   const lines = share(
     sections.map(({ rows, more }) => rows.length + (more > 0 ? 1 : 0)),
@@ -168,6 +168,9 @@ const workerColumns: readonly Column<WorkerStatus>[] = [
   { title: 'up', text: row => shortLength(Date.now() - row.startedAt.getTime()), rank: 6 },
   { title: 'tasks', text: row => row.tasks.join(', '), isName: true, rank: 5 }
 ]
+
+/** In columns: a longer line of figures is hard to read. */
+const MOST_TITLE = 120
 
 const UNITS = [
   ['d', 86_400_000],

@@ -1,13 +1,13 @@
-import { discoverTasks } from '../../src/worker/discover.ts'
 import type { CommandContext } from '../context.ts'
 import { oneLine } from '../harmless.ts'
 import type { Arguments } from '../options.ts'
 import { pairs } from '../output.ts'
+import { findTaskFiles } from '../task-files.ts'
 
 /** `kretes background tasks`: lists the task files, and says what is wrong with their names. Loads none. */
 export async function listTasks(args: Arguments, { output }: CommandContext): Promise<number> {
   const directory = args.text('tasks') ?? 'tasks'
-  const { files, problems } = await discoverTasks(directory)
+  const { files, problems } = await findTaskFiles(args)
   if (args.flag('json')) {
     const tasks = files.map(({ name, relativePath }) => ({ name, path: relativePath }))
     output.line(JSON.stringify({ tasks, problems }))

@@ -1,5 +1,4 @@
 import type { Logger } from '../../src/logger.ts'
-import { discoverTasks } from '../../src/worker/discover.ts'
 import { loadTasks } from '../../src/worker/load.ts'
 import { type LedgerOptions, startWorker, type Worker } from '../../src/worker/mod.ts'
 import type { CommandContext } from '../context.ts'
@@ -9,6 +8,7 @@ import type { Arguments } from '../options.ts'
 import { ignoreHangup, Orphaned, watchParent } from '../parent.ts'
 import { startFields, startScreen } from '../screen.ts'
 import { Interrupted, interruptible } from '../signals.ts'
+import { findTaskFiles } from '../task-files.ts'
 import { UsageError } from '../usage.ts'
 import { readRetention } from './prune.ts'
 
@@ -29,7 +29,7 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
   const logger = createLogger({ level, format, style: output.style, write: output.line })
   const stop = AbortSignal.any([context.stop, ...watchStarter(args, logger)])
   const signals = { ...context, stop }
-  const { files, problems } = await discoverTasks(tasks)
+  const { files, problems } = await findTaskFiles(args)
   const isStartable = files.length > 0 && problems.length === 0
   const connection = isStartable ? await openForTasks(database, signals, logger) : database.connection
   // Modules are loaded once: what takes long from here on is the database.

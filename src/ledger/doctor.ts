@@ -44,7 +44,7 @@ export async function diagnose({ sql, schema, label, limits: given }: DiagnoseOp
     findings.push(...schemas)
     if (schemas.length === 0) {
       findings.push(...(await examineTables(sql, access, limits)))
-      findings.push(...(await examineJobs(access, limits)))
+      findings.push(...(await examineJobs(access)))
     }
   } catch (error) {
     findings.push(toFinding(error, label))

@@ -12,6 +12,7 @@ import { faults } from './faults/mod.ts'
  */
 
 const words = process.argv.slice(2)
+if (words.some(word => word.startsWith('-'))) explain(words)
 const scale: Scale = process.env.KRETES_CHAOS_SCALE === 'short' ? 'short' : 'full'
 const seed = chooseSeed()
 console.log(`Seed ${seed}, ${scale} pass`)
@@ -56,6 +57,17 @@ console.log(
 for (const failure of failures) console.log(`\n${failure}`)
 console.log(`\n${chosen.length - failures.length} faults survived, ${failures.length} not; seed ${seed}`)
 process.exit(failures.length > 0 ? 1 : 0)
+
+/** Says how it is called; ends with 2 unless that was the question. */
+function explain(options: readonly string[]): never {
+  const unknown = options.find(word => word.startsWith('-') && word !== '--help' && word !== '-h')
+  if (unknown !== undefined) console.error(`Cannot run the chaos suite: there is no option ${unknown}\n`)
+  console.log('Usage: npm run test:chaos [-- words…]\n')
+  console.log('Provokes these faults, or those whose names hold one of the words:\n')
+  for (const { name } of faults) console.log(`  ${name}`)
+  console.log('\nKRETES_CHAOS_SEED repeats a pass. KRETES_CHAOS_SCALE is short or full (default: full).')
+  process.exit(unknown === undefined ? 0 : 2)
+}
 
 function toRow(name: string, { rounds, verdict, recoveryMs, note = '' }: Outcome): string[] {
   const { jobs, duplicates, lost } = verdict

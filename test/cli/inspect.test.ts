@@ -1,6 +1,7 @@
 import type postgres from 'postgres'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
+import { until } from '../helpers/until.ts'
 import { insertRuns } from '../ledger/rows.ts'
 import { createProgram, TASKS } from './program.ts'
 
@@ -9,9 +10,17 @@ const one = suite('kretes background show and logs')
 const bulk = suite('kretes background retry, delete, run-now')
 
 const { url, sql } = await createDatabase()
-const { run, start } = await createProgram(
+const program = await createProgram(
   {
     ...TASKS,
+    'tasks/Chatty.ts': `
+      import { existsSync, watch } from 'node:fs'
+      export default async function Chatty({ file }, { logger }) {
+        for (let line = 1; line <= 15; line++) logger.info('Line ' + line)
+        const watcher = watch('.')
+        if (!existsSync(file)) await new Promise(resolve => watcher.on('change', () => existsSync(file) && resolve()))
+        watcher.close()
+      }`,
     'tasks/Talk.ts': `
       import { existsSync, watch } from 'node:fs'
       export default async function Talk({ file }, { logger, signal }) {
@@ -28,6 +37,7 @@ const { run, start } = await createProgram(
   },
   { DATABASE_URL: url }
 )
+const { run, start } = program
 await run(['bg', 'migrate'])
 
 lists('list jobs in a table, and as JSON', async () => {
@@ -71,6 +81,30 @@ lists('list runs, and show nothing that a terminal would obey', async () => {
   assert.is(JSON.parse(timedOut.stdout).runs.length, 1)
 })
 
+lists('show the first line of an error and the deepest cause, and no row of a thousand letters', async () => {
+  await insertRuns(sql, [
+    { job: 700_003, task: 'Queried', state: 'failed', error: FAILED_QUERY },
+    { job: 700_004, task: 'Queried', result: { text: 'x'.repeat(5_000) } }
+  ])
+  const piped = await run(['bg', 'runs', '--task', 'Queried'])
+  assert.match(
+    piped.stdout,
+    / Error: Failed query: select \* from users ← Error: connect ECONNREFUSED 127\.0\.0\.1:5432\n/
+  )
+  assert.ok(piped.stdout.split('\n').every(line => line.length < 400))
+  const id = await schedule('Greet', JSON.stringify({ text: 'y'.repeat(5_000) }))
+  const text =
+    'Error: Failed query: select\nparams: 7\n    at Some (file.ts:1:1)\ncaused by Error: connect ECONNREFUSED'
+  await sql`update graphile_worker._private_jobs set last_error = ${text}, attempts = 25 where id = ${id}`
+  const failed = await run(['bg', 'jobs', '--search', id])
+  assert.match(failed.stdout, / Error: Failed query: select ← Error: connect ECONNREFUSED\n/)
+  await run(['bg', 'delete', id])
+  const waiting = await schedule('Greet', JSON.stringify({ text: 'y'.repeat(5_000) }))
+  const { stdout } = await run(['bg', 'jobs', '--search', waiting])
+  assert.ok(stdout.split('\n').every(line => line.length < 400))
+  await run(['bg', 'delete', waiting])
+})
+
 lists('say what is wrong with an option', async () => {
   for (const [args, message] of [
     [['jobs', '--state', 'faild'], /^Cannot read --state: "faild" is none of .*Did you mean failed\?\n$/],
@@ -102,6 +136,38 @@ one('show everything about a job that has run, with its error', async () => {
     [job.state, job.runs.length, job.runs[0].state, job.runs[0].error.message],
     ['failed', 1, 'failed', 'It broke']
   )
+})
+
+one('show all that lies behind an error, without places in kretes and Node', async () => {
+  await insertRuns(sql, [{ job: 700_020, state: 'failed', error: FAILED_QUERY }])
+  const { stdout } = await run(['bg', 'show', '700020'])
+  assert.match(
+    stdout,
+    `Error
+Error: Failed query: select * from users
+    params: 7
+    at Find (/app/users.ts:3:5)
+caused by AggregateError
+one of them: Error: connect ECONNREFUSED 127.0.0.1:5432
+    at connect (/app/db.ts:1:1)
+`
+  )
+  assert.not.match(stdout, /node:internal|node_modules\/kretes/)
+})
+
+one('show the log of the run under way, and say what is left out', async () => {
+  const id = await schedule('Chatty', '{ "file": "go-on-chatting" }')
+  const worker = start(['bg', '--once'])
+  await worker.output(/Line 15/)
+  const shown = await until(async () => {
+    const { stdout } = await run(['bg', 'show', id])
+    return stdout.includes('Line 15') ? stdout : ''
+  })
+  assert.match(shown, new RegExp(`5 earlier lines: kretes background logs ${id}\\n`))
+  assert.match(shown, /Line 6\n/)
+  assert.not.match(shown, /Line 5\n/)
+  await program.shell('touch go-on-chatting')
+  await worker.exit
 })
 
 one('know nothing of a job that never was', async () => {
@@ -216,4 +282,22 @@ async function schedule(task: string, payload = '{}', ...options: string[]): Pro
 
 async function fail(id: string): Promise<void> {
   await sql`update graphile_worker._private_jobs set attempts = max_attempts, last_error = 'It broke' where id = ${id}`
+}
+
+/** What a client of a database throws that is away. */
+const FAILED_QUERY = {
+  name: 'Error',
+  message: 'Failed query: select * from users\nparams: 7',
+  stack: '    at Find (/app/users.ts:3:5)\n    at run (file:///app/node_modules/kretes/dist/worker.js:1:1)',
+  cause: {
+    name: 'AggregateError',
+    message: '',
+    errors: [
+      {
+        name: 'Error',
+        message: 'connect ECONNREFUSED 127.0.0.1:5432',
+        stack: '    at connect (/app/db.ts:1:1)\n    at afterConnect (node:internal/net:1:1)'
+      }
+    ]
+  }
 }

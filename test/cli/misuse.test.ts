@@ -11,6 +11,10 @@ const notJson = (place: string): string => `Cannot schedule Greet: the payload i
 
 const cases: [args: string[], said: string[]][] = [
   [['bgg'], ['Cannot run bgg: there is no such command. Did you mean bg?']],
+  [['help'], ['Cannot run help: there is no such command. Did you mean kretes --help or kretes background --help?']],
+  [['jobs'], ['Cannot run jobs: there is no such command. Did you mean kretes background jobs?']],
+  [['scheduel'], ['Cannot run scheduel: there is no such command. Did you mean kretes background schedule?']],
+  [['bg', 'help'], ['Cannot run help: there is no such command. Did you mean kretes background --help?']],
   [['serve'], ['Cannot run serve: there is no such command. Try kretes --help']],
   [['--watch'], ['Cannot run kretes: there is no option --watch. Try kretes --help']],
   [['-x', 'bg'], ['Cannot run kretes: there is no option -x. Try kretes --help']],

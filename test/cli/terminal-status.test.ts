@@ -39,6 +39,14 @@ test('--watch erases nothing behind a full line, where terminals would take its 
   for (const line of full) assert.not.ok(line.endsWith(REST_OF_LINE), JSON.stringify(line))
 })
 
+test('no name is cut while there is room for it', async () => {
+  const name = 'SendTheMonthlyReportOfAllInvoicesToAda'
+  await sql`select graphile_worker.add_job(${name})`
+  const terminal = open(['bg', 'status'], { columns: 160 })
+  await terminal.exit
+  assert.ok(terminal.lines.some(line => line.startsWith(`${name} `)))
+})
+
 test('names are shown as they are, not obeyed, and wide letters are aligned', async () => {
   for (const name of NAMES) await sql`select graphile_worker.add_job('Greet', queue_name := ${name})`
   const terminal = open(['bg', 'status'])

@@ -2,10 +2,9 @@ import { readLive, readPastTasks, readWorkers, type WorkerRow } from '../../sql/
 import type { Access } from '../../sql/statement.ts'
 import { counted, lengthOf } from '../words.ts'
 import type { Finding } from './finding.ts'
-import type { Limits } from './limits.ts'
 
 /** Looks whether jobs run: whether there are workers for them, and what becomes of them. */
-export async function examineJobs(access: Access, limits: Limits): Promise<Finding[]> {
+export async function examineJobs(access: Access): Promise<Finding[]> {
   const [{ tasks }, workers, past] = await Promise.all([
     readLive(access, 0),
     readWorkers(access),
@@ -14,7 +13,7 @@ export async function examineJobs(access: Access, limits: Limits): Promise<Findi
   const failed = tasks.reduce((sum, task) => sum + task.failed, 0)
   return [
     ...examineWorkers(workers, tasks),
-    ...(failed > limits.failedJobs ? [whenFailed(failed, tasks)] : []),
+    ...(failed > 0 ? [whenFailed(failed, tasks)] : []),
     ...past.tasks.filter(({ failures, ended }) => failures >= MANY_FAILURES && failures > ended / 2).map(whenFailing)
   ]
 }

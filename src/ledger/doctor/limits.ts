@@ -6,8 +6,6 @@ export interface Limits {
   /** How long somebody may hold back vacuum. */
   readonly holderMs: number
   readonly deadRows: number
-  /** How many permanently failed jobs there may be. */
-  readonly failedJobs: number
   readonly ledgerBytes: number
 }
 
@@ -17,6 +15,5 @@ export const DEFAULT_LIMITS: Limits = {
   notificationMs: 2_000,
   holderMs: 5 * 60_000,
   deadRows: 100_000,
-  failedJobs: 0,
   ledgerBytes: 20 * 2 ** 30
 }
