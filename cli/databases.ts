@@ -68,9 +68,9 @@ export async function openForTasks(
   context: CommandContext,
   logger: Logger
 ): Promise<string | undefined> {
-  const { env } = context
+  const { env, stop: signal } = context
   const onProgress = (message: string): void => logger.info(message)
-  const opening = database.isEmbedded && openEmbedded({ project: findProject(process.cwd()), onProgress })
+  const opening = database.isEmbedded && openEmbedded({ project: findProject(process.cwd()), onProgress, signal })
   const url = opening ? (await waitFor(opening, database, context, logger)).url : database.connection
   if (url !== undefined && !env.DATABASE_URL && !env.PGHOST && !env.PGDATABASE) env.DATABASE_URL = url
   return url
