@@ -23,6 +23,12 @@ export async function hasDueJobs(sql: Sql, schema: string, tasks: readonly strin
   return row?.due ?? false
 }
 
+/** The encoding of the database. */
+export async function readEncoding(sql: Sql): Promise<string> {
+  const [row] = await sql<{ encoding: string }[]>`select current_setting('server_encoding') as encoding`
+  return row?.encoding ?? 'UTF8'
+}
+
 /** Which of these backends carry out a statement now. */
 export async function workingBackends(sql: Sql, backends: readonly number[]): Promise<number[]> {
   const rows = await sql<{ pid: number }[]>`

@@ -1,9 +1,11 @@
 import type { Logger } from '../logger.ts'
 import type { Redactor } from '../redact/redactor.ts'
 import { type EndedRun, type Kept, recordFailures } from '../sql/ledger/record.ts'
-import type { RunState } from '../sql/ledger/schema.ts'
+import { FAILURE_STATES, type RunState } from '../sql/ledger/schema.ts'
 import type { Execute } from '../sql/statement.ts'
 import { messageOf } from '../thrown.ts'
+import { toErrorJson } from './describe.ts'
+import { FITS_ALL, type Fit } from './encoding.ts'
 import type { LedgerSettings } from './options.ts'
 import { describeResult, writeRedacted } from './result.ts'
 import type { Run } from './run.ts'
@@ -18,8 +20,10 @@ export interface EndedRuns {
   readPayload(payload: unknown): string | null
   /** A run has ended. */
   add(run: Run, state: RunState, details: EndDetails): void
-  /** Something of these cannot be written: does without all that their tasks left behind. */
-  strip(ids: readonly string[], error: unknown): void
+  /** Something of it cannot be written: does without all that its task left behind, and the next time without the run. */
+  strip(id: string, error: unknown): boolean
+  /** Whether its run cannot be recorded. */
+  isUnrecordable(id: string): boolean
   /** It has been written. */
   forget(id: string): void
 }
@@ -38,10 +42,12 @@ export interface EndDetails {
 }
 
 /** Keeps what only the worker knows of the runs that end. */
-export function createEndedRuns(settings: LedgerSettings, logger: Logger): EndedRuns {
+export function createEndedRuns(settings: LedgerSettings, logger: Logger, fit: Fit = FITS_ALL): EndedRuns {
   const { keepPayloads, redactor, maxResultBytes } = settings
   const runs = new Map<string, EndedRun>()
   const warned = new Set<string>()
+  const stripped = new WeakSet<EndedRun>()
+  const unrecordable = new Set<string>()
 
   /** A job never fails for what is kept of it. */
   function readPayload(payload: unknown): string | null {
@@ -60,7 +66,7 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
       warned.add(job.task)
       logger.warn(`A result of ${job.task} is not kept: ${problem}`, { event: 'ledger.result', task: job.task })
     }
-    return { result: text, problem: problem ?? null }
+    return { result: fit.json(text), problem: problem === undefined ? null : fit.text(problem) }
   }
 
   return {
@@ -78,22 +84,38 @@ export function createEndedRuns(settings: LedgerSettings, logger: Logger): Ended
         endedMs: performance.now(),
         error: error ?? null,
         ...readResult(run, result),
-        payload,
-        log: run.notes?.log ?? null,
+        payload: fit.json(payload),
+        log: fit.json(run.notes?.log ?? null),
         isAfterFailure
       })
     },
-    strip(ids, error) {
-      logger.warn(`Results and errors of ${ids.length} runs are not kept: ${error}`, {
-        event: 'ledger.stripped',
-        error
-      })
-      for (const id of ids) {
-        const run = runs.get(id)
-        if (run) runs.set(id, { ...run, result: null, error: null, payload: null, log: null })
+    strip(id, error) {
+      const run = runs.get(id)
+      if (unrecordable.has(id)) return false
+      const reason = `its details could not be stored: ${messageOf(error)}`
+      logger.warn(`Of a run of job ${id}, ${reason}`, { event: 'ledger.stripped', job: id, error })
+      if (!run || stripped.has(run)) {
+        unrecordable.add(id)
+        return true
       }
+      const isFailure = FAILURE_STATES.some(state => state === run.state)
+      const kept = {
+        ...run,
+        error: isFailure ? fit.readableJson(toErrorJson(new Error(`What went wrong is not kept: ${reason}`))) : null,
+        result: null,
+        problem: fit.text(reason),
+        payload: null,
+        log: null
+      }
+      stripped.add(kept)
+      runs.set(id, kept)
+      return true
     },
-    forget: id => void runs.delete(id)
+    isUnrecordable: id => unrecordable.has(id),
+    forget(id) {
+      runs.delete(id)
+      unrecordable.delete(id)
+    }
   }
 }
 

@@ -12,6 +12,7 @@ import type { AnyTask } from '../task.ts'
 import { createBatchSizer } from './batch.ts'
 import { createCancelWatch } from './cancel.ts'
 import { createLookout } from './due.ts'
+import type { Fit } from './encoding.ts'
 import type { EndedRuns } from './ended.ts'
 import type { Executor } from './execute.ts'
 import { writeFailures } from './failures.ts'
@@ -47,6 +48,8 @@ export interface EngineOptions {
   readonly executor: Executor
   /** How runs ended; without, nothing is recorded. */
   readonly ended: EndedRuns | undefined
+  /** Makes text fit the database. */
+  readonly fit: Fit
   /** For the worker's own statements, so that they never wait behind the engine's. */
   readonly control: Sql
   /** Has `control` connect anew. */
@@ -63,7 +66,7 @@ export interface EngineOptions {
  * connections, and peers that take over when the process dies.
  */
 export async function startEngine(engineOptions: EngineOptions): Promise<Engine> {
-  const { options, url, tasks, executor, ended, control, replaceControl, onReady, outage, signal } = engineOptions
+  const { options, url, tasks, executor, ended, fit, control, replaceControl, onReady, outage, signal } = engineOptions
   const { schema, logger, concurrency, prepare } = options
   const names = [...tasks.keys()]
   const held = createHeldJobs()
@@ -83,10 +86,19 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
   const live = createLive({
     runs: executor.runs,
     show: async news => showRuns(control, schema, await id, news),
+    fit,
     logger
   })
   const upkeep = startUpkeep({ settings: options.ledger, control, url, schema, logger })
-  const insistence = ended && createInsistence({ most: MOST_WAITING, mend: upkeep.mend, strip: ended.strip, logger })
+  const insistence = createInsistence({
+    most: MOST_WAITING,
+    mend: upkeep.mend,
+    strip(job, error, refusals) {
+      executor.stripOutcome(job, error)
+      return ended ? ended.strip(job, error) : refusals === 1
+    },
+    logger
+  })
   let runner: Runner | undefined
   let shutting: Promise<void> | undefined
   let closed: Promise<void> | undefined
@@ -162,7 +174,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     watch,
     onHung: distrust,
     complete: statement => completionOf(schema, statement, runner?.id ?? '', ended),
-    ...(insistence && { insist: insistence.insist }),
+    insist: insistence.insist,
     unlock: unlockAbandoned(schema),
     fail: (statement, execute) => writeFailures(execute, schema, statement, executor.outcomes, ended),
     onSettled,
@@ -195,7 +207,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
   }
 
   async function beforeFetch(draining: AbortSignal): Promise<void> {
-    await insistence?.whenFew(draining)
+    await insistence.whenFew(draining)
     await membership.whenMember()
     onReady()
     await pacer.turn()

@@ -6,8 +6,9 @@ import type { EndedRun } from '../sql/ledger/record.ts'
 import type { RunState } from '../sql/ledger/schema.ts'
 import type { Outcome } from '../sql/outcome.ts'
 import type { AnyTask } from '../task.ts'
-import { readThrown } from '../thrown.ts'
+import { messageOf, readThrown } from '../thrown.ts'
 import { describeError, toErrorJson } from './describe.ts'
+import { FITS_ALL, type Fit } from './encoding.ts'
 import type { EndDetails, EndedRuns } from './ended.ts'
 import { createFinishedJobs, type FinishedJobs } from './finished.ts'
 import { createPlanner, type Plan } from './plan.ts'
@@ -52,6 +53,8 @@ export interface Executor {
   unfinished(): readonly EndedRun[]
   /** What becomes of failed jobs, by id, until it has been written. */
   readonly outcomes: Map<string, Outcome>
+  /** Something of an outcome cannot be written: does without what its task had a say in. */
+  stripOutcome(id: string, error: unknown): void
   /**
    * Runs a job to its end. Throws if it did not succeed, with all that is to be kept of the error as its message.
    *
@@ -71,12 +74,14 @@ export interface ExecutorOptions {
   readonly logger: Logger
   /** For tasks that name no backoff of their own. */
   readonly backoff: DelayOf
+  /** Makes text fit the database. */
+  readonly fit?: Fit
   /** Remembers how runs ended; without, nothing is recorded. */
   readonly ended?: EndedRuns | undefined
 }
 
 /** The life of a job in this process, from the engine's hand to its end. */
-export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Executor {
+export function createExecutor({ logger, backoff, ended, fit = FITS_ALL }: ExecutorOptions): Executor {
   const runs = new Set<Run>()
   const outcomes = new Map<string, Outcome>()
   const finished = createFinishedJobs()
@@ -173,12 +178,13 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
     const { decision, error } = decide(run, plan, thrown, logger)
     const state = stateOf(decision, run)
     const isFailure = decision.kind === 'failed' || decision.kind === 'retried'
-    ended?.add(run, state, { ...details, ...(isFailure ? { error: toErrorJson(error, ended?.redactor) } : {}) })
+    const failure = isFailure ? { error: fit.readableJson(toErrorJson(error, ended?.redactor)) } : {}
+    ended?.add(run, state, { ...details, ...failure })
     reportFailure(logger, run, decision, error)
     if (decision.kind === 'cancelled') return finished.add(job)
     if (decision.kind === 'released') released++
     if (decision.kind === 'failed') await mourn(run, plan, error, payload)
-    const reason = describeError(error, ended?.redactor)
+    const reason = fit.text(describeError(error, ended?.redactor))
     outcomes.set(job.id, toOutcome(decision, job, reason))
     throw new Failure(reason)
   }
@@ -213,8 +219,15 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
     },
     runs,
     finished,
-    unfinished: () => [...runs].map(toReleased),
+    unfinished: () => [...runs].map(run => toReleased(run, fit)),
     outcomes,
+    stripOutcome(id, error) {
+      const outcome = outcomes.get(id)
+      if (!outcome) return
+      const reason = fit.text(`What went wrong is not kept: its details could not be stored: ${messageOf(error)}`)
+      const delayMs = outcome.runAt === null ? outcome.delayMs : FALLBACK_DELAY_MS
+      outcomes.set(id, { ...outcome, reason, delayMs, runAt: null })
+    },
     execute,
     abort(reason) {
       for (const run of runs) run.abort(reason)
@@ -235,18 +248,21 @@ const ON_FAILURE_TIMEOUT_MS = 60_000
 
 const MOST_IN_A_MESSAGE = 2_000
 
+/** How long a job waits whose own time for it cannot be stored. */
+const FALLBACK_DELAY_MS = 60_000
+
 /** What the engine is told: it stores an error's message, and nothing else of it. */
 class Failure extends Error {
   override readonly name: string = 'Failure'
 }
 
-function toReleased({ job, durationMs, notes }: Run): EndedRun {
+function toReleased({ job, durationMs, notes }: Run, fit: Fit): EndedRun {
   const rest = {
     error: null,
     result: null,
     problem: null,
     payload: null,
-    log: notes?.log ?? null,
+    log: fit.json(notes?.log ?? null),
     isAfterFailure: false
   }
   return { id: job.id, state: 'released', attempt: job.attempts, durationMs, endedMs: performance.now(), ...rest }

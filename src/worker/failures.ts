@@ -48,12 +48,13 @@ export async function writeFailures(
   const written = failing.filter(({ jobId }) => locked.has(jobId) || !outcomes.has(jobId))
   if (written.length === 0) return
   if (ended) {
-    const runs = written.map(one => ended.runs.get(one.jobId) ?? unknownRun(one))
+    const recorded = written.filter(({ jobId }) => !ended.isUnrecordable(jobId))
+    const runs = recorded.map(one => ended.runs.get(one.jobId) ?? unknownRun(one))
     const withEnd = runs.map(run => {
       const { isFinal = false, isFree = false } = outcomes.get(run.id) ?? {}
       return { ...run, isOver: isFinal, isFree }
     })
-    await recordFailures(execute, schema, ended.kept, worker ?? '', withEnd)
+    if (withEnd.length > 0) await recordFailures(execute, schema, ended.kept, worker ?? '', withEnd)
   }
   const messages = written.map(one => keepMessage(one, locked.get(one.jobId), outcomes.get(one.jobId)))
   await execute({ ...statement, values: [worker ?? null, JSON.stringify(messages)] })
@@ -76,6 +77,6 @@ function unknownRun({ jobId, message = '' }: Failing): EndedRun {
 
 /** A run that does not count leaves the error of an earlier one. */
 function keepMessage(failing: Failing, job: FailingJob | undefined, outcome: Outcome | undefined): Failing {
-  if (!job || !outcome?.isFree) return failing
-  return { ...failing, message: job.error ?? undefined }
+  if (!job || !outcome) return failing
+  return { ...failing, message: outcome.isFree ? (job.error ?? undefined) : outcome.reason }
 }

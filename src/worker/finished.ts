@@ -31,5 +31,6 @@ export function completionOf(
   ended: EndedRuns | undefined
 ): PreparedStatement {
   const completion: Completion = { ids: idsOf(statement), worker, releasesQueues: statement.releasesQueues }
-  return ended ? completeJobs(schema, ended.kept, completion, ended.runs) : completeUnrecorded(schema, completion)
+  const isRecorded = ended && !completion.ids.some(ended.isUnrecordable)
+  return isRecorded ? completeJobs(schema, ended.kept, completion, ended.runs) : completeUnrecorded(schema, completion)
 }

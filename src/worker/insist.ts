@@ -8,15 +8,27 @@ export interface InsistenceOptions {
   readonly most: number
   /** Makes room for what could not be written, if it can. */
   mend(): Promise<void>
-  /** Some of what these jobs left cannot be held by the database; does without. */
-  strip(jobs: readonly string[], error: unknown): void
+  /**
+   * The database refuses something of what this job left; does without.
+   *
+   * @param refusals how often it has refused; each time, less is left to refuse
+   * @returns whether there was anything to do without
+   */
+  strip(job: string, error: unknown, refusals: number): boolean
   readonly logger: Logger
 }
 
 /** Sees to it that the ends of jobs are written, whatever keeps the ledger from it. */
 export interface Insistence {
-  /** Repeats what writes the end of jobs until it is done, or until the signal aborts. */
-  insist<Result>(jobs: readonly string[], work: () => Promise<Result>, signal: AbortSignal): Promise<Result>
+  /**
+   * Repeats what writes the end of jobs until it is done, or until the signal aborts. Jobs of which the database refuses
+   * a value are written in halves, until the one is alone whose value it is.
+   */
+  insist<Result>(
+    jobs: readonly string[],
+    work: (jobs: readonly string[]) => Promise<Result>,
+    signal: AbortSignal
+  ): Promise<Result>
   /** Resolves once not too many ended jobs wait to be written, or the signal aborts. */
   whenFew(signal: AbortSignal): Promise<void>
 }
@@ -55,21 +67,42 @@ export function createInsistence({ most, mend, strip, logger }: InsistenceOption
     late = 0
   }
 
+  async function write<Result>(
+    jobs: readonly string[],
+    work: (jobs: readonly string[]) => Promise<Result>,
+    signal: AbortSignal
+  ): Promise<Result> {
+    const who = {}
+    let isWritten = false
+    try {
+      const result = await tryUntilDone(who, jobs, work, signal)
+      isWritten = true
+      return result
+    } finally {
+      ended(who, isWritten)
+    }
+  }
+
   async function tryUntilDone<Result>(
     who: object,
     jobs: readonly string[],
-    work: () => Promise<Result>,
+    work: (jobs: readonly string[]) => Promise<Result>,
     signal: AbortSignal
   ): Promise<Result> {
+    let refusals = 0
     for (let failures = 0; ; failures++) {
       try {
-        return await work()
+        return await work(jobs)
       } catch (error) {
         if (signal.aborted) throw error
-        if (failures === 0 && UNFIT.test(codeOf(error) ?? '')) {
-          strip(jobs, error)
-          continue
+        if (isUnfit(error) && jobs.length > 1) {
+          const middle = jobs.length >> 1
+          const halves = [jobs.slice(0, middle), jobs.slice(middle)].map(half => write(half, work, signal))
+          const [result] = (await Promise.all(halves)) as [Result, Result]
+          return result
         }
+        const [alone] = jobs
+        if (isUnfit(error) && alone !== undefined && strip(alone, error, ++refusals)) continue
         failed(who, jobs, error)
         if (codeOf(error) === NO_PARTITION) {
           await mend().catch(cause => logger.debug(`Cannot make room in the ledger: ${cause}`, { error: cause }))
@@ -83,16 +116,11 @@ export function createInsistence({ most, mend, strip, logger }: InsistenceOption
 
   return {
     async insist(jobs, work, signal) {
-      const who = {}
-      let isWritten = false
       count(jobs.length)
       try {
-        const result = await tryUntilDone(who, jobs, work, signal)
-        isWritten = true
-        return result
+        return await write(jobs, work, signal)
       } finally {
         count(-jobs.length)
-        ended(who, isWritten)
       }
     },
     async whenFew(signal) {
@@ -109,8 +137,13 @@ export function createInsistence({ most, mend, strip, logger }: InsistenceOption
 /** No partition of the table takes the row. */
 const NO_PARTITION = '23514'
 
-/** Values that their columns cannot hold, or too much of them. */
-const UNFIT = /^(?:22|54)/
+/** Values that their columns cannot hold, too much of them, or what a constraint or a trigger refuses. */
+const UNFIT = /^(?:22|54|P0|23(?!514))/
+
+function isUnfit(error: unknown): boolean {
+  // All values of many jobs may be longer than a text can be.
+  return UNFIT.test(codeOf(error) ?? '') || error instanceof RangeError
+}
 
 const MIN_PAUSE_MS = 100
 const MAX_PAUSE_MS = 2_000

@@ -1,5 +1,7 @@
+import { codeOf } from '../database/failure.ts'
 import type { Logger } from '../logger.ts'
 import type { LiveNews, RunNews } from '../sql/ledger/live.ts'
+import { FITS_ALL, type Fit } from './encoding.ts'
 import type { Run } from './run.ts'
 
 /** What {@linkcode createLive} takes. */
@@ -8,6 +10,8 @@ export interface LiveOptions {
   readonly runs: Iterable<Run>
   /** Shows others what there is to tell. */
   show(news: LiveNews): Promise<void>
+  /** Makes text fit the database. */
+  readonly fit?: Fit
   readonly logger: Logger
 }
 
@@ -21,7 +25,7 @@ export interface Live {
  * Looks at the runs twice a second, and tells what has changed in one statement; of runs that are over soon and log
  * nothing, and by a worker that idles, nothing is told. What could not be told is told the next time.
  */
-export function createLive({ runs, show, logger }: LiveOptions): Live {
+export function createLive({ runs, show, logger, fit = FITS_ALL }: LiveOptions): Live {
   /** What was told of which job: of which run, and how much of it. */
   let told = new Map<string, Told>()
   let shown = ''
@@ -40,13 +44,13 @@ export function createLive({ runs, show, logger }: LiveOptions): Live {
       if (!notes) continue
       const before = told.get(id)
       now.set(id, { run, version: notes.version })
-      if (before?.run !== run || before.version !== notes.version) changed.set(id, toNews(run))
+      if (before?.run !== run || before.version !== notes.version) changed.set(id, toNews(run, fit))
     }
     const ended = [...told.keys()].filter(id => !now.has(id))
     const ids = [...running].join(',')
     if (ids === shown && changed.size === 0 && ended.length === 0) return
     isShowing = true
-    show({ running: ids === shown ? undefined : [...running], changed: [...changed.values()], ended })
+    showWhatCanBe({ running: ids === shown ? undefined : [...running], changed: [...changed.values()], ended })
       .then(
         () => {
           told = now
@@ -57,6 +61,24 @@ export function createLive({ runs, show, logger }: LiveOptions): Live {
       .finally(() => {
         isShowing = false
       })
+  }
+
+  /** What the database refuses of one run hides nothing of the others. */
+  async function showWhatCanBe(news: LiveNews): Promise<void> {
+    try {
+      await show(news)
+    } catch (error) {
+      if (!UNFIT.test(codeOf(error) ?? '')) throw error
+      const { changed } = news
+      if (changed.length === 0) throw error
+      if (changed.length === 1) {
+        logger.debug(`Cannot show how far job ${changed[0]?.id} is: ${error}`, { error })
+        return await show({ ...news, changed: [] })
+      }
+      const middle = changed.length >> 1
+      await showWhatCanBe({ ...news, changed: changed.slice(0, middle) })
+      await showWhatCanBe({ running: undefined, changed: changed.slice(middle), ended: [] })
+    }
   }
 
   return {
@@ -72,10 +94,13 @@ interface Told {
   readonly version: number
 }
 
-function toNews({ job, attempt, notes }: Run): RunNews {
+function toNews({ job, attempt, notes }: Run, fit: Fit): RunNews {
   const { progress = null, message = null, log = null } = notes ?? {}
-  return { id: job.id, attempt, progress, message, log }
+  return { id: job.id, attempt, progress, message: message && fit.text(message), log: fit.json(log) }
 }
+
+/** Values that their columns cannot hold, or too much of them. */
+const UNFIT = /^(?:22|54)/
 
 /** What was reported just after a look is seen by others within a second. */
 const INTERVAL_MS = 500

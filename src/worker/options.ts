@@ -148,7 +148,8 @@ export interface LedgerOptions {
    */
   redact?: readonly string[]
   /**
-   * How many bytes of JSON the result of a task may take; a larger one is not kept, and the log says so.
+   * How many bytes of JSON the result of a task may take; a larger one is not kept: the log says so, and the
+   * caller who waits for it gets `RESULT_NOT_KEPT`.
    *
    * @default 65536
    */

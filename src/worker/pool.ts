@@ -9,7 +9,7 @@ import type { FailStatement } from './failures.ts'
 import type { Outage } from './outage.ts'
 import { persist } from './persist.ts'
 import { repeat } from './repeat.ts'
-import { classify, idsOf, type Settled } from './settled.ts'
+import { classify, idsOf, partOf, type Settled } from './settled.ts'
 import { sever } from './sever.ts'
 import type { Watch } from './watch.ts'
 
@@ -32,8 +32,12 @@ export interface EnginePoolOptions {
   fail(statement: FailStatement, execute: Execute): Promise<void>
   /** Called after each statement that the database has carried out. */
   onSettled(statement: Settled): void
-  /** Repeats what writes the end of jobs until it is done, or the signal aborts; without, it is done once. */
-  insist?<Result>(jobs: readonly string[], work: () => Promise<Result>, signal: AbortSignal): Promise<Result>
+  /** Repeats what writes the end of jobs, some or all, until it is done, or the signal aborts; without, it is done once. */
+  insist?(
+    jobs: readonly string[],
+    write: (jobs: readonly string[]) => Promise<pg.QueryResult>,
+    signal: AbortSignal
+  ): Promise<pg.QueryResult>
   /** Awaited before each fetch; the signal aborts when none is wanted any more. */
   beforeFetch(draining: AbortSignal): Promise<void>
   /** Called when a fetch failed and nobody knows whether the database has locked jobs for it. */
@@ -137,21 +141,25 @@ export class EnginePool extends pg.Pool {
     const { kind } = settled
     // Forced to stop, the engine fails all jobs at hand at once, and nothing is decided of them.
     const isDecided = kind === 'fail' && !Array.isArray(settled.values[0])
-    const carryOut = async (): Promise<pg.QueryResult> => {
-      const statement = this.#unnamed(this.#replacement(settled) ?? config)
+    const carryOut = async (part: Settled = settled): Promise<pg.QueryResult> => {
+      const original = part === settled ? config : { ...config, values: part.values }
+      const statement = this.#unnamed(this.#replacement(part) ?? original)
       const result = await (isDecided ? this.#fail(statement) : this.#query(statement))
-      if (kind !== 'other') this.#options.onSettled(settled)
+      if (kind !== 'other') this.#options.onSettled(part)
       return result
     }
-    if (kind === 'fetch') return await this.#persist(() => this.#fetch(carryOut), this.#draining.signal)
-    const write = (): Promise<pg.QueryResult> => this.#persist(carryOut)
+    if (kind === 'fetch') return await this.#persist(() => this.#fetch(() => carryOut()), this.#draining.signal)
+    const write = (part?: Settled): Promise<pg.QueryResult> => this.#persist(() => carryOut(part))
     if (kind === 'other' || kind === 'unlock') return await write()
     const { insist, logger } = this.#options
     const isEnd = kind === 'complete' || kind === 'fail'
+    const ids = idsOf(settled)
+    const writeSome = (some: readonly string[]): Promise<pg.QueryResult> =>
+      write(some.length === ids.length ? settled : { ...settled, values: partOf(settled, some) })
     const work =
       insist && isEnd
-        ? insist(idsOf(settled), write, this.#closing.signal)
-        : repeat(write, { logger, signal: this.#closing.signal })
+        ? insist(ids, writeSome, this.#closing.signal)
+        : repeat(() => write(), { logger, signal: this.#closing.signal })
     if (kind === 'return') this.#holdFetches(work)
     return await work
   }

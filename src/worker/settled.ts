@@ -19,6 +19,15 @@ export function classify(name: string | undefined): Pick<Settled, 'kind' | 'rele
   return { kind: found[1] as StatementKind, releasesQueues: found[2] !== undefined }
 }
 
+/** The same statement for some of its jobs only. */
+export function partOf({ kind, values }: Settled, ids: readonly string[]): readonly unknown[] {
+  const [first, second, ...rest] = values
+  if (kind !== 'fail' || Array.isArray(first)) return [ids, second, ...rest]
+  const chosen = new Set(ids)
+  const failing = JSON.parse(second as string) as { jobId: string }[]
+  return [first, JSON.stringify(failing.filter(({ jobId }) => chosen.has(jobId))), ...rest]
+}
+
 /** The job ids among the parameters of the engine's statements; a test holds this against the real ones. */
 export function idsOf({ kind, values }: Settled): readonly string[] {
   switch (kind) {

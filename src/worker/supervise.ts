@@ -2,8 +2,10 @@ import { setTimeout } from 'node:timers/promises'
 import type { Lasting } from '../database/lasting.ts'
 import { refuseNewerEngine } from '../database/migrate.ts'
 import { BackgroundError } from '../errors.ts'
+import { readEncoding } from '../sql/control.ts'
 import type { AnyTask } from '../task.ts'
 import { setTimer } from '../timer.ts'
+import { createFit } from './encoding.ts'
 import { createEndedRuns } from './ended.ts'
 import { startEngine } from './engine.ts'
 import { createExecutor } from './execute.ts'
@@ -40,15 +42,16 @@ export interface Supervisor {
 /** Keeps an engine running until it is asked to stop; one that ends unasked is followed by a new one. */
 export async function supervise({ options, tasks, url, control, outage }: SuperviseOptions): Promise<Supervisor> {
   const { logger, once, shutdownTimeoutMs, backoff, ledger } = options
-  const ended = ledger && createEndedRuns(ledger, logger)
-  const executor = createExecutor({ logger, backoff, ended })
+  const fit = createFit(await readEncoding(control.sql))
+  const ended = ledger && createEndedRuns(ledger, logger, fit)
+  const executor = createExecutor({ logger, backoff, ended, fit })
   const deadline = createDeadline()
   const stopping = new AbortController()
   const { signal } = stopping
   const { sql, replace } = control
   const ready = Promise.withResolvers<void>()
   const rest = { control: sql, replaceControl: replace, onReady: ready.resolve, outage, signal }
-  const shared = { options, url, tasks, executor, ended, ...rest }
+  const shared = { options, url, tasks, executor, ended, fit, ...rest }
   const start = (): Promise<Engine> => startEngine(shared)
   let engine = await start()
   let restarting: Promise<void> | undefined

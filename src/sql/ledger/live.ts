@@ -33,18 +33,12 @@ export async function showRuns(sql: Sql, schema: string, worker: string, news: L
       delete from ${sql(own)}.progress where job_id = any(string_to_array(${ended.join(',')}, ',')::bigint[])
     )
     insert into ${sql(own)}.progress (job_id, attempt, progress, message, log, updated_at)
-    select id, attempt, progress, message, log, now()
-    from json_to_recordset(${toJson(changed)}::text::json) as run (id bigint, attempt smallint, progress real, message text, log json)
+    select id, attempt, progress, message, log::json, now()
+    from json_to_recordset(${JSON.stringify(changed)}::text::json) as run (id bigint, attempt smallint, progress real, message text, log text)
     on conflict (job_id) do update set
       attempt = excluded.attempt,
       progress = excluded.progress,
       message = excluded.message,
       log = excluded.log,
       updated_at = excluded.updated_at`
-}
-
-/** The log is JSON already, and goes in as it is. */
-function toJson(changed: readonly RunNews[]): string {
-  const runs = changed.map(({ log, ...rest }) => `{"log":${log ?? 'null'},${JSON.stringify(rest).slice(1)}`)
-  return `[${runs.join(',')}]`
 }
