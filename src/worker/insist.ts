@@ -147,3 +147,6 @@ function isUnfit(error: unknown): boolean {
 
 const MIN_PAUSE_MS = 100
 const MAX_PAUSE_MS = 2_000
+
+/** How many jobs may have ended and not be written off before no more are fetched. */
+export const MOST_WAITING = 1_000
