@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { urlForPg } from '../database/config.ts'
 import { findCancelled, readCancelNotice } from '../sql/cancel.ts'
+import { claimJobs } from '../sql/claim.ts'
 import { hasDueJobs, notifyWorkers, workingBackends } from '../sql/control.ts'
 import { nextDueTimes } from '../sql/due.ts'
 import { showRuns } from '../sql/ledger/live.ts'
@@ -161,6 +162,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     outage,
     watch,
     onHung: distrust,
+    claim: (count, values) => claimJobs(schema, count, values),
     complete: statement => completionOf(schema, statement, runner?.id ?? '', ended),
     ...(insistence && { insist: insistence.insist }),
     unlock: unlockAbandoned(schema),

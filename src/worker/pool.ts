@@ -9,7 +9,7 @@ import type { FailStatement } from './failures.ts'
 import type { Outage } from './outage.ts'
 import { persist } from './persist.ts'
 import { repeat } from './repeat.ts'
-import { classify, idsOf, type Settled } from './settled.ts'
+import { classify, countOf, idsOf, type Settled } from './settled.ts'
 import { sever } from './sever.ts'
 import type { Watch } from './watch.ts'
 
@@ -24,6 +24,8 @@ export interface EnginePoolOptions {
   readonly watch: Watch
   /** Called when a connection was found to hang. */
   onHung(): void
+  /** The statement that fetches jobs in place of the engine's, with its parameters; without, the engine's own does. */
+  claim?(count: number, values: readonly unknown[]): PreparedStatement
   /** The statement that completes jobs in place of the engine's, made anew each time; without, the engine's own does. */
   complete?(statement: Settled): PreparedStatement
   /** What frees jobs and queues that have been locked for hours, in place of the engine's statement. */
@@ -138,7 +140,7 @@ export class EnginePool extends pg.Pool {
     // Forced to stop, the engine fails all jobs at hand at once, and nothing is decided of them.
     const isDecided = kind === 'fail' && !Array.isArray(settled.values[0])
     const carryOut = async (): Promise<pg.QueryResult> => {
-      const statement = this.#unnamed(this.#replacement(settled) ?? config)
+      const statement = this.#unnamed(this.#replacement(settled, config.name) ?? config)
       const result = await (isDecided ? this.#fail(statement) : this.#query(statement))
       if (kind !== 'other') this.#options.onSettled(settled)
       return result
@@ -157,7 +159,9 @@ export class EnginePool extends pg.Pool {
   }
 
   /** What is done in place of a statement of the engine's. */
-  #replacement(settled: Settled): Statement | undefined {
+  #replacement(settled: Settled, name: string | undefined): Statement | undefined {
+    const count = countOf(name)
+    if (count !== undefined) return this.#options.claim?.(count, settled.values)
     if (settled.kind === 'complete') return this.#options.complete?.(settled)
     return settled.kind === 'unlock' ? this.#options.unlock : undefined
   }

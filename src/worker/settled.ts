@@ -19,6 +19,12 @@ export function classify(name: string | undefined): Pick<Settled, 'kind' | 'rele
   return { kind: found[1] as StatementKind, releasesQueues: found[2] !== undefined }
 }
 
+/** How many jobs a fetch asks for, by its name: `get_job20/graphile_worker`; nothing if it minds flags or its own clock. */
+export function countOf(name: string | undefined): number | undefined {
+  const found = name && /^get_job(\d*)\//.exec(name)
+  return found ? Number(found[1] || 1) : undefined
+}
+
 /** The job ids among the parameters of the engine's statements; a test holds this against the real ones. */
 export function idsOf({ kind, values }: Settled): readonly string[] {
   switch (kind) {
