@@ -146,7 +146,8 @@ async function bringUp(session: Sql, schema: string): Promise<void> {
   }
   if (before.own === null) await createMigrationTable(session, own)
   for (const migration of migrations) {
-    if (migration.id > (before.own ?? 0)) await atomically(session, () => applyMigration(session, migration, own))
+    if (migration.id > (before.own ?? 0))
+      await atomically(session, () => applyMigration(session, migration, own, schema))
   }
   if (hasOldEngine || areViewsOld(before)) await atomically(session, () => createViews(session, own, schema))
 }

@@ -1,4 +1,5 @@
 import type { Sql } from 'postgres'
+import { indexBusyQueues } from './claim.ts'
 import { createDefinitions } from './definitions.ts'
 import { splitCounters } from './ledger/counters.ts'
 import { identifyPartitions } from './ledger/partitions.ts'
@@ -10,7 +11,7 @@ import { ownSchema } from './names.ts'
 export interface Migration {
   readonly id: number
   readonly name: string
-  apply(session: Sql, own: string): Promise<unknown>
+  apply(session: Sql, own: string, engine: string): Promise<unknown>
 }
 
 /** The steps, in order. */
@@ -58,7 +59,8 @@ export const migrations: readonly Migration[] = [
         add column if not exists is_over boolean,
         add column if not exists result_problem text`
   },
-  { id: 9, name: 'register tasks', apply: createDefinitions }
+  { id: 9, name: 'register tasks', apply: createDefinitions },
+  { id: 10, name: 'find busy queues', apply: (session, _own, engine) => indexBusyQueues(session, engine) }
 ]
 
 /** Waits until nobody else migrates this database, and keeps others waiting until the connection ends or unlocks. */
@@ -142,8 +144,8 @@ export async function createMigrationTable(sql: Sql, own: string): Promise<void>
 }
 
 /** Applies a step and remembers it; to be called in a transaction. */
-export async function applyMigration(session: Sql, migration: Migration, own: string): Promise<void> {
-  await migration.apply(session, own)
+export async function applyMigration(session: Sql, migration: Migration, own: string, engine: string): Promise<void> {
+  await migration.apply(session, own, engine)
   await session`insert into ${session(own)}.migrations (id, name) values (${migration.id}, ${migration.name})`
 }
 

@@ -2,9 +2,9 @@ import { setTimeout } from 'node:timers/promises'
 import type { Sql } from 'postgres'
 import { urlForPg } from '../database/config.ts'
 import { findCancelled, readCancelNotice } from '../sql/cancel.ts'
+import { claimJobs } from '../sql/claim.ts'
 import { hasDueJobs, notifyWorkers, workingBackends } from '../sql/control.ts'
 import { nextDueTimes } from '../sql/due.ts'
-import { fetchStatement } from '../sql/fetch.ts'
 import { showRuns } from '../sql/ledger/live.ts'
 import { unlockAbandoned } from '../sql/locks.ts'
 import { findUnknownTasks } from '../sql/unknown-tasks.ts'
@@ -174,7 +174,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     outage,
     watch,
     onHung: distrust,
-    fetch: (worker, size) => fetchStatement(schema, { worker, tasks: names, size }),
+    claim: (worker, size) => claimJobs(schema, { worker, tasks: names, size }),
     complete: statement => completionOf(schema, statement, runner?.id ?? '', ended),
     insist: insistence.insist,
     unlock: unlockAbandoned(schema),

@@ -25,7 +25,7 @@ export interface EnginePoolOptions {
   /** Called when a connection was found to hang. */
   onHung(): void
   /** The statement that fetches jobs in place of the engine's; without, the engine's own does. */
-  fetch?(worker: string, size: number): Statement
+  claim?(worker: string, size: number): Statement
   /** The statement that completes jobs in place of the engine's, made anew each time; without, the engine's own does. */
   complete?(statement: Settled): PreparedStatement
   /** What frees jobs and queues that have been locked for hours, in place of the engine's statement. */
@@ -168,7 +168,7 @@ export class EnginePool extends pg.Pool {
 
   /** What is done in place of a statement of the engine's. */
   #replacement(settled: Settled): Statement | undefined {
-    if (settled.size !== undefined) return this.#options.fetch?.(String(settled.values[0]), settled.size)
+    if (settled.size !== undefined) return this.#options.claim?.(String(settled.values[0]), settled.size)
     if (settled.kind === 'complete') return this.#options.complete?.(settled)
     return settled.kind === 'unlock' ? this.#options.unlock : undefined
   }

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { createBackground } from '../../src/background.ts'
 import { type MigrationReport, migrate } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/open.ts'
+import { applyMigration, createMigrationTable, migrations } from '../../src/sql/migrations.ts'
 import { startWorker } from '../../src/worker/worker.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
@@ -90,15 +91,26 @@ test('of an older engine is brought up to date, its jobs kept', async () => {
   assert.equal([...(await database.sql`select id from graphile_worker.jobs`)], [{ id }])
 })
 
-test('of an older kretes is brought up to date, its workers and views kept', async () => {
+test('of 1.0.0-beta.1 is brought up to date, its workers, counters and views kept', async () => {
   const database = await createDatabase()
+  const { sql } = database
   const { kretes } = await migrateOnce(database)
-  await database.sql`delete from kretes.migrations where id >= 3`
-  await database.sql`alter table kretes.workers drop column retention`
-  await database.sql`insert into kretes.workers (id, host, pid, concurrency) values ('old', 'here', 1, 1)`
+  await sql`drop schema kretes cascade`
+  await createMigrationTable(sql, 'kretes')
+  for (const step of migrations.slice(0, 4))
+    await sql.begin(session => applyMigration(session as never, step, 'kretes', 'graphile_worker'))
+  await sql`insert into kretes.workers (id, host, pid, concurrency) values ('old', 'here', 1, 1)`
+  await sql`
+    insert into kretes.counters (minute, runs, duration_bucket, task, queue, state, waiting_ms, running_ms)
+    select date_trunc('minute', now()), 2, 0, 'Old', 'queue ' || n, 'succeeded', 1, 1 from generate_series(1, 3) n`
+  await sql`create view kretes.rates as select minute, queue, sum(runs) as runs from kretes.counters group by 1, 2`
   assert.equal((await migrateOnce(database)).kretes, kretes)
-  assert.equal([...(await database.sql`select id, retention from kretes.workers`)], [{ id: 'old', retention: null }])
-  assert.equal([...(await database.sql`select from kretes.jobs`)], [])
+  assert.equal([...(await sql`select id, retention from kretes.workers`)], [{ id: 'old', retention: null }])
+  assert.equal(
+    [...(await sql`select task, state, runs::int from kretes.rates`)],
+    [{ task: 'Old', state: 'succeeded', runs: 6 }]
+  )
+  assert.equal([...(await sql`select from kretes.jobs`)], [])
 })
 
 test('of a newer kretes is refused, and nothing changes', async () => {

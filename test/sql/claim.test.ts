@@ -1,0 +1,145 @@
+import { createBackground } from '../../src/background.ts'
+import { claimJobs } from '../../src/sql/claim.ts'
+import { createDatabase, type TestDatabase } from '../helpers/database.ts'
+import { randomFrom } from '../helpers/random.ts'
+import { assert, suite } from '../helpers/suite.ts'
+
+const test = suite('claimJobs()')
+
+const database = await prepared()
+const { sql } = database
+
+test.before.each(async () => {
+  await sql`truncate graphile_worker._private_jobs, graphile_worker._private_job_queues`
+})
+
+interface Row {
+  readonly id: string
+  readonly queue: string | null
+  readonly priority: number
+  readonly attempts: number
+  readonly locked_by: string
+}
+
+test('takes what is due, by priority, then by time, then by number, and one job of each free queue', async () => {
+  const seed = Number(process.env.KRETES_TEST_SEED ?? Math.floor(Math.random() * 1e9))
+  const random = randomFrom(seed)
+  for (let round = 0; round < 20; round++) {
+    await sql`truncate graphile_worker._private_jobs, graphile_worker._private_job_queues`
+    const jobs = Array.from({ length: 60 }, (_, n) => ({
+      n,
+      queue: random() < 0.6 ? `queue ${Math.floor(random() * 8)}` : null,
+      priority: Math.floor(random() * 3),
+      minutes: Math.floor(random() * 40) - 35,
+      task: random() < 0.8 ? 'Known' : 'Unknown',
+      isOver: random() < 0.1,
+      isRunning: random() < 0.05
+    }))
+    const ids: string[] = []
+    for (const { queue, priority, minutes, task, isOver } of jobs) {
+      const [row] = await sql<{ id: string }[]>`
+        select id from graphile_worker.add_job(
+          ${task}::text, queue_name => ${queue}::text, priority => ${priority}::int, run_at => date_trunc('hour', now()) - interval '1 hour'
+            + ${minutes}::int * interval '1 minute' + ${ids.length}::int * interval '1 second' + case when ${minutes}::int > 0 then interval '3 hours' else '0' end,
+          max_attempts => 1
+        )`
+      if (isOver) await sql`update graphile_worker._private_jobs set attempts = 1 where id = ${row!.id}`
+      ids.push(row!.id)
+    }
+    const held = new Set<string>()
+    for (const { n, queue, isRunning, isOver } of jobs) {
+      if (!isRunning || isOver || queue === null || held.has(queue)) continue
+      held.add(queue)
+      await sql`update graphile_worker._private_jobs set locked_at = now(), locked_by = 'other' where id = ${ids[n]!}`
+      await sql`
+        update graphile_worker._private_job_queues set locked_at = now(), locked_by = 'other' where queue_name = ${queue}`
+    }
+    const seen = new Set<string>()
+    const expected = jobs
+      .filter(
+        ({ task, minutes, isOver, queue }) => task === 'Known' && minutes <= 0 && !isOver && !(queue && held.has(queue))
+      )
+      .toSorted((a, b) => a.priority - b.priority || a.minutes - b.minutes || a.n - b.n)
+      .slice(0, 15)
+      .filter(({ queue }) => queue === null || (!seen.has(queue) && seen.add(queue)))
+    const claimed = await claim(15)
+    assert.equal(
+      claimed.map(({ id }) => id),
+      expected.map(({ n }) => ids[n]),
+      `with the seed ${seed}`
+    )
+    assert.ok(claimed.every(({ attempts, locked_by }) => attempts === 1 && locked_by === 'me'))
+    const queues = await sql`
+      select queue_name from graphile_worker._private_job_queues where locked_by = 'me' order by 1`
+    assert.equal(
+      queues.map(row => row.queue_name),
+      [...seen].toSorted()
+    )
+  }
+})
+
+test('passes over queues that another is fetching from, and finds what waits behind them', async () => {
+  for (const queue of ['a', 'a', 'b', 'b', null]) await add(queue)
+  const open = await sql.reserve()
+  await open`begin`
+  assert.equal((await claim(2, open)).length, 1)
+  assert.equal(
+    (await claim(10)).map(({ queue }) => queue),
+    ['b', null]
+  )
+  assert.equal(await claim(10), [])
+  await open`commit`
+  open.release()
+  assert.equal(await claim(10), [])
+})
+
+test('finds a queue free again whose worker has let go of it, whatever became of its jobs', async () => {
+  await add('a')
+  await sql`update graphile_worker._private_job_queues set locked_at = now(), locked_by = 'gone'`
+  assert.equal(await claim(10), [])
+  await sql`update graphile_worker._private_job_queues set locked_at = null, locked_by = null`
+  assert.is((await claim(10)).length, 1)
+})
+
+test('reads no more with many names of queues than with few', async () => {
+  await sql`
+    insert into graphile_worker._private_job_queues (queue_name) select 'idle ' || n from generate_series(1, 20000) n`
+  for (let n = 0; n < 20; n++) await add(`queue ${n}`)
+  await sql`vacuum analyze graphile_worker._private_job_queues`
+  const { text } = claimJobs('graphile_worker', { worker: 'me', tasks: ['Known'], size: 10 })
+  const pages = await sql.begin(async transaction => {
+    await transaction`set local enable_seqscan = off`
+    const [row] = await transaction.unsafe<
+      { 'QUERY PLAN': { Plan: { 'Shared Hit Blocks': number; 'Shared Read Blocks': number } }[] }[]
+    >(`explain (analyze, buffers, format json) ${text.replaceAll('$1', "'me'").replaceAll('$2', "'{Known,Unknown}'")}`)
+    const { Plan } = row!['QUERY PLAN'][0]!
+    return Plan['Shared Hit Blocks'] + Plan['Shared Read Blocks']
+  })
+  assert.ok(pages < 1_000, `${pages} pages were read`)
+})
+
+async function prepared(): Promise<TestDatabase> {
+  const created = await createDatabase()
+  await using background = createBackground({ connection: created.url })
+  await background.migrate()
+  await created.sql`insert into graphile_worker._private_tasks (identifier) values ('Known'), ('Unknown')`
+  return created
+}
+
+async function add(queue: string | null): Promise<void> {
+  await sql`select graphile_worker.add_job('Known', queue_name => ${queue}::text, run_at => clock_timestamp() - interval '1 minute')`
+}
+
+/** With the settings of a worker's connections. */
+async function claim(count: number, session?: TestDatabase['sql']): Promise<Row[]> {
+  const { text, values } = claimJobs('graphile_worker', { worker: 'me', tasks: ['Known'], size: count })
+  const run = async (
+    client: Pick<TestDatabase['sql'], 'unsafe'>
+  ): Promise<(Row & { job_queue_id: number | null })[]> => {
+    await client.unsafe(`set local enable_seqscan = off`)
+    return await client.unsafe(text, values as never[])
+  }
+  const rows = session ? await run(session) : ((await sql.begin(run)) as Awaited<ReturnType<typeof run>>)
+  const names = await sql`select id, queue_name from graphile_worker._private_job_queues`
+  return rows.map(row => ({ ...row, queue: names.find(({ id }) => id === row.job_queue_id)?.queue_name ?? null }))
+}
