@@ -85,7 +85,7 @@ function defineCommands(cli: CAC): CAC {
     .option('--lines <file>', 'Schedule a job for each line of JSON Lines, - for standard input: all or none')
     .option('--wait', 'Wait until the job has ended, and print its result')
     .option('--timeout <duration>', 'How long to wait at most; the job goes on (default: until it has ended)')
-    .option('--force', 'Schedule it even if no task file has that name')
+    .option('--force', 'Schedule it by its name alone, whether or not there is a task file')
     .option('--json', 'Print the job as JSON, or with --wait its result')
     .option(...taskDirectory)
     .option(...databaseUrl)

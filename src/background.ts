@@ -14,7 +14,8 @@ import { createGroups, type ScheduleOne } from './enqueue/group.ts'
 import { type ManyGiven, scheduleMany } from './enqueue/many.ts'
 import { explainOutcome } from './enqueue/outcome.ts'
 import { DEFAULT_MAX_BYTES } from './enqueue/payload.ts'
-import { type AnyOptions, type JobSettings, toNewJob, toRequest } from './enqueue/request.ts'
+import { createRegistry } from './enqueue/registry.ts'
+import { type AnyOptions, JOB_OPTIONS, type JobSettings, toNewJob, toRequest } from './enqueue/request.ts'
 import { BackgroundError } from './errors.ts'
 import type { BulkOptions, Cancel, JobSelection } from './inspector.ts'
 import { refuseUnknown } from './known.ts'
@@ -55,6 +56,7 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
   checkDefaults(defaults, doing)
   const settings: JobSettings = { schema, defaults, maxPayloadBytes }
   const gate = createGate(maxPending)
+  const registry = createRegistry(options.logger && logger)
   const opener = createOpener(open, async ({ pool, database }) => {
     await pool.end()
     await database.release()
@@ -128,14 +130,20 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
   return {
     async schedule(given: AnyOptions) {
       const request = toRequest(given, defaults)
-      return await use(`schedule ${request.task}`, async ({ add }) => {
-        const job = toNewJob(given, request, settings)
+      return await use(`schedule ${request.task}`, async ({ access, add }) => {
+        await registry.learn(given.task, access)
+        const registered = registry.defaultsOf(given.task)
+        const job = toNewJob(
+          given,
+          registered ? toRequest(given, defaults, JOB_OPTIONS, registered) : request,
+          settings
+        )
         return toScheduled(await add(job instanceof Promise ? await job : job))
       })
     },
     scheduleMany: ((given: ManyGiven, many: ManyOptions = {}) =>
       use('schedule many jobs', ({ access, pool, migrate }) =>
-        scheduleMany(given, many, settings, { access, transact: pool.transact, migrate, toScheduled })
+        scheduleMany(given, many, settings, { access, transact: pool.transact, migrate, toScheduled, registry })
       )) as ScheduleMany,
     async unschedule(job) {
       const target = toTarget(job, 'unschedule')
@@ -159,7 +167,7 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
         'id' in target ? target.id : await useWhatIsThere('wait for a job', ({ access }) => idOf(access, target))
       return await results.wait({ id, since: null }, options)
     },
-    with: transaction => createForeignScheduler(executeInTransaction(transaction), settings, toScheduled),
+    with: transaction => createForeignScheduler(executeInTransaction(transaction), settings, { toScheduled, registry }),
     ...createInspection(useWhatIsThere, schema),
     migrate: () => use('migrate the database', ({ migrate }) => migrate()),
     close: () => (closing ??= closeAll()),

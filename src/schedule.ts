@@ -36,7 +36,10 @@ export interface JobOptions extends JobDefaults {
 
 /** What {@linkcode Scheduler.schedule} takes; whether a payload is required follows from the task. */
 export type ScheduleOptions<Input extends object = AnyPayload, Output = unknown> = {
-  /** The task, or its name if it cannot be imported here; a name knows nothing of the task's own options. */
+  /**
+   * The task, or its name if it cannot be imported here. A name brings the queue, priority and attempts that workers have
+   * registered of the task; its schema checks the payload when the job runs.
+   */
   task: Task<Input, Output> | string
 } & JobOptions &
   PayloadOption<Input>

@@ -1,5 +1,6 @@
 import type { BackgroundClient } from '../../src/client.ts'
 import type { JobOptions } from '../../src/schedule.ts'
+import type { AnyTask } from '../../src/task.ts'
 import { createBar } from '../bar.ts'
 import type { CommandContext } from '../context.ts'
 import { withBackground } from '../databases.ts'
@@ -9,15 +10,17 @@ import { readPayloads } from '../payload.ts'
 import { delayed } from '../signals.ts'
 import { openSource, type Source } from '../source.ts'
 import { UsageError } from '../usage.ts'
+import { explainPayload } from './explain-payload.ts'
 
 /** `kretes background schedule <task> --lines <file>`: schedules a job for each line of JSON Lines, all or none. */
 export async function scheduleLines(
-  task: string,
+  task: AnyTask | string,
   { key, keyMode: _, ...options }: JobOptions,
   args: Arguments,
   context: CommandContext
 ): Promise<number> {
   const { output, stop, stopNow } = context
+  const name = typeof task === 'string' ? task : task.name
   if (key !== undefined) throw new UsageError('Cannot read --key: it is for one job, and --lines schedules many')
   const source = openSource(args.text('lines') ?? '', stop)
   const level = args.choice('log-level', LOG_LEVELS) ?? 'info'
@@ -25,7 +28,7 @@ export async function scheduleLines(
   let sent = 0
 
   async function send(background: BackgroundClient): Promise<number> {
-    const payloads = readPayloads(task, source)
+    const payloads = readPayloads(name, source)
     const onProgress = (count: number): void => {
       sent = count
       show({ count, share: shareOf(source) })
@@ -37,11 +40,11 @@ export async function scheduleLines(
   const patient = { ...context, stop: AbortSignal.any([delayed(stop, PATIENCE_MS), stopNow]) }
   const isWaiting = (): boolean => sent === 0 && !source.isAwaited
   try {
-    const count = await withBackground(args, patient, send, isWaiting)
+    const count = await withBackground(args, patient, background => send(background).catch(explainPayload), isWaiting)
     output.status('')
     // The terminal shows both streams: the bar goes before the result comes.
     await output.flush()
-    output.line(args.flag('json') ? JSON.stringify({ scheduled: count }) : describe(task, count))
+    output.line(args.flag('json') ? JSON.stringify({ scheduled: count }) : describe(name, count))
     return 0
   } catch (error) {
     throw stop.aborted ? stop.reason : error

@@ -2,16 +2,18 @@ import type { BackgroundClient } from '../../src/client.ts'
 import { BackgroundError } from '../../src/errors.ts'
 import type { ScheduledJob } from '../../src/job.ts'
 import type { JobOptions } from '../../src/schedule.ts'
+import type { AnyTask } from '../../src/task.ts'
 import type { CommandContext } from '../context.ts'
 import { withBackground } from '../databases.ts'
 import { describeJob } from '../describe-job.ts'
 import type { Arguments } from '../options.ts'
 import type { Payload } from '../payload.ts'
 import { delayed } from '../signals.ts'
+import { explainPayload } from './explain-payload.ts'
 
 /** `kretes background schedule <task> --wait`: schedules a job, waits until it has ended and prints its result. */
 export async function scheduleAndWait(
-  request: JobOptions & { readonly task: string; readonly payload: Payload | undefined },
+  request: JobOptions & { readonly task: AnyTask | string; readonly payload: Payload | undefined },
   args: Arguments,
   context: CommandContext
 ): Promise<number> {
@@ -21,9 +23,10 @@ export async function scheduleAndWait(
   let job: ScheduledJob | undefined
 
   async function wait(background: BackgroundClient): Promise<unknown> {
-    job = await background.schedule(request)
-    if (!isJson) output.line(describeJob(job, request, output.style))
-    return await job.result({ timeout, signal: stop })
+    const scheduled = await background.schedule(request).catch(explainPayload)
+    job = scheduled
+    if (!isJson) output.line(describeJob(scheduled, request, output.style))
+    return await scheduled.result({ timeout, signal: stop })
   }
 
   // The first signal ends the waiting; the connection is closed in order.

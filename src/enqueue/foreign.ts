@@ -7,7 +7,8 @@ import type { Access, Execute, Statement } from '../sql/statement.ts'
 import { reschedule, toChanges, toTarget, unschedule } from './change.ts'
 import { insist } from './group.ts'
 import { type ManyGiven, scheduleMany } from './many.ts'
-import { type AnyOptions, type JobSettings, toNewJob, toRequest } from './request.ts'
+import type { Registry } from './registry.ts'
+import { type AnyOptions, JOB_OPTIONS, type JobSettings, toNewJob, toRequest } from './request.ts'
 
 /**
  * Schedules in a transaction of somebody else's, statement by statement. Its errors stay as they are, since callers
@@ -16,7 +17,7 @@ import { type AnyOptions, type JobSettings, toNewJob, toRequest } from './reques
 export function createForeignScheduler(
   executeAsIs: Execute,
   settings: JobSettings,
-  toScheduled: ToScheduled
+  { toScheduled, registry }: { readonly toScheduled: ToScheduled; readonly registry: Registry }
 ): Scheduler {
   const { schema, defaults } = settings
 
@@ -36,13 +37,16 @@ export function createForeignScheduler(
   const access: Access = { execute, schema, isOurs: false }
   return {
     async schedule(given: AnyOptions) {
-      const job = toNewJob(given, toRequest(given, defaults), settings)
+      const request = toRequest(given, defaults)
+      if (registry.isUnread(given.task)) await registry.learn(given.task, access)
+      const registered = registry.defaultsOf(given.task)
+      const job = toNewJob(given, registered ? toRequest(given, defaults, JOB_OPTIONS, registered) : request, settings)
       // Sent at once where it can be, so that calls keep their order.
       return toScheduled(await insist(access, job instanceof Promise ? await job : job))
     },
     // All or nothing is the transaction's business.
     scheduleMany: (async (given: ManyGiven, many: ManyOptions = {}) =>
-      scheduleMany(given, { ...many, atomic: false }, settings, { access, toScheduled })) as ScheduleMany,
+      scheduleMany(given, { ...many, atomic: false }, settings, { access, toScheduled, registry })) as ScheduleMany,
     async unschedule(job) {
       return await unschedule(access, toTarget(job, 'unschedule'))
     },

@@ -4,13 +4,14 @@ import type { Job, ScheduledJob } from '../job.ts'
 import { type Names, refuseUnknown } from '../known.ts'
 import type { ToScheduled } from '../ledger/scheduled.ts'
 import type { ManyOptions, PayloadsOptions } from '../schedule.ts'
-import { addUnseen } from '../sql/add.ts'
+import { addUnseen, type NewJob } from '../sql/add.ts'
 import { addAlike, addAlikeUnseen, toNewJobs } from '../sql/add-alike.ts'
 import type { Access, Execute } from '../sql/statement.ts'
 import { isSchemaAt } from '../sql/waiting.ts'
 import { type Chunk, type ChunkReader, gatherJobs, gatherPayloads, readChunks } from './chunk.ts'
 import { addAgain, addAll } from './group.ts'
-import { type AnyOptions, type JobSettings, toNewJob, toPayload, toRequest } from './request.ts'
+import type { Registry } from './registry.ts'
+import { type AnyOptions, JOB_OPTIONS, type JobSettings, toNewJob, toPayload, toRequest } from './request.ts'
 
 /** What callers give: one task with payloads, or jobs of any tasks. */
 export type ManyGiven = PayloadsOptions | Iterable<AnyOptions> | AsyncIterable<AnyOptions>
@@ -24,6 +25,7 @@ export interface ManyAccess {
   readonly migrate?: () => Promise<unknown>
   /** What jobs become that are returned. */
   readonly toScheduled: ToScheduled
+  readonly registry: Registry
 }
 
 /** Schedules many jobs; returns them, or their number. */
@@ -31,11 +33,12 @@ export async function scheduleMany(
   given: ManyGiven,
   many: ManyOptions,
   settings: JobSettings,
-  { access, transact, migrate, toScheduled }: ManyAccess
+  { access, transact, migrate, toScheduled, registry }: ManyAccess
 ): Promise<ScheduledJob[] | number> {
   refuseUnknown(many, MANY_OPTIONS, 'schedule many jobs')
   const { atomic = true, returning = true } = many
-  const chunks = open(given, settings, returning)
+  if (!isIterable(given) && given) await registry.learn(given.task, access)
+  const chunks = open(given, settings, returning, { access, registry })
   try {
     const ahead = [await chunks.read(), await chunks.read()]
     if (migrate) await migrateIfMissing(access, migrate)
@@ -52,14 +55,28 @@ export async function scheduleMany(
   }
 }
 
-function open(given: ManyGiven, settings: JobSettings, returning: boolean): ChunkReader {
+function open(
+  given: ManyGiven,
+  settings: JobSettings,
+  returning: boolean,
+  { access, registry }: Pick<ManyAccess, 'access' | 'registry'>
+): ChunkReader {
   const { defaults } = settings
   if (isIterable(given)) {
-    return readChunks(given, options => toNewJob(options, toRequest(options, defaults), settings), gatherJobs())
+    const make = (options: AnyOptions): NewJob | Promise<NewJob> =>
+      toNewJob(options, toRequest(options, defaults, JOB_OPTIONS, registry.defaultsOf(options?.task)), settings)
+    return readChunks(
+      given,
+      options =>
+        registry.isUnread(options?.task)
+          ? registry.learn(options.task, access).then(() => make(options))
+          : make(options),
+      gatherJobs()
+    )
   }
   const { payloads, ...rest } = given ?? {}
   const { task } = rest
-  const request = toRequest(rest, defaults, PAYLOADS_OPTIONS)
+  const request = toRequest(rest, defaults, PAYLOADS_OPTIONS, registry.defaultsOf(task))
   if (!isIterable(payloads)) throw new TypeError(`Cannot schedule ${request.task}: payloads is no iterable of payloads`)
   const { queue, runAt } = request
   if (!(returning && queue !== null && runAt !== null)) {

@@ -30,17 +30,20 @@ export type Request = Omit<NewJob, 'payload'>
 /**
  * What a call asks for, filled up from the task and then from the defaults.
  *
+ * @param registered what workers have registered of a task that is scheduled by name
+ *
  * @throws {TypeError} if an option has a wrong type, or there is no such option
  * @throws {RangeError} if an option is out of range
  */
 export function toRequest(
   options: AnyOptions,
   defaults: JobDefaults,
-  names: Readonly<Record<string, true>> = JOB_OPTIONS
+  names: Readonly<Record<string, true>> = JOB_OPTIONS,
+  registered: JobDefaults | undefined = undefined
 ): Request {
   const task = nameOf(options?.task)
   refuseUnknown(options, names, `schedule ${task}`)
-  const own = optionsOf(options.task)
+  const own: JobDefaults = registered ?? optionsOf(options.task)
   const { key, keyMode = 'replace' } = options
   const times = toTimes(options, `schedule ${task}`)
   checkOptions(task, options)

@@ -1,4 +1,5 @@
 import type { Sql } from 'postgres'
+import { createDefinitions } from './definitions.ts'
 import { splitCounters } from './ledger/counters.ts'
 import { identifyPartitions } from './ledger/partitions.ts'
 import { createLedger } from './ledger/schema.ts'
@@ -56,7 +57,8 @@ export const migrations: readonly Migration[] = [
       alter table ${session(own)}.ledger
         add column if not exists is_over boolean,
         add column if not exists result_problem text`
-  }
+  },
+  { id: 9, name: 'register tasks', apply: createDefinitions }
 ]
 
 /** Waits until nobody else migrates this database, and keeps others waiting until the connection ends or unlocks. */

@@ -72,7 +72,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
   const membership = createMembership({
     options,
     url,
-    tasks: names,
+    tasks,
     control,
     outage,
     held,

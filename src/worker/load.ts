@@ -32,6 +32,23 @@ export async function loadTasks(directory: string): Promise<LoadedTasks> {
 }
 
 /**
+ * Imports one task: from the file of its name, or from whichever file names it by hand.
+ *
+ * @returns nothing if there is no such task
+ * @throws {BackgroundError} code `TASKS` if the directory is missing or the file of its name cannot be loaded
+ */
+export async function loadTask(directory: string, name: string): Promise<AnyTask | undefined> {
+  const { files } = await discoverTasks(directory)
+  const own = files.filter(file => file.name === name)
+  const candidates = own.length > 0 ? own : files
+  const loader = candidates.length > 0 ? prepareLoader(resolve(directory)) : 'native'
+  const results = await Promise.all(candidates.map(file => loadFile(file, loader)))
+  const failure = results.find(result => 'problem' in result)
+  if (failure && own.length > 0) throw refusal(`the task ${name}`, [failure.problem], failure.causes)
+  return nameTasks(results.flatMap(result => ('task' in result ? [result] : []))).tasks.get(name)
+}
+
+/**
  * Checks tasks that are given in code, as in `{ SendEmail, ResizeImage }`, by the rules that hold for task files.
  *
  * @throws {BackgroundError} code `TASKS`, one message that lists every problem

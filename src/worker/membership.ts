@@ -2,7 +2,9 @@ import { hostname } from 'node:os'
 import process from 'node:process'
 import type { Sql } from 'postgres'
 import { releaseForgotten } from '../sql/control.ts'
+import { type Definition, registerDefinitions } from '../sql/definitions.ts'
 import { type Retention, registerWorker, unregisterWorker } from '../sql/workers.ts'
+import { type AnyTask, optionsOf } from '../task.ts'
 import type { HeldJobs } from './held.ts'
 import type { EngineEnd } from './life.ts'
 import { connectSession, keepAlive, type Liveness } from './liveness.ts'
@@ -14,8 +16,8 @@ import type { Outage } from './outage.ts'
 export interface MembershipOptions {
   readonly options: ResolvedOptions
   readonly url: string | undefined
-  /** The names of the tasks that it runs. */
-  readonly tasks: readonly string[]
+  /** The tasks that it runs, by name. */
+  readonly tasks: ReadonlyMap<string, AnyTask>
   readonly control: Sql
   readonly outage: Outage
   readonly held: HeldJobs
@@ -59,12 +61,13 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
     const itsId = await id
     closing.signal.throwIfAborted()
     const retention = toRetention(options.ledger)
+    await registerDefinitions(control, schema, [...tasks].map(toDefinition))
     await registerWorker(control, schema, {
       id: itsId,
       host: hostname(),
       pid: process.pid,
       concurrency,
-      tasks,
+      tasks: [...tasks.keys()],
       retention
     })
     closing.signal.throwIfAborted()
@@ -128,4 +131,9 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
 
 function toRetention(ledger: LedgerSettings | undefined): Retention | null {
   return ledger ? { successesMs: ledger.successesMs, failuresMs: ledger.failuresMs } : null
+}
+
+function toDefinition([name, task]: [string, AnyTask]): Definition {
+  const { queue, priority, maxAttempts } = optionsOf(task)
+  return { name, queue: queue === null ? null : queue?.name, priority, maxAttempts }
 }

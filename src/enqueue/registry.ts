@@ -1,0 +1,78 @@
+import process from 'node:process'
+import type { JobDefaults } from '../job.ts'
+import type { Logger } from '../logger.ts'
+import { type Definition, findDefinitions } from '../sql/definitions.ts'
+import type { Access } from '../sql/statement.ts'
+import { definedNameOf, NAMING_REMEDY } from '../task.ts'
+
+/** What workers have registered of tasks. It is asked for now and then, never for each call. */
+export interface Registry {
+  /** Whether a call has to wait for {@linkcode Registry.learn}. */
+  isUnread(task: unknown): boolean
+  /** Reads what workers have registered, if that was long ago; calls go on in the order in which they came. */
+  learn(task: unknown, access: Access): Promise<void>
+  /** The options of a task that is scheduled by its name. */
+  defaultsOf(task: unknown): JobDefaults | undefined
+}
+
+/** Makes a registry that has read nothing yet. */
+export function createRegistry(logger: Logger | undefined): Registry {
+  const warned = new Set<string>()
+  let known: ReadonlyMap<string, JobDefaults> = new Map()
+  let readAtMs = Number.NEGATIVE_INFINITY
+  let ready: Promise<void> = Promise.resolve()
+
+  async function read(access: Access): Promise<void> {
+    try {
+      const definitions = await findDefinitions(access)
+      known = new Map(definitions.map(definition => [definition.name, toDefaults(definition)]))
+    } catch {
+      // Who may schedule need not be allowed to look, and the call itself tells what is wrong with a database.
+    }
+  }
+
+  /** A name by hand and a schema travel with the function. */
+  function nameToLearn(task: unknown): string | undefined {
+    if (typeof task === 'string') return task
+    return typeof task === 'function' && definedNameOf(task) === undefined ? task.name : undefined
+  }
+
+  function isUnread(task: unknown): boolean {
+    const name = nameToLearn(task)
+    return name !== undefined && performance.now() - readAtMs > (known.has(name) ? FRESH_MS : UNKNOWN_FRESH_MS)
+  }
+
+  function warnIfUnknown(task: unknown): void {
+    if (typeof task !== 'function' || known.size === 0 || known.has(task.name) || warned.has(task.name)) return
+    warned.add(task.name)
+    const message = `No worker knows ${task.name}, which is the name of a function. A minifier may have made it. ${NAMING_REMEDY}`
+    if (logger) logger.warn(message, { event: 'task.unknown', task: task.name })
+    else process.emitWarning(message, { code: 'KRETES_UNKNOWN_TASK' })
+  }
+
+  return {
+    isUnread,
+    async learn(task, access) {
+      if (isUnread(task)) {
+        readAtMs = performance.now()
+        ready = read(access)
+        await ready
+        warnIfUnknown(task)
+      } else await ready
+    },
+    defaultsOf: task => (typeof task === 'string' ? known.get(task) : undefined)
+  }
+}
+
+function toDefaults({ queue, priority, maxAttempts }: Definition): JobDefaults {
+  return {
+    ...(queue !== undefined && { queue: queue === null ? null : { name: queue } }),
+    ...(priority !== undefined && { priority }),
+    ...(maxAttempts !== undefined && { maxAttempts })
+  }
+}
+
+/** A task's options change when it is deployed anew. */
+const FRESH_MS = 60_000
+/** A worker that knows the task may be about to start. */
+const UNKNOWN_FRESH_MS = 10_000
