@@ -10,6 +10,7 @@ import {
   findEnds,
   listenForEnds,
   RENEWAL_MS,
+  readBackend,
   readEndNotice,
   registerWaiters,
   removeWaiters
@@ -110,7 +111,9 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
       onLost: bell.ring
     })
     try {
-      await ask(opened.execute(listenForEnds))
+      // A pooler would leave the listening to whoever comes next; without it, jobs are looked at now and then.
+      const backend = await ask(readBackend(opened.execute))
+      if (backend === opened.backend) await ask(opened.execute(listenForEnds))
     } catch (error) {
       void opened.end().catch(() => {})
       throw error

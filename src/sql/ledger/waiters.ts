@@ -2,6 +2,12 @@ import { ownSchema } from '../names.ts'
 import { type Access, type Execute, identifier, type Statement, statement } from '../statement.ts'
 import { IS_OVER } from './schema.ts'
 
+/** Which backend serves the session. Behind a pooler it is another one than the driver was told of. */
+export async function readBackend(execute: Execute): Promise<number> {
+  const [row] = await execute<{ pid: string }>(statement`select pg_backend_pid()::text as pid`)
+  return Number(row?.pid)
+}
+
 /** Asks to be told of jobs that have ended. */
 export const listenForEnds: Statement = { text: 'listen "kretes:ended"', values: [] }
 
