@@ -10,7 +10,7 @@ import { BackgroundError, type BackgroundErrorCode } from '../errors.ts'
 export function explainFailure(error: unknown, doing: string, database: string): unknown {
   if (error instanceof BackgroundError) return error
   const code = codeOf(error)
-  const reason = code && REASONS[code]
+  const reason = isReadOnly(error) ? REASONS[READ_ONLY] : code && REASONS[code]
   if (!reason) return error
   return new BackgroundError(reason[0], `Cannot ${doing}: ${reason[1].replace('%', () => database)}`, { cause: error })
 }
@@ -19,7 +19,17 @@ export function explainFailure(error: unknown, doing: string, database: string):
 export function isConnectionFailure(error: unknown): boolean {
   const code = codeOf(error)
   if (code === undefined) return error instanceof Error && UNCODED_FAILURE.test(error.message)
-  return CONNECTION_CODES.has(code) || code.startsWith('08')
+  return CONNECTION_CODES.has(code) || code.startsWith('08') || isReadOnly(error)
+}
+
+/**
+ * Whether a server only reads. It may write later, but what is connected to it may not: a session keeps what it was told
+ * when it began, and behind a proxy another server may have taken over.
+ */
+export function isReadOnly(error: unknown): boolean {
+  const code = codeOf(error)
+  // A standby has no unlogged tables, and says so where it plans a statement, in its own language.
+  return code === READ_ONLY || (code === '0A000' && (error as { routine?: unknown }).routine === 'get_relation_info')
 }
 
 /** Whether the same statement may well succeed a little later: besides the connection, for want of room or of a lock. */
@@ -44,6 +54,13 @@ export function codeOf(error: unknown): string | undefined {
   if (error instanceof AggregateError) return codeOf(error.errors[0])
   return undefined
 }
+
+/** A server was found to only read. */
+export function readOnly(): Error {
+  return Object.assign(new Error('The server only reads'), { code: READ_ONLY })
+}
+
+const READ_ONLY = '25006'
 
 const UNAVAILABLE = 'DATABASE_UNAVAILABLE' as const
 
@@ -71,7 +88,7 @@ const REASONS: Readonly<Record<string, readonly [BackgroundErrorCode, string]>> 
     'MIGRATION',
     'the user of % lacks a privilege there. Let its owner grant it, or, if the schema is missing or out of date, run: kretes background migrate'
   ],
-  '25006': [UNAVAILABLE, '% is read-only']
+  [READ_ONLY]: [UNAVAILABLE, '% is read-only']
 }
 
 const CONNECTION_CODES = new Set([

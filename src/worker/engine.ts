@@ -171,11 +171,13 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
   })
 
   // What makes one connection hang seldom spares the others.
-  function distrust(): void {
+  function distrust(listenAnew = listening.suspect): void {
     replaceControl()
     pool.distrust()
-    listening.suspect()
+    listenAnew()
   }
+  // Another server may have taken over, and what is connected to the old one would not notice.
+  const forgetOutage = outage.whenWritable(() => distrust(listening.renew))
 
   function onSettled(statement: Settled): void {
     if (statement.releasesQueues) pacer.hurry()
@@ -215,6 +217,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     pool.giveUp()
     closing.abort()
     outage.forget(listener)
+    forgetOutage()
     await membership.stop()
   }
 

@@ -1,9 +1,16 @@
 import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
+import { readOnly } from '../database/failure.ts'
 import { createSockets, type Sockets } from '../database/sockets.ts'
 import type { Logger } from '../logger.ts'
 import type { PreparedStatement } from '../sql/complete.ts'
-import { beginFitStatement, type Introduction, introduceStatement, WORKER_SETTINGS } from '../sql/settings.ts'
+import {
+  beginFitStatement,
+  type Introduction,
+  introduceStatement,
+  isReadOnlyStatement,
+  WORKER_SETTINGS
+} from '../sql/settings.ts'
 import { beginStatement, commitStatement, type Execute } from '../sql/statement.ts'
 import type { FailStatement } from './failures.ts'
 import type { Outage } from './outage.ts'
@@ -65,7 +72,10 @@ export class EnginePool extends pg.Pool {
       keepAliveInitialDelayMillis: 10_000,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       idleTimeoutMillis: 30_000,
-      onConnect: client => this.#introduce(client)
+      onConnect: async client => {
+        await refuseReadOnly(client)
+        await this.#introduce(client)
+      }
     })
     this.#options = options
     this.#sockets = sockets
@@ -246,6 +256,13 @@ export class EnginePool extends pg.Pool {
   #persist<Result>(work: () => Promise<Result>, signal: AbortSignal = this.#closing.signal): Promise<Result> {
     return persist(work, { outage: this.#options.outage, signal })
   }
+}
+
+/** On a server that only reads nobody could listen either, and a connection may not notice that the server writes again. */
+async function refuseReadOnly(client: pg.ClientBase): Promise<void> {
+  const statement = { text: isReadOnlyStatement.text, query_timeout: CONNECT_TIMEOUT_MS }
+  const { rows } = await client.query<{ is_read_only: boolean }>(statement)
+  if (rows[0]?.is_read_only) throw readOnly()
 }
 
 type ConnectCallback = (
