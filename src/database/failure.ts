@@ -9,8 +9,7 @@ import { BackgroundError, type BackgroundErrorCode } from '../errors.ts'
  */
 export function explainFailure(error: unknown, doing: string, database: string): unknown {
   if (error instanceof BackgroundError) return error
-  const code = codeOf(error)
-  const reason = isReadOnly(error) ? REASONS[READ_ONLY] : code && REASONS[code]
+  const reason = reasonFor(error)
   if (!reason) return error
   return new BackgroundError(reason[0], `Cannot ${doing}: ${reason[1].replace('%', () => database)}`, { cause: error })
 }
@@ -41,7 +40,7 @@ export function isTransientFailure(error: unknown): boolean {
 /** Why a statement failed, in the words of {@linkcode explainFailure} or else its own. */
 export function describeFailure(error: unknown, database: string): string {
   const code = codeOf(error)
-  const reason = code && REASONS[code]
+  const reason = reasonFor(error)
   if (reason) return reason[1].replace('%', () => database)
   const message = error instanceof Error ? error.message : String(error)
   return code && !message.includes(code) ? `${message} (${code})` : message
@@ -54,6 +53,19 @@ export function codeOf(error: unknown): string | undefined {
   if (error instanceof AggregateError) return codeOf(error.errors[0])
   return undefined
 }
+
+function reasonFor(error: unknown): readonly [BackgroundErrorCode, string] | undefined {
+  if (isReadOnly(error)) return REASONS[READ_ONLY]
+  const code = codeOf(error)
+  if (code === undefined) return undefined
+  return (
+    REASONS[code] ??
+    (UNTRUSTED.test(code) ? [UNAVAILABLE, `the certificate of % is not accepted (${code})`] : undefined)
+  )
+}
+
+/** What Node.js and OpenSSL say of certificates. */
+const UNTRUSTED = /CERT|SELF_SIGNED|LEAF_SIGNATURE/
 
 /** A server was found to only read. */
 export function readOnly(): Error {
@@ -73,12 +85,16 @@ const REASONS: Readonly<Record<string, readonly [BackgroundErrorCode, string]>> 
   EAI_AGAIN: [UNAVAILABLE, 'the host of % cannot be looked up now (EAI_AGAIN)'],
   EHOSTUNREACH: [UNAVAILABLE, 'there is no way to % (EHOSTUNREACH)'],
   ETIMEDOUT: [UNAVAILABLE, '% does not answer (ETIMEDOUT)'],
+  NO_CONNECTION: [
+    UNAVAILABLE,
+    '% ends connections before they are made. With an sslmode that insists on TLS: does it offer TLS?'
+  ],
   CONNECT_TIMEOUT: [UNAVAILABLE, '% does not answer in time'],
   CONNECTION_CLOSED: [UNAVAILABLE, 'the connection to % was closed before the answer came'],
   CONNECTION_DESTROYED: [UNAVAILABLE, 'the connection to % was closed before the answer came'],
   CONNECTION_ENDED: [UNAVAILABLE, 'the connection to % was ended'],
   '28P01': [UNAVAILABLE, '% refuses the user or the password'],
-  '28000': [UNAVAILABLE, '% does not let this user in'],
+  '28000': [UNAVAILABLE, '% does not let this user in. If it insists on TLS, add ?sslmode=require to its URL'],
   '3D000': [UNAVAILABLE, 'there is no database % on that server'],
   '53300': [UNAVAILABLE, '% has no connection left'],
   '57P01': [UNAVAILABLE, '% closed the connection'],

@@ -1,6 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
 import type { Sql } from 'postgres'
-import { urlForPg } from '../database/config.ts'
 import { findCancelled, readCancelNotice } from '../sql/cancel.ts'
 import { hasDueJobs, notifyWorkers, workingBackends } from '../sql/control.ts'
 import { nextDueTimes } from '../sql/due.ts'
@@ -80,11 +79,8 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     letGo: worker => letGo(worker, { control, schema, executor, ended, logger }),
     onHung: distrust
   })
-  const live = createLive({
-    runs: executor.runs,
-    show: async news => showRuns(control, schema, await id, news),
-    logger
-  })
+  const show = async (news: Parameters<typeof showRuns>[3]): Promise<void> => showRuns(control, schema, await id, news)
+  const live = createLive({ runs: executor.runs, show, logger })
   const upkeep = startUpkeep({ settings: options.ledger, control, url, schema, logger })
   const insistence = ended && createInsistence({ most: MOST_WAITING, mend: upkeep.mend, strip: ended.strip, logger })
   let runner: Runner | undefined
@@ -154,7 +150,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     logger
   })
   const pool = new EnginePool({
-    url: url === undefined ? undefined : urlForPg(url),
+    url,
     max: concurrency + EXTRA_CONNECTIONS,
     prepare,
     logger,
