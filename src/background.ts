@@ -163,8 +163,7 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
     ...inspector,
     async result(job, options) {
       const target = toTarget(job, 'wait for')
-      const id =
-        'id' in target ? target.id : await useWhatIsThere('wait for a job', ({ access }) => idOf(access, target))
+      const id = await useWhatIsThere('wait for a job', ({ access }) => idOf(access, target))
       return await results.wait({ id, since: null }, options)
     },
     with: transaction => createForeignScheduler(executeInTransaction(transaction), settings, { toScheduled, registry }),

@@ -1,4 +1,5 @@
 import { join, relative } from 'node:path'
+import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BackgroundError } from '../errors.ts'
 import { findBinaries, prepareBinaries } from './embedded/binaries.ts'
@@ -188,7 +189,8 @@ function toServer(cluster: Cluster, running: Postmaster, presence: Presence, was
   const { data, password } = cluster
   const { port } = running
   return {
-    url: `postgres://kretes:${password}@127.0.0.1:${port}/kretes`,
+    // It knows no TLS, whatever the environment asks of other servers.
+    url: `postgres://kretes:${password}@127.0.0.1:${port}/kretes${process.env.PGSSLMODE ? '?sslmode=disable' : ''}`,
     port,
     dataDirectory: data,
     wasRunning,

@@ -9,8 +9,7 @@ import { BackgroundError, type BackgroundErrorCode } from '../errors.ts'
  */
 export function explainFailure(error: unknown, doing: string, database: string): unknown {
   if (error instanceof BackgroundError) return error
-  const code = codeOf(error)
-  const reason = code && REASONS[code]
+  const reason = reasonFor(error)
   if (!reason) return error
   return new BackgroundError(reason[0], `Cannot ${doing}: ${reason[1].replace('%', () => database)}`, { cause: error })
 }
@@ -19,7 +18,17 @@ export function explainFailure(error: unknown, doing: string, database: string):
 export function isConnectionFailure(error: unknown): boolean {
   const code = codeOf(error)
   if (code === undefined) return error instanceof Error && UNCODED_FAILURE.test(error.message)
-  return CONNECTION_CODES.has(code) || code.startsWith('08')
+  return CONNECTION_CODES.has(code) || code.startsWith('08') || isReadOnly(error)
+}
+
+/**
+ * Whether a server only reads. It may write later, but what is connected to it may not: a session keeps what it was told
+ * when it began, and behind a proxy another server may have taken over.
+ */
+export function isReadOnly(error: unknown): boolean {
+  const code = codeOf(error)
+  // A standby has no unlogged tables, and says so where it plans a statement, in its own language.
+  return code === READ_ONLY || (code === '0A000' && (error as { routine?: unknown }).routine === 'get_relation_info')
 }
 
 /** Whether the same statement may well succeed a little later: besides the connection, for want of room or of a lock. */
@@ -31,7 +40,7 @@ export function isTransientFailure(error: unknown): boolean {
 /** Why a statement failed, in the words of {@linkcode explainFailure} or else its own. */
 export function describeFailure(error: unknown, database: string): string {
   const code = codeOf(error)
-  const reason = code && REASONS[code]
+  const reason = reasonFor(error)
   if (reason) return reason[1].replace('%', () => database)
   const message = error instanceof Error ? error.message : String(error)
   return code && !message.includes(code) ? `${message} (${code})` : message
@@ -45,6 +54,26 @@ export function codeOf(error: unknown): string | undefined {
   return undefined
 }
 
+function reasonFor(error: unknown): readonly [BackgroundErrorCode, string] | undefined {
+  if (isReadOnly(error)) return REASONS[READ_ONLY]
+  const code = codeOf(error)
+  if (code === undefined) return undefined
+  return (
+    REASONS[code] ??
+    (UNTRUSTED.test(code) ? [UNAVAILABLE, `the certificate of % is not accepted (${code})`] : undefined)
+  )
+}
+
+/** What Node.js and OpenSSL say of certificates. */
+const UNTRUSTED = /CERT|SELF_SIGNED|LEAF_SIGNATURE/
+
+/** A server was found to only read. */
+export function readOnly(): Error {
+  return Object.assign(new Error('The server only reads'), { code: READ_ONLY })
+}
+
+const READ_ONLY = '25006'
+
 const UNAVAILABLE = 'DATABASE_UNAVAILABLE' as const
 
 const REASONS: Readonly<Record<string, readonly [BackgroundErrorCode, string]>> = {
@@ -56,12 +85,16 @@ const REASONS: Readonly<Record<string, readonly [BackgroundErrorCode, string]>> 
   EAI_AGAIN: [UNAVAILABLE, 'the host of % cannot be looked up now (EAI_AGAIN)'],
   EHOSTUNREACH: [UNAVAILABLE, 'there is no way to % (EHOSTUNREACH)'],
   ETIMEDOUT: [UNAVAILABLE, '% does not answer (ETIMEDOUT)'],
+  NO_CONNECTION: [
+    UNAVAILABLE,
+    '% ends connections before they are made. With an sslmode that insists on TLS: does it offer TLS?'
+  ],
   CONNECT_TIMEOUT: [UNAVAILABLE, '% does not answer in time'],
   CONNECTION_CLOSED: [UNAVAILABLE, 'the connection to % was closed before the answer came'],
   CONNECTION_DESTROYED: [UNAVAILABLE, 'the connection to % was closed before the answer came'],
   CONNECTION_ENDED: [UNAVAILABLE, 'the connection to % was ended'],
   '28P01': [UNAVAILABLE, '% refuses the user or the password'],
-  '28000': [UNAVAILABLE, '% does not let this user in'],
+  '28000': [UNAVAILABLE, '% does not let this user in. If it insists on TLS, add ?sslmode=require to its URL'],
   '3D000': [UNAVAILABLE, 'there is no database % on that server'],
   '53300': [UNAVAILABLE, '% has no connection left'],
   '57P01': [UNAVAILABLE, '% closed the connection'],
@@ -71,7 +104,7 @@ const REASONS: Readonly<Record<string, readonly [BackgroundErrorCode, string]>> 
     'MIGRATION',
     'the user of % lacks a privilege there. Let its owner grant it, or, if the schema is missing or out of date, run: kretes background migrate'
   ],
-  '25006': [UNAVAILABLE, '% is read-only']
+  [READ_ONLY]: [UNAVAILABLE, '% is read-only']
 }
 
 const CONNECTION_CODES = new Set([

@@ -1,5 +1,6 @@
 import type { Sql } from 'postgres'
 import { withoutDeadlock } from './deadlock.ts'
+import { isReadOnly } from './failure.ts'
 import { createSockets, type Sockets } from './sockets.ts'
 
 /** A client, and a way to have it connect anew. */
@@ -12,6 +13,8 @@ export interface Lasting {
 /**
  * A client that outlives a network which hangs without closing. An answer that does not come is no error to the driver,
  * and what waits for it waits for ever; here the connections are then replaced, and whoever waited gets an error.
+ *
+ * It connects anew, too, when a server only reads: another may have taken over.
  *
  * Meant for short statements. One that waits for a lock is taken for hung, too; so that its like do not pile up at the
  * server, the patience doubles each time, and is back to normal after a while without.
@@ -53,6 +56,9 @@ export function connectLasting(open: (sockets: Sockets) => Sql, onHung?: () => v
     const timer = setTimeout(() => giveUpOn(client), patienceMs)
     try {
       return await work
+    } catch (error) {
+      if (client === current && isReadOnly(error)) replace()
+      throw error
     } finally {
       clearTimeout(timer)
     }

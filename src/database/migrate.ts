@@ -18,7 +18,7 @@ import { ownSchema } from '../sql/names.ts'
 import { MIGRATION_SETTINGS } from '../sql/settings.ts'
 import { identifier } from '../sql/statement.ts'
 import { withoutDeadlock } from './deadlock.ts'
-import { codeOf, explainFailure } from './failure.ts'
+import { codeOf, explainFailure, isReadOnly } from './failure.ts'
 import { clientWithoutHoles } from './holes.ts'
 import { loadWithHome } from './home.ts'
 import { isOutcomeUnknown } from './loss.ts'
@@ -94,7 +94,7 @@ export async function refuseNewerEngine(sql: Sql, schema: string): Promise<void>
  * somebody else this very moment. If so, it is worth another try after {@linkcode migrate}, which waits for the other.
  */
 export function isSchemaMissing(error: unknown): boolean {
-  return UNREADY_CODES.has(codeOf(error) ?? '')
+  return UNREADY_CODES.has(codeOf(error) ?? '') && !isReadOnly(error)
 }
 
 function unready({ label }: Database, doing: string, { engine }: Versions): BackgroundError {

@@ -1,8 +1,10 @@
 import { relative } from 'node:path'
 import process from 'node:process'
-import postgres, { type Sql } from 'postgres'
+import postgres, { type Options, type Sql } from 'postgres'
 import { BackgroundError } from '../errors.ts'
-import { chooseDatabase, type DatabaseChoice, describeUrl, urlForPostgres } from './config.ts'
+import { readAddress } from './address/address.ts'
+import { optionsForPostgres } from './address/drivers.ts'
+import { chooseDatabase, type DatabaseChoice, describeUrl } from './config.ts'
 import type { EmbeddedServer } from './embedded.ts'
 import { clientWithoutHoles } from './holes.ts'
 import { connectSockets, type Sockets } from './sockets.ts'
@@ -75,7 +77,7 @@ export interface ConnectOptions {
   readonly max: number
   /** Whether statements are prepared by name; a pooler in transaction mode may not allow it. */
   readonly prepare?: boolean
-  /** What `pg_stat_activity` shows. */
+  /** What `pg_stat_activity` shows, unless the connection string or `PGAPPNAME` says so itself. */
   readonly name: string
   /** Whether a connection stays open when it is idle. */
   readonly isLasting?: boolean
@@ -91,6 +93,7 @@ export function connect(
   { max, prepare = true, name, isLasting = false, sockets, onClose }: ConnectOptions
 ): Sql {
   const options = {
+    ...optionsForPostgres(readAddress(database.url, process.env), name),
     max,
     prepare,
     // A script that forgets to close ends by itself after this many seconds.
@@ -98,15 +101,13 @@ export function connect(
     ...(isLasting && { max_lifetime: null }),
     // The driver's own pauses grow to 20 seconds; peers would take a worker for dead that comes back so late.
     ...(sockets && { backoff: () => 0.1 + Math.random() * 0.9 }),
-    connect_timeout: 10,
     // Array types are not asked for. Ours are text, numbers, times and JSON: a round trip less.
     fetch_types: false,
     onnotice: () => {},
-    connection: { application_name: name },
     onclose: onClose,
     ...(sockets && { socket: connectSockets(sockets) })
   }
-  const client = database.url === undefined ? postgres(options) : postgres(urlForPostgres(database.url), options)
+  const client = postgres(options as unknown as Options<Record<string, never>>)
   // The driver's own transactions end the process if they lose their connection.
   const safe = { begin: (work: (transaction: Sql) => Promise<unknown>) => begin(client, work) }
   return clientWithoutHoles(Object.assign(client, safe as unknown as Pick<Sql, 'begin'>))

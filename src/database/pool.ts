@@ -1,9 +1,10 @@
 import type { Sql } from 'postgres'
-import type { Execute } from '../sql/statement.ts'
+import type { Execute, Statement } from '../sql/statement.ts'
 import { withoutDeadlock } from './deadlock.ts'
+import { isReadOnly } from './failure.ts'
 import { isOutcomeUnknown } from './loss.ts'
 import { createPatience } from './patience.ts'
-import { executeIn, inTransaction, isAnswer, openSession, type Session } from './session.ts'
+import { executeIn, inTransaction, isAnswer, openSession, type Session, TransactionError } from './session.ts'
 
 /** Connections to a database, and what to do with them. */
 export interface Pool {
@@ -25,6 +26,8 @@ export function createPool(template: Sql, max: number): Pool {
   const free: { session: Session; timer: ReturnType<typeof setTimeout> }[] = []
   const waiting: ((session: Session) => void)[] = []
   const sessions = new Set<Session>()
+  /** Those that began before a server was found to only read. */
+  const stale = new WeakSet<Session>()
   const endings = new Set<Promise<void>>()
   const patience = createPatience(sessions, () => openSession(template, { name: 'kretes probe' }))
 
@@ -39,7 +42,7 @@ export function createPool(template: Sql, max: number): Pool {
   }
 
   function giveBack(session: Session, isDoubtful: boolean): void {
-    const isGood = !session.isLost && !isDoubtful
+    const isGood = !session.isLost && !isDoubtful && !stale.has(session)
     if (!isGood) discard(session)
     const next = waiting.shift()
     if (next) next(isGood ? session : open())
@@ -61,6 +64,7 @@ export function createPool(template: Sql, max: number): Pool {
   function retire(session: Session): void {
     const index = free.findIndex(other => other.session === session)
     if (index < 0) return
+    clearTimeout(free[index]?.timer)
     free.splice(index, 1)
     discard(session)
   }
@@ -76,14 +80,30 @@ export function createPool(template: Sql, max: number): Pool {
       return result
     } catch (error) {
       isDoubtful = !isAnswer(error) || isOutcomeUnknown(error)
+      if (isReadOnly(error instanceof TransactionError ? error.cause : error)) distrust()
       throw error
     } finally {
       giveBack(session, isDoubtful)
     }
   }
 
+  function distrust(): void {
+    for (const session of sessions) stale.add(session)
+    for (const { session } of [...free]) retire(session)
+  }
+
+  /** A session may only read although the server writes again: that is worth one more, and nothing has happened. */
+  async function execute<Row>(statement: Statement): Promise<readonly Row[]> {
+    try {
+      return await use(session => session.execute<Row>(statement))
+    } catch (error) {
+      if (!isReadOnly(error)) throw error
+      return await use(session => session.execute<Row>(statement))
+    }
+  }
+
   return {
-    execute: statement => withoutDeadlock(() => use(session => session.execute(statement))),
+    execute: statement => withoutDeadlock(() => execute(statement)),
     transact: work => use(session => inTransaction(session, work)),
     async end() {
       for (const { session, timer } of free.splice(0)) {

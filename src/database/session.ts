@@ -3,6 +3,7 @@ import postgres, { type Options, type Sql } from 'postgres'
 import { introduceStatement, SETTINGS, type Settings } from '../sql/settings.ts'
 import { beginStatement, commitStatement, type Execute, rollbackStatement, type Statement } from '../sql/statement.ts'
 import { withoutHoles } from './holes.ts'
+import { isOutcomeUnknown } from './loss.ts'
 import { connectSockets, createSockets } from './sockets.ts'
 
 /** One connection, whose statements run in the order in which they were sent. It connects when first used. */
@@ -210,7 +211,7 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
       clearInterval(deadline)
     },
     onnotify: onNotice && ((_channel: string, payload: string) => onNotice(payload)),
-    onclose: () => lose(connectionClosed())
+    onclose: () => lose(isEstablished ? connectionClosed() : noConnection(connectionClosed()))
   } as unknown as Options<Record<string, never>>)
 
   function lose(error: unknown): void {
@@ -231,8 +232,11 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
   }
 
   function judge(error: unknown): unknown {
-    if (!isAnswer(error)) lose(error)
-    return error
+    if (isAnswer(error) && isEstablished) return error
+    // Before it is there nothing is sent: it was refused, or however it broke, it is certain what has happened.
+    const reason = !isEstablished && isOutcomeUnknown(error) ? noConnection(error) : error
+    lose(reason)
+    return reason
   }
 
   return {
@@ -272,6 +276,10 @@ export function isAnswer(error: unknown): boolean {
 /** No server has answered in time. */
 export function connectTimeout(): Error {
   return Object.assign(new Error('No server answered in time'), { code: 'CONNECT_TIMEOUT' })
+}
+
+function noConnection(cause: unknown): Error {
+  return Object.assign(new Error('The connection broke before it was made', { cause }), { code: 'NO_CONNECTION' })
 }
 
 function connectionClosed(): Error {

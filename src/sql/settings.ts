@@ -76,3 +76,9 @@ export const beginFitStatement: Statement = {
   text: `begin isolation level read committed; set local datestyle = 'ISO, MDY'`,
   values: []
 }
+
+/** Whether a new session only reads: on a standby, or because it was told so. */
+export const isReadOnlyStatement: Statement = {
+  text: "select current_setting('transaction_read_only') = 'on' as is_read_only",
+  values: []
+}

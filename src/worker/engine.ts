@@ -1,6 +1,5 @@
 import { setTimeout } from 'node:timers/promises'
 import type { Sql } from 'postgres'
-import { urlForPg } from '../database/config.ts'
 import { findCancelled, readCancelNotice } from '../sql/cancel.ts'
 import { claimJobs } from '../sql/claim.ts'
 import { hasDueJobs, notifyWorkers, workingBackends } from '../sql/control.ts'
@@ -84,12 +83,8 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     letGo: worker => letGo(worker, { control, schema, executor, ended, logger }),
     onHung: distrust
   })
-  const live = createLive({
-    runs: executor.runs,
-    show: async news => showRuns(control, schema, await id, news),
-    fit,
-    logger
-  })
+  const show = async (news: Parameters<typeof showRuns>[3]): Promise<void> => showRuns(control, schema, await id, news)
+  const live = createLive({ runs: executor.runs, show, fit, logger })
   const upkeep = startUpkeep({ settings: options.ledger, control, url, schema, logger })
   const insistence = createInsistence({
     most: MOST_WAITING,
@@ -167,7 +162,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     logger
   })
   const pool = new EnginePool({
-    url: url === undefined ? undefined : urlForPg(url),
+    url,
     max: concurrency + EXTRA_CONNECTIONS,
     prepare,
     logger,
@@ -185,11 +180,13 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
   })
 
   // What makes one connection hang seldom spares the others.
-  function distrust(): void {
+  function distrust(listenAnew = listening.suspect): void {
     replaceControl()
     pool.distrust()
-    listening.suspect()
+    listenAnew()
   }
+  // Another server may have taken over, and what is connected to the old one would not notice.
+  const forgetOutage = outage.whenWritable(() => distrust(listening.renew))
 
   function onSettled(statement: Settled): void {
     if (statement.releasesQueues) pacer.hurry()
@@ -229,6 +226,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     pool.giveUp()
     closing.abort()
     outage.forget(listener)
+    forgetOutage()
     await membership.stop()
   }
 

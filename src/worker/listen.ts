@@ -12,6 +12,8 @@ export interface Listening {
   listen(client: ListeningClient): void
   /** Other connections hang: asks this one now. */
   suspect(): void
+  /** Closes it: the engine connects anew, perhaps to another server. */
+  renew(): void
   /** It no longer does. */
   lost(error?: unknown): void
   stop(): void
@@ -30,6 +32,7 @@ export function watchListening({ onListening, onHung, onLost }: ListeningOptions
   let isListening = false
   let current: ListeningClient | undefined
   let isAsking = false
+  let isRenewing = false
   let timer: NodeJS.Timeout | undefined
 
   async function probe(): Promise<void> {
@@ -68,13 +71,19 @@ export function watchListening({ onListening, onHung, onLost }: ListeningOptions
       stop()
       current = client
       isAsking = false
+      isRenewing = false
       // Just after the engine has asked to listen: what answers then is a connection that does.
       timer = setTimeout(probe)
     },
     suspect: probe,
+    renew() {
+      if (!current) return
+      isRenewing = true
+      sever(current)
+    },
     lost(error) {
       stop()
-      if (error !== undefined) onLost(error)
+      if (error !== undefined && !isRenewing) onLost(error)
     },
     stop
   }

@@ -1,4 +1,4 @@
-import { describeFailure } from '../database/failure.ts'
+import { describeFailure, isReadOnly } from '../database/failure.ts'
 import type { Logger } from '../logger.ts'
 
 /** Knows whether the database is away, and tells the log once when it goes and once when it is back. */
@@ -10,6 +10,8 @@ export interface Outage {
   recovered(who: object): void
   /** The same has given up. */
   forget(who: object): void
+  /** Calls back whenever the database writes again after it only read; returns what ends that. */
+  whenWritable(callback: () => void): () => void
 }
 
 /**
@@ -20,7 +22,9 @@ export interface Outage {
  */
 export function createOutage(logger: Logger, database: string): Outage {
   const failing = new Set<object>()
+  const callbacks = new Set<() => void>()
   let sinceMs = 0
+  let hasOnlyRead = false
   return {
     get isAway() {
       return failing.size > 0
@@ -33,13 +37,21 @@ export function createOutage(logger: Logger, database: string): Outage {
         logger.warn(`The database is away: ${reason}; trying again until it is back`, { event: 'database.away' })
       }
       failing.add(who)
+      hasOnlyRead ||= isReadOnly(error)
     },
     recovered(who) {
       if (!failing.delete(who) || failing.size > 0) return
       const awayMs = Math.round(performance.now() - sinceMs)
       const seconds = awayMs < 10_000 ? (awayMs / 1_000).toFixed(1) : Math.round(awayMs / 1_000)
       logger.info(`The database is back after ${seconds} s`, { event: 'database.back', awayMs })
+      if (!hasOnlyRead) return
+      hasOnlyRead = false
+      for (const callback of [...callbacks]) callback()
     },
-    forget: who => void failing.delete(who)
+    forget: who => void failing.delete(who),
+    whenWritable(callback) {
+      callbacks.add(callback)
+      return () => void callbacks.delete(callback)
+    }
   }
 }

@@ -1,5 +1,8 @@
+import process from 'node:process'
 import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
+import { readAddress } from '../database/address/address.ts'
+import { optionsForPg } from '../database/address/drivers.ts'
 import { createSockets, type Sockets } from '../database/sockets.ts'
 import type { Logger } from '../logger.ts'
 import type { PreparedStatement } from '../sql/complete.ts'
@@ -8,7 +11,9 @@ import { beginStatement, commitStatement, type Execute } from '../sql/statement.
 import type { FailStatement } from './failures.ts'
 import type { Outage } from './outage.ts'
 import { persist } from './persist.ts'
+import { refuseReadOnly } from './readonly.ts'
 import { repeat } from './repeat.ts'
+import { createRoute, type Route } from './route.ts'
 import { classify, idsOf, partOf, type Settled, sizeOf } from './settled.ts'
 import { sever } from './sever.ts'
 import type { Watch } from './watch.ts'
@@ -53,6 +58,7 @@ export interface EnginePoolOptions {
 export class EnginePool extends pg.Pool {
   readonly #options: EnginePoolOptions
   readonly #sockets: Sockets
+  readonly #route: Route
   readonly #introductions: WeakMap<pg.ClientBase, Introduction> = new WeakMap()
   readonly #idle: Set<pg.PoolClient> = new Set()
   readonly #returning: Set<Promise<unknown>> = new Set()
@@ -62,19 +68,22 @@ export class EnginePool extends pg.Pool {
 
   constructor(options: EnginePoolOptions) {
     const sockets = createSockets()
+    const servers = optionsForPg(readAddress(options.url, process.env), 'kretes worker')
     super({
-      connectionString: options.url,
+      ...servers[0],
       max: options.max,
-      application_name: 'kretes worker',
       stream: () => sockets.create(),
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       idleTimeoutMillis: 30_000,
-      onConnect: client => this.#introduce(client)
+      onConnect: async client => {
+        await refuseReadOnly(client, CONNECT_TIMEOUT_MS)
+        await this.#introduce(client)
+      }
     })
     this.#options = options
     this.#sockets = sockets
+    this.#route = createRoute(servers)
     // Without a listener a connection that breaks while idle would end the process. Whoever uses it next sees it too.
     this.on('error', error => options.logger.debug(`A connection broke: ${error.message}`))
     this.on('connect', client => client.on('error', () => {}))
@@ -240,10 +249,16 @@ export class EnginePool extends pg.Pool {
     }
   }
 
-  #acquire(): Promise<pg.PoolClient> {
-    return new Promise((resolve, reject) => {
-      super.connect((error, client) => (client ? resolve(client) : reject(error)))
-    })
+  async #acquire(): Promise<pg.PoolClient> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await new Promise((resolve, reject) => {
+          super.connect((error, client) => (client ? resolve(client) : reject(error)))
+        })
+      } catch (error) {
+        if (!this.#route.turn(this, error, tries)) throw error
+      }
+    }
   }
 
   /** States what a connection relies on, and asks which backend serves it; behind a pooler the driver would not know. */

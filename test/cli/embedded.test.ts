@@ -178,6 +178,19 @@ test('the migrations of drizzle create their tables beside ours, whatever these 
   assert.equal((await other.run(['bg', 'doctor'])).stdout, 'Healthy: nothing to do\n')
 })
 
+test('PGSSLMODE, which is meant for other servers, keeps no worker and no application from it', async () => {
+  const other = await createProgram(TASKS)
+  onceDone(() => stopEmbedded(other.directory))
+  const env = { PGSSLMODE: 'require' }
+  const worker = other.start(['bg'], env)
+  await worker.output(/Ready for jobs/)
+  const { code, stderr } = await other.run(['bg', 'schedule', 'Greet', '{ "name": "Ada" }'], env)
+  assert.is(code, 0, stderr)
+  await worker.output(/Hello, Ada/)
+  worker.kill('SIGTERM')
+  assert.is((await worker.exit).code, 0)
+})
+
 const LOOKS = [
   ['jobs'],
   ['runs'],

@@ -9,12 +9,12 @@ const test = suite('the .env of a project')
 const { url, name } = await createDatabase()
 
 const TELL = `
-  const { TOKEN, LINES, EMPTY, OWN } = process.env
-  export default async function Tell(_, { logger }) { logger.info(JSON.stringify({ TOKEN, LINES, EMPTY, OWN })) }`
+  const { NOTE, LINES, EMPTY, OWN } = process.env
+  export default async function Tell(_, { logger }) { logger.info(JSON.stringify({ NOTE, LINES, EMPTY, OWN })) }`
 
 const ENV = `# the usual
 export DATABASE_URL="${url}" # quoted
-TOKEN='a#b $HOME'
+NOTE='a#b $HOME'
 EMPTY=of-the-file
 LINES="one
 two"`
@@ -29,7 +29,7 @@ test('names the database, and gives tasks what it says, as node --env-file does'
   const { code, stdout } = await program.run(['bg', '--once'], { EMPTY: '', OWN: 'mine' })
   assert.is(code, 0)
   assert.match(stdout, new RegExp(`database +\\S+/${name}\\s+\\(DATABASE_URL\\s+from\\s+\\.env\\)\n`))
-  assert.match(stdout, JSON.stringify({ TOKEN: 'a#b $HOME', LINES: 'one\ntwo', EMPTY: '', OWN: 'mine' }))
+  assert.match(stdout, JSON.stringify({ NOTE: 'a#b $HOME', LINES: 'one\ntwo', EMPTY: '', OWN: 'mine' }))
 })
 
 test('yields to the environment and to --database-url, and then is not named', async () => {

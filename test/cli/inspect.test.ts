@@ -72,10 +72,7 @@ lists('list runs, and show nothing that a terminal would obey', async () => {
     { job: 700_002, task: 'Listed', result: { sent: true } }
   ])
   const { stdout } = await run(['bg', 'runs', '--task', 'Listed'])
-  assert.match(
-    stdout,
-    /700001 {2}timed out {2}Listed +1\/25 .+ 1\.3 s {2}RangeError: Red \\u001b\[31malert in two lines\n/
-  )
+  assert.match(stdout, /700001 {2}timed out {2}Listed +1\/25 .+ 1\.3 s {2}RangeError: Red \\u001b\[31malert\n/)
   assert.match(stdout, /700002 {2}succeeded {2}Listed .+ {"sent":true}\n/)
   const timedOut = await run(['bg', 'runs', '--task', 'Listed', '--state', 'timed-out', '--since', '1h', '--json'])
   assert.is(JSON.parse(timedOut.stdout).runs.length, 1)

@@ -99,7 +99,7 @@ const cases: [args: string[], said: string[]][] = [
     ['bg', 'db'],
     ['Cannot run kretes background db: the action is missing', 'Usage: kretes background db <action> [options]']
   ],
-  [['bg', 'db', 'sotp'], ['Cannot run db sotp: it is neither url nor stop. Did you mean stop?']],
+  [['bg', 'db', 'sotp'], ['Cannot run db sotp: it is none of start, status, stop, url. Did you mean stop?']],
   [
     ['bg', 'schedule'],
     ['Cannot run kretes background schedule: the task is missing', SCHEDULE]

@@ -1,4 +1,4 @@
-import { chooseDatabase, describeUrl, urlForPg, urlForPostgres } from '../../src/database/config.ts'
+import { chooseDatabase, describeUrl } from '../../src/database/config.ts'
 import { BackgroundError } from '../../src/errors.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -89,15 +89,3 @@ for (const [url, environment, label] of described) {
     assert.is(describeUrl(url, environment), label)
   })
 }
-
-urls("lose Prisma's parameters and keep the others", () => {
-  const url = 'postgres://u@h/d?schema=public&connection_limit=5&pool_timeout=1&pgbouncer=true&sslmode=require'
-  assert.is(urlForPostgres(url), 'postgres://u@h/d?sslmode=require')
-})
-
-urls('mean by sslmode to pg what they mean to libpq', () => {
-  assert.is(urlForPg('postgres://u@h/d'), 'postgres://u@h/d')
-  assert.is(urlForPg('postgres://u@h/d?sslmode=require'), 'postgres://u@h/d?sslmode=require&uselibpqcompat=true')
-  const chosen = 'postgres://u@h/d?sslmode=require&uselibpqcompat=false'
-  assert.is(urlForPg(chosen), chosen)
-})
