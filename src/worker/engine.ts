@@ -3,6 +3,7 @@ import type { Sql } from 'postgres'
 import { findCancelled, readCancelNotice } from '../sql/cancel.ts'
 import { hasDueJobs, notifyWorkers, workingBackends } from '../sql/control.ts'
 import { nextDueTimes } from '../sql/due.ts'
+import { fetchStatement } from '../sql/fetch.ts'
 import { showRuns } from '../sql/ledger/live.ts'
 import { unlockAbandoned } from '../sql/locks.ts'
 import { findUnknownTasks } from '../sql/unknown-tasks.ts'
@@ -18,7 +19,7 @@ import { completionOf } from './finished.ts'
 import { statusOf } from './health.ts'
 import { createHeldJobs } from './held.ts'
 import { createIdleCheck } from './idle.ts'
-import { createInsistence } from './insist.ts'
+import { createInsistence, MOST_WAITING } from './insist.ts'
 import type { Engine } from './life.ts'
 import { watchListening } from './listen.ts'
 import { createLive } from './live.ts'
@@ -157,6 +158,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     outage,
     watch,
     onHung: distrust,
+    fetch: (worker, size) => fetchStatement(schema, { worker, tasks: names, size }),
     complete: statement => completionOf(schema, statement, runner?.id ?? '', ended),
     ...(insistence && { insist: insistence.insist }),
     unlock: unlockAbandoned(schema),
@@ -293,6 +295,3 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
 /** For the engine's listener, and for completions while every worker's statement is under way. */
 const EXTRA_CONNECTIONS = 2
 const LET_GO_TIMEOUT_MS = 5_000
-
-/** How many jobs may have ended and not be written off before no more are fetched. */
-const MOST_WAITING = 1_000

@@ -20,6 +20,7 @@ import { isTracking, runTracked } from './uncaught.ts'
 export interface EngineJob {
   readonly id: string
   readonly job_queue_id: number | null
+  readonly queue_name?: string | null
   readonly task_identifier: string
   readonly priority: number
   readonly run_at: Date
@@ -93,7 +94,7 @@ export function createExecutor({ logger, backoff, ended }: ExecutorOptions): Exe
     const plan = planOf(task)
     let queue: string | null = null
     try {
-      if (helpers.job.job_queue_id !== null) queue = await helpers.getQueueName()
+      if (helpers.job.job_queue_id !== null) queue = helpers.job.queue_name ?? (await helpers.getQueueName())
       if (prepare) await prepare()
     } catch (cause) {
       return await refuse(

@@ -114,3 +114,6 @@ const UNFIT = /^(?:22|54)/
 
 const MIN_PAUSE_MS = 100
 const MAX_PAUSE_MS = 2_000
+
+/** How many jobs may have ended and not be written off before no more are fetched. */
+export const MOST_WAITING = 1_000

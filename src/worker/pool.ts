@@ -14,7 +14,7 @@ import { persist } from './persist.ts'
 import { refuseReadOnly } from './readonly.ts'
 import { repeat } from './repeat.ts'
 import { createRoute, type Route } from './route.ts'
-import { classify, idsOf, type Settled } from './settled.ts'
+import { classify, idsOf, type Settled, sizeOf } from './settled.ts'
 import { sever } from './sever.ts'
 import type { Watch } from './watch.ts'
 
@@ -29,6 +29,8 @@ export interface EnginePoolOptions {
   readonly watch: Watch
   /** Called when a connection was found to hang. */
   onHung(): void
+  /** The statement that fetches jobs in place of the engine's; without, the engine's own does. */
+  fetch?(worker: string, size: number): Statement
   /** The statement that completes jobs in place of the engine's, made anew each time; without, the engine's own does. */
   complete?(statement: Settled): PreparedStatement
   /** What frees jobs and queues that have been locked for hours, in place of the engine's statement. */
@@ -142,7 +144,7 @@ export class EnginePool extends pg.Pool {
   }
 
   async #run(config: Statement): Promise<pg.QueryResult> {
-    const settled: Settled = { ...classify(config.name), values: config.values ?? [] }
+    const settled: Settled = { ...classify(config.name), size: sizeOf(config.name), values: config.values ?? [] }
     const { kind } = settled
     // Forced to stop, the engine fails all jobs at hand at once, and nothing is decided of them.
     const isDecided = kind === 'fail' && !Array.isArray(settled.values[0])
@@ -167,6 +169,7 @@ export class EnginePool extends pg.Pool {
 
   /** What is done in place of a statement of the engine's. */
   #replacement(settled: Settled): Statement | undefined {
+    if (settled.size !== undefined) return this.#options.fetch?.(String(settled.values[0]), settled.size)
     if (settled.kind === 'complete') return this.#options.complete?.(settled)
     return settled.kind === 'unlock' ? this.#options.unlock : undefined
   }

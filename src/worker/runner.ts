@@ -4,6 +4,7 @@ import { isTransientFailure } from '../database/failure.ts'
 import { loadWithHome } from '../database/home.ts'
 import type { LogFields, Logger } from '../logger.ts'
 import { CANCEL_CHANNEL, listenForCancels } from '../sql/cancel.ts'
+import type { FetchedJob } from '../sql/fetch.ts'
 import type { AnyTask } from '../task.ts'
 import type { EngineHelpers } from './execute.ts'
 import { keepExitCode } from './exit-code.ts'
@@ -97,7 +98,15 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
   })
   events.on('pool:listen:success', ({ client }) => options.onListening(client as unknown as ListeningClient))
   events.on('pool:listen:error', ({ error }) => options.onListeningLost(error))
-  events.on('localQueue:getJobs:complete', ({ jobs }) => options.onFetched(jobs, localQueue?.getJobBatchSize ?? 0))
+  events.on('localQueue:getJobs:complete', ({ jobs }) => {
+    const fetched = jobs as unknown as readonly FetchedJob[]
+    // Before it hands them out: it knows tasks by the ids that they had when it started.
+    for (const job of fetched) job.task_identifier = job.task_name ?? job.task_identifier
+    const isCut = fetched[0]?.is_cut ?? false
+    // It takes fewer than it asked for as a sign that there are no more.
+    if (isCut) nudge()
+    options.onFetched(fetched, isCut ? fetched.length : (localQueue?.getJobBatchSize ?? 0))
+  })
 
   const starting = (): Promise<EngineRunner> =>
     engine.run({

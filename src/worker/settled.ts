@@ -7,6 +7,8 @@ export interface Settled {
   /** Whether it unlocked named queues. */
   readonly releasesQueues: boolean
   readonly values: readonly unknown[]
+  /** Of a fetch, how many jobs it asks for. */
+  readonly size?: number | undefined
 }
 
 /** What a statement does, by the name under which the engine prepares it: `complete_job_q/graphile_worker`. */
@@ -17,6 +19,12 @@ export function classify(name: string | undefined): Pick<Settled, 'kind' | 'rele
   const found = name && /^(complete|fail|return)_jobs?(?:\d+)?(_q)?(?:[FN]+)?\//.exec(name)
   if (!found) return { kind: 'other', releasesQueues: false }
   return { kind: found[1] as StatementKind, releasesQueues: found[2] !== undefined }
+}
+
+/** How many jobs a fetch asks for, by its name: `get_job50/graphile_worker`. */
+export function sizeOf(name: string | undefined): number | undefined {
+  const found = name && /^get_job(\d*)[/]/.exec(name)
+  return found ? Number(found[1] || 1) : undefined
 }
 
 /** The job ids among the parameters of the engine's statements; a test holds this against the real ones. */

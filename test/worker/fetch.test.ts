@@ -1,0 +1,71 @@
+import { createBackground, Queue } from '../../mod.ts'
+import { onceDone } from '../helpers/cleanup.ts'
+import { createDatabase } from '../helpers/database.ts'
+import { assert, suite } from '../helpers/suite.ts'
+import { until } from '../helpers/until.ts'
+import { countJobs, work } from './work.ts'
+
+const test = suite('a fetch')
+
+test('runs the task and the queue of the name that a job has, after ids were given anew', async () => {
+  const database = await createDatabase()
+  const { sql } = database
+  const background = createBackground({ connection: database.url })
+  onceDone(() => background.close())
+  const ran: string[] = []
+  const note =
+    (name: string) =>
+    (_: object, { job }: { job: { task: string; queue: string | null } }) =>
+      void ran.push(`${name} as ${job.task} on ${job.queue}`)
+  await work(database, { tasks: { ChargeCard: note('ChargeCard'), SendEmail: note('SendEmail') } })
+  await background.schedule({ task: 'ChargeCard', queue: Queue.for('first') })
+  await until(() => ran.length === 1)
+  await until(async () => (await countJobs(database)) === 0)
+  await sql`
+    truncate graphile_worker._private_jobs, graphile_worker._private_tasks, graphile_worker._private_job_queues
+    restart identity`
+  await background.schedule({ task: 'SendEmail', queue: Queue.for('second') })
+  await background.schedule({ task: 'ChargeCard', queue: Queue.for('first') })
+  await until(() => ran.length === 3)
+  assert.equal(ran.toSorted(), [
+    'ChargeCard as ChargeCard on first',
+    'ChargeCard as ChargeCard on first',
+    'SendEmail as SendEmail on second'
+  ])
+})
+
+for (const [how, text] of [
+  [
+    'that cannot be compressed',
+    () => Array.from({ length: 1_000_000 }, () => Math.floor(Math.random() * 36).toString(36)).join('')
+  ],
+  ['that can', () => 'x'.repeat(1_000_000)]
+] as const) {
+  test(`takes no more payload at once than a worker can bear, ${how}, and leaves none behind`, async () => {
+    const database = await createDatabase()
+    const { sql } = database
+    const background = createBackground({ connection: database.url })
+    onceDone(() => background.close())
+    const payloads = Array.from({ length: 40 }, () => ({ text: text() }))
+    await background.scheduleMany({ task: 'Large', payloads })
+    const gate = Promise.withResolvers<void>()
+    let done = 0
+    const Large = async (): Promise<void> => {
+      await gate.promise
+      done++
+    }
+    const worker = await work(database, {
+      tasks: { Large },
+      concurrency: 1,
+      localQueueSize: 40,
+      localQueueTtl: '1m',
+      pollInterval: '1m'
+    })
+    await until(() => worker.running === 1)
+    const [held] = await sql<{ count: number }[]>`
+      select count(*)::int from graphile_worker.jobs where locked_at is not null`
+    assert.ok(held && held.count > 1 && held.count < 20, `${held?.count} jobs`)
+    gate.resolve()
+    await until(() => done === 40)
+  })
+}
