@@ -72,6 +72,7 @@ export async function readCurrentSchema(sql: Sql): Promise<{ schema: string | nu
 /** All that our schema holds; a test compares it with a fresh one. */
 const OURS = [
   'counters',
+  'definitions',
   'jobs',
   'ledger',
   'migrations',
