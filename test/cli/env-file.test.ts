@@ -34,8 +34,10 @@ test('names the database, and gives tasks what it says, as node --env-file does'
 
 test('yields to the environment and to --database-url, and then is not named', async () => {
   const program = await createEnv(`DATABASE_URL=${NOBODY}`)
+  await program.run(['bg', 'schedule', 'Tell'], { DATABASE_URL: url })
   const inPlace = await program.run(['bg', '--once'], { DATABASE_URL: url })
   assert.match(inPlace.stdout, new RegExp(`database +\\S+/${name}\n`))
+  await program.run(['bg', 'schedule', 'Tell'], { DATABASE_URL: url })
   const given = await program.run(['bg', '--once', '--database-url', url])
   assert.match(given.stdout, new RegExp(`database +\\S+/${name}\n`))
   const status = await program.run(['bg', 'db', 'status'], { DATABASE_URL: '' })
