@@ -1,5 +1,4 @@
 import type { styleText } from 'node:util'
-import type { EnvFile } from './env-file.ts'
 
 /** What commands are given to work with. */
 export interface CommandContext {
@@ -48,3 +47,6 @@ export interface Terminal {
 
 /** How text is set off; plain where colours do not belong. */
 export type Style = (format: Parameters<typeof styleText>[0], text: string) => string
+
+/** The variables of a `.env`. */
+export type EnvFile = Readonly<Record<string, string | undefined>>

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { findProject } from '../src/database/embedded/project.ts'
-import type { Output } from './context.ts'
+import type { EnvFile, Output } from './context.ts'
 
 /**
  * Reads the project's `.env` into the environment, as `node --env-file` does: a variable that is there already wins,
@@ -15,9 +15,6 @@ export function readEnvFile(env: NodeJS.ProcessEnv, { notice }: Pick<Output, 'no
   for (const [name, value] of Object.entries(file)) env[name] ??= value
   return file
 }
-
-/** The variables of a `.env`. */
-export type EnvFile = Readonly<Record<string, string | undefined>>
 
 function parse(path: string, notice: Output['notice']): EnvFile {
   try {

@@ -2,9 +2,8 @@ import { relative } from 'node:path'
 import manifest from '../package.json' with { type: 'json' }
 import { findProject, homeOf } from '../src/database/embedded/project.ts'
 import type { Worker } from '../src/worker/mod.ts'
-import type { Output } from './context.ts'
+import type { EnvFile, Output } from './context.ts'
 import type { NamedDatabase } from './databases.ts'
-import type { EnvFile } from './env-file.ts'
 import { pairs } from './output.ts'
 
 /** What a person needs to know to see that it is the right worker on the right database. */

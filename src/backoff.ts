@@ -1,4 +1,4 @@
-import { describe } from './check.ts'
+import { describe } from './describe.ts'
 import { type Duration, toMilliseconds } from './duration.ts'
 import { type Names, refuseUnknown } from './known.ts'
 

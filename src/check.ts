@@ -1,3 +1,4 @@
+import { describe } from './describe.ts'
 import { isRealDay } from './instant.ts'
 import type { JobDefaults } from './job.ts'
 
@@ -45,13 +46,6 @@ export function checkTime(time: Date, doing: string, name: string, given: unknow
   }
   if (typeof given !== 'string' || isRealDay(given)) return
   throw new RangeError(`Cannot ${doing}: ${name} is ${JSON.stringify(given)}, a day that no calendar has`)
-}
-
-/** A value of the wrong kind, in words. */
-export function describe(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value)
-  if (value === null || typeof value === 'number' || typeof value === 'boolean') return String(value)
-  return Array.isArray(value) ? 'an array' : `of type ${typeof value}`
 }
 
 /** The engine refuses longer ones. */

@@ -18,27 +18,30 @@ export type JsonOf<Value> = unknown extends Value
       : // biome-ignore lint/suspicious/noConfusingVoidType: what returns nothing is written so
         Value extends undefined | void
         ? undefined
-        : Value extends Unwritable | bigint
+        : Value extends ((...given: never[]) => unknown) | symbol | bigint
           ? never
           : Value extends readonly unknown[]
-            ? { [Index in keyof Value]: ElementOf<Value[Index]> }
+            ? {
+                // In a list, what JSON cannot hold becomes `null`.
+                [Index in keyof Value]: Value[Index] extends infer Item
+                  ? unknown extends Item
+                    ? Item
+                    : Item extends undefined | ((...given: never[]) => unknown) | symbol
+                      ? null
+                      : JsonOf<Item>
+                  : never
+              }
             : Value extends ReadonlyMap<unknown, unknown> | ReadonlySet<unknown> | Error
               ? Record<string, never>
-              : { [Key in keyof Value as KeyOf<Value, Key>]: JsonOf<Value[Key]> }
-
-// biome-ignore lint/suspicious/noExplicitAny: functions of any kind are meant
-type Unwritable = ((...given: any[]) => unknown) | symbol
-
-/** In a list, what JSON cannot hold becomes `null`. */
-type ElementOf<Value> = unknown extends Value ? Value : Value extends undefined | Unwritable ? null : JsonOf<Value>
-
-/** A property under a symbol, and one that is a function, is dropped. */
-type KeyOf<Value, Key extends keyof Value> = Key extends symbol
-  ? never
-  : unknown extends Value[Key]
-    ? Key
-    : [Value[Key]] extends [Unwritable | undefined]
-      ? [Value[Key]] extends [undefined]
-        ? Key
-        : never
-      : Key
+              : {
+                  // A property under a symbol, and one that is a function, is dropped.
+                  [Key in keyof Value as Key extends symbol
+                    ? never
+                    : unknown extends Value[Key]
+                      ? Key
+                      : [Value[Key]] extends [((...given: never[]) => unknown) | symbol | undefined]
+                        ? [Value[Key]] extends [undefined]
+                          ? Key
+                          : never
+                        : Key]: JsonOf<Value[Key]>
+                }

@@ -1,4 +1,4 @@
-import { describe } from './check.ts'
+import { describe } from './describe.ts'
 import { didYouMean, nearMatches } from './near.ts'
 
 /** The names of the options of a type. The compiler demands that all of them are there, and no others. */

@@ -1,5 +1,6 @@
 import { type Backoff, compileBackoff } from './backoff.ts'
-import { checkDefaults, describe } from './check.ts'
+import { checkDefaults } from './check.ts'
+import { describe } from './describe.ts'
 import { type Duration, toTimeLimit } from './duration.ts'
 import type { Job, JobDefaults } from './job.ts'
 import { type Names, refuseUnknown } from './known.ts'

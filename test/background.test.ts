@@ -77,14 +77,14 @@ const badTasks: [string, unknown, string][] = [
   [
     'a function that a minifier renamed',
     Object.defineProperty(() => {}, 'name', { value: 'a' }),
-    'Cannot schedule a task: its name "a" is not in CamelCase with a capital first letter. A minifier may have renamed ' +
-      'the function: have it keep names, define it with defineTask, or pass the name as a string'
+    'Cannot schedule a task: its name "a" is not in CamelCase with a capital first letter. Name the task by hand, ' +
+      'with defineTask({ name, run }), or pass its name as a string'
   ],
   [
     'a function without a name',
     (() => () => {})(),
-    'Cannot schedule a task: its name is empty. A minifier may have renamed the function: have it keep names, define ' +
-      'it with defineTask, or pass the name as a string'
+    'Cannot schedule a task: its name is empty. Name the task by hand, with defineTask({ name, run }), or pass its ' +
+      'name as a string'
   ],
   [
     'a name that is not in CamelCase',

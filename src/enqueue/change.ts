@@ -1,4 +1,5 @@
-import { checkDefaults, checkKey, describe } from '../check.ts'
+import { checkDefaults, checkKey } from '../check.ts'
+import { describe } from '../describe.ts'
 import { BackgroundError } from '../errors.ts'
 import type { Job } from '../job.ts'
 import { type Names, refuseUnknown } from '../known.ts'

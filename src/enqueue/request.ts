@@ -1,4 +1,5 @@
-import { checkDefaults, checkKey, checkTime, describe } from '../check.ts'
+import { checkDefaults, checkKey, checkTime } from '../check.ts'
+import { describe } from '../describe.ts'
 import { toMilliseconds } from '../duration.ts'
 import type { JobDefaults, KeyMode } from '../job.ts'
 import { type Names, refuseUnknown } from '../known.ts'

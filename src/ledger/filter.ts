@@ -1,4 +1,5 @@
-import { checkWholeNumber, describe } from '../check.ts'
+import { checkWholeNumber } from '../check.ts'
+import { describe } from '../describe.ts'
 import { toTarget } from '../enqueue/change.ts'
 import type { JobFilter, JobState, PageOptions, RunFilter } from '../inspect.ts'
 import type { Names } from '../known.ts'

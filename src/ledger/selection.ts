@@ -1,4 +1,4 @@
-import { describe } from '../check.ts'
+import { describe } from '../describe.ts'
 import { toTarget } from '../enqueue/change.ts'
 import type { JobState } from '../inspect.ts'
 import type { BulkFilter, JobSelection } from '../inspector.ts'
