@@ -1,5 +1,4 @@
 import { setTimeout } from 'node:timers/promises'
-import type { Sql } from 'postgres'
 import { findCancelled, readCancelNotice } from '../sql/cancel.ts'
 import { claimJobs } from '../sql/claim.ts'
 import { hasDueJobs, notifyWorkers, workingBackends } from '../sql/control.ts'
@@ -8,25 +7,19 @@ import { showRuns } from '../sql/ledger/live.ts'
 import { unlockAbandoned } from '../sql/locks.ts'
 import { findUnknownTasks } from '../sql/unknown-tasks.ts'
 import { markStarted } from '../sql/workers.ts'
-import type { AnyTask } from '../task.ts'
 import { createBatchSizer } from './batch.ts'
 import { createCancelWatch } from './cancel.ts'
 import { createLookout } from './due.ts'
-import type { Fit } from './encoding.ts'
-import type { EndedRuns } from './ended.ts'
-import type { Executor } from './execute.ts'
 import { writeFailures } from './failures.ts'
 import { completionOf } from './finished.ts'
 import { statusOf } from './health.ts'
 import { createHeldJobs } from './held.ts'
 import { createIdleCheck } from './idle.ts'
 import { createInsistence, MOST_WAITING } from './insist.ts'
-import type { Engine } from './life.ts'
+import type { Engine, EngineOptions } from './life.ts'
 import { watchListening } from './listen.ts'
 import { createLive } from './live.ts'
 import { createMembership } from './membership.ts'
-import type { ResolvedOptions } from './options.ts'
-import type { Outage } from './outage.ts'
 import { createMigrationWatch } from './outdated.ts'
 import { createPacer } from './pace.ts'
 import { persist } from './persist.ts'
@@ -39,27 +32,6 @@ import { createSuspects } from './suspects.ts'
 import { createUnknownTasks } from './unknown.ts'
 import { startUpkeep } from './upkeep.ts'
 import { createWatch } from './watch.ts'
-
-/** What {@linkcode startEngine} takes. */
-export interface EngineOptions {
-  readonly options: ResolvedOptions
-  readonly url: string | undefined
-  readonly tasks: ReadonlyMap<string, AnyTask>
-  readonly executor: Executor
-  /** How runs ended; without, nothing is recorded. */
-  readonly ended: EndedRuns | undefined
-  /** Makes text fit the database. */
-  readonly fit: Fit
-  /** For the worker's own statements, so that they never wait behind the engine's. */
-  readonly control: Sql
-  /** Has `control` connect anew. */
-  replaceControl(): void
-  /** Called before each fetch: it is connected, and known to its peers. */
-  onReady(): void
-  readonly outage: Outage
-  /** Gives up a start that waits for the database. */
-  readonly signal: AbortSignal
-}
 
 /**
  * Starts the engine and joins to it what it lacks: named queues at full speed, jobs on time, a life through lost

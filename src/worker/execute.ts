@@ -11,6 +11,7 @@ import { describeError, toErrorJson } from './describe.ts'
 import { FITS_ALL, type Fit } from './encoding.ts'
 import type { EndDetails, EndedRuns } from './ended.ts'
 import { createFinishedJobs, type FinishedJobs } from './finished.ts'
+import { stripped, toOutcome } from './outcome.ts'
 import { createPlanner, type Plan } from './plan.ts'
 import { reportFailure, reportStart, reportSuccess } from './report.ts'
 import { type Decision, decide } from './retry.ts'
@@ -225,9 +226,7 @@ export function createExecutor({ logger, backoff, ended, fit = FITS_ALL }: Execu
     stripOutcome(id, error) {
       const outcome = outcomes.get(id)
       if (!outcome) return
-      const reason = fit.text(`What went wrong is not kept: its details could not be stored: ${messageOf(error)}`)
-      const delayMs = outcome.runAt === null ? outcome.delayMs : FALLBACK_DELAY_MS
-      outcomes.set(id, { ...outcome, reason, delayMs, runAt: null })
+      outcomes.set(id, stripped(outcome, fit.text(messageOf(error))))
     },
     execute,
     abort(reason) {
@@ -249,9 +248,6 @@ const ON_FAILURE_TIMEOUT_MS = 60_000
 
 const MOST_IN_A_MESSAGE = 2_000
 
-/** How long a job waits whose own time for it cannot be stored. */
-const FALLBACK_DELAY_MS = 60_000
-
 /** What the engine is told: it stores an error's message, and nothing else of it. */
 class Failure extends Error {
   override readonly name: string = 'Failure'
@@ -272,20 +268,6 @@ function toReleased({ job, durationMs, notes }: Run, fit: Fit): EndedRun {
 function stateOf(decision: Decision, run: Run): RunState {
   if (decision.kind !== 'failed' && decision.kind !== 'retried') return decision.kind
   return run.interruption?.kind === 'timeout' ? 'timed out' : 'failed'
-}
-
-function toOutcome(decision: Decision, { id, attempts, locked_at }: EngineJob, reason: string): Outcome {
-  return {
-    id,
-    attempt: attempts,
-    lockedAtMs: locked_at.getTime(),
-    delayMs: 'delayMs' in decision ? (decision.delayMs ?? null) : decision.kind === 'released' ? 0 : null,
-    failedMs: performance.now(),
-    runAt: 'until' in decision ? (decision.until?.toISOString() ?? null) : null,
-    isFree: decision.kind === 'snoozed' || decision.kind === 'released',
-    isFinal: decision.kind === 'failed',
-    reason
-  }
 }
 
 function toJob(job: EngineJob, queue: string | null): Job {

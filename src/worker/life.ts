@@ -1,4 +1,32 @@
+import type { Sql } from 'postgres'
+import type { AnyTask } from '../task.ts'
+import type { Fit } from './encoding.ts'
+import type { EndedRuns } from './ended.ts'
+import type { Executor } from './execute.ts'
 import type { EngineStatus } from './health.ts'
+import type { ResolvedOptions } from './options.ts'
+import type { Outage } from './outage.ts'
+
+/** What an engine is started with. */
+export interface EngineOptions {
+  readonly options: ResolvedOptions
+  readonly url: string | undefined
+  readonly tasks: ReadonlyMap<string, AnyTask>
+  readonly executor: Executor
+  /** How runs ended; without, nothing is recorded. */
+  readonly ended: EndedRuns | undefined
+  /** Makes text fit the database. */
+  readonly fit: Fit
+  /** For the worker's own statements, so that they never wait behind the engine's. */
+  readonly control: Sql
+  /** Has `control` connect anew. */
+  replaceControl(): void
+  /** Called before each fetch: it is connected, and known to its peers. */
+  onReady(): void
+  readonly outage: Outage
+  /** Gives up a start that waits for the database. */
+  readonly signal: AbortSignal
+}
 
 /** One life of the engine, with connections and locks of its own. */
 export interface Engine {

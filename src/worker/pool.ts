@@ -163,13 +163,9 @@ export class EnginePool extends pg.Pool {
     const write = (part?: Settled): Promise<pg.QueryResult> => this.#persist(() => carryOut(part))
     if (kind === 'other' || kind === 'unlock') return await write()
     const { insist, logger } = this.#options
-    const isEnd = kind === 'complete' || kind === 'fail'
-    const ids = idsOf(settled)
-    const writeSome = (some: readonly string[]): Promise<pg.QueryResult> =>
-      write(some.length === ids.length ? settled : { ...settled, values: partOf(settled, some) })
     const work =
-      insist && isEnd
-        ? insist(ids, writeSome, this.#closing.signal)
+      insist && kind !== 'return'
+        ? insist(idsOf(settled), ids => write(partOf(settled, ids)), this.#closing.signal)
         : repeat(() => write(), { logger, signal: this.#closing.signal })
     if (kind === 'return') this.#holdFetches(work)
     return await work

@@ -21,19 +21,21 @@ export function classify(name: string | undefined): Pick<Settled, 'kind' | 'rele
   return { kind: found[1] as StatementKind, releasesQueues: found[2] !== undefined }
 }
 
-/** The same statement for some of its jobs only. */
-export function partOf({ kind, values }: Settled, ids: readonly string[]): readonly unknown[] {
-  const [first, second, ...rest] = values
-  if (kind !== 'fail' || Array.isArray(first)) return [ids, second, ...rest]
-  const chosen = new Set(ids)
-  const failing = JSON.parse(second as string) as { jobId: string }[]
-  return [first, JSON.stringify(failing.filter(({ jobId }) => chosen.has(jobId))), ...rest]
-}
-
 /** How many jobs a fetch asks for, by its name: `get_job50/graphile_worker`. */
 export function sizeOf(name: string | undefined): number | undefined {
   const found = name && /^get_job(\d*)[/]/.exec(name)
   return found ? Number(found[1] || 1) : undefined
+}
+
+/** The same statement for some of its jobs only. */
+export function partOf(settled: Settled, ids: readonly string[]): Settled {
+  if (ids.length === idsOf(settled).length) return settled
+  const [first, second, ...rest] = settled.values
+  if (settled.kind !== 'fail' || Array.isArray(first)) return { ...settled, values: [ids, second, ...rest] }
+  const chosen = new Set(ids)
+  const failing = JSON.parse(second as string) as { jobId: string }[]
+  const chosenOnes = JSON.stringify(failing.filter(({ jobId }) => chosen.has(jobId)))
+  return { ...settled, values: [first, chosenOnes, ...rest] }
 }
 
 /** The job ids among the parameters of the engine's statements; a test holds this against the real ones. */
