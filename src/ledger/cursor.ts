@@ -31,7 +31,8 @@ export function readRunsCursor(cursor: string | undefined): RunPosition | null {
   if (cursor === undefined) return null
   const [kind, finishedSeconds, job, attempt] = decode(cursor)
   const isTime = typeof finishedSeconds === 'string' && /^\d{1,11}\.\d{6}$/.test(finishedSeconds)
-  if (kind === 'runs' && isTime && isId(job) && typeof attempt === 'number' && Number.isInteger(attempt)) {
+  const isAttempt = typeof attempt === 'number' && Number.isInteger(attempt) && attempt >= 0 && attempt <= MOST_ATTEMPTS
+  if (kind === 'runs' && isTime && isId(job) && isAttempt) {
     return { finishedSeconds, job, attempt }
   }
   throw refusal('runs', cursor)
@@ -51,10 +52,14 @@ function decode(cursor: string): readonly unknown[] {
 }
 
 function isId(value: unknown): value is string {
-  return typeof value === 'string' && /^\d{1,19}$/.test(value)
+  return typeof value === 'string' && /^\d{1,19}$/.test(value) && BigInt(value) <= HIGHEST_ID
 }
 
 function refusal(what: string, cursor: unknown): TypeError {
   const shown = typeof cursor === 'string' ? JSON.stringify(cursor) : `of type ${typeof cursor}`
   return new TypeError(`Cannot list ${what}: the cursor is ${shown}, not one that came with a page of ${what}`)
 }
+
+/** What the database can hold. */
+const HIGHEST_ID = 2n ** 63n - 1n
+const MOST_ATTEMPTS = 2 ** 15 - 1

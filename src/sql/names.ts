@@ -24,5 +24,20 @@ export const ATTEMPTS = 'kretes:attempts'
  * of its own.
  */
 export function ownSchema(engineSchema: string): string {
-  return engineSchema === 'graphile_worker' ? 'kretes' : `kretes_${engineSchema}`
+  if (engineSchema === 'graphile_worker') return 'kretes'
+  const name = `kretes_${engineSchema}`
+  // PostgreSQL cuts longer names, which would then be the same for schemas that differ at their end only.
+  if (new TextEncoder().encode(name).length <= MOST_BYTES) return name
+  const beginning = name.replaceAll(/[^\x20-\x7e]/g, '_').slice(0, MOST_BYTES - 17)
+  return `${beginning}_${hashOf(name, 0x811c9dc5)}${hashOf(name, 0x9e3779b9)}`
 }
+
+/** Eight digits that tell texts apart. */
+function hashOf(text: string, start: number): string {
+  let hash = start
+  for (const letter of text) hash = Math.imul(hash ^ letter.codePointAt(0)!, 0x01000193)
+  return (hash >>> 0).toString(16).padStart(8, '0')
+}
+
+/** Of a name in PostgreSQL. */
+const MOST_BYTES = 63

@@ -76,8 +76,12 @@ export const commitStatement: Statement = { text: 'commit', values: [] }
 function include(part: Statement, values: (string | null)[]): string {
   const before = values.length
   values.push(...part.values)
-  return part.text.replaceAll(/\$(\d+)/g, (_match, number: string) => `$${Number(number) + before}`)
+  return part.text.replaceAll(PARAMETERS, (match, number?: string) => (number ? `$${Number(number) + before}` : match))
 }
+
+/** Quoted names and texts come first, since a schema may be called `tenant$1`. */
+const PARAMETERS = /"(?:[^"]|"")*"|'(?:[^']|'')*'|\$(\d+)/g
+
 /** See {@linkcode beginStatement}. */
 export const rollbackStatement: Statement = { text: 'rollback', values: [] }
 

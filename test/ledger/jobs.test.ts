@@ -136,6 +136,7 @@ for (const [options, message] of [
   [{ search: '\u0000' }, 'search holds a character that PostgreSQL cannot hold'],
   [{ limit: 0 }, 'limit is 0, not a whole number from 1 to 1,000'],
   [{ limit: '5' }, 'limit is "5", not a number'],
+  [{ cursor: btoa('["jobs","9223372036854775808"]') }, /^Cannot list jobs: the cursor is "[^"]+", not one/],
   [{ cursor: 'nonsense' }, 'the cursor is "nonsense", not one that came with a page of jobs'],
   [{ cursor: btoa('["runs","1.000000","7",1]') }, /^Cannot list jobs: the cursor is "[^"]+", not one/],
   [{ cursor: btoa('["jobs","7; drop"]') }, /not one that came with a page of jobs$/],
