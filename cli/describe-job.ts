@@ -1,6 +1,8 @@
 import type { Job } from '../src/job.ts'
 import type { JobOptions } from '../src/schedule.ts'
+import { isBeyond } from '../src/sql/times.ts'
 import type { Style } from './context.ts'
+import { exactTime } from './moments.ts'
 import { pairs } from './output.ts'
 
 /** A job that was scheduled, a line for each thing to know of it; what nobody asked for and is as ever is left out. */
@@ -16,7 +18,7 @@ export function describeJob(
     ['job', job.id],
     ['task', job.task],
     ['queue', job.queue ?? 'none: it runs in parallel'],
-    ['runs at', `${job.runAt.toISOString()}${wait}`]
+    ['runs at', isBeyond(job.runAt) ? exactTime(job.runAt) : `${job.runAt.toISOString()}${wait}`]
   ]
   if (job.priority !== 0) rows.push(['priority', String(job.priority)])
   if (job.maxAttempts !== DEFAULT_ATTEMPTS) rows.push(['attempts', `${job.maxAttempts} at most`])

@@ -1,5 +1,9 @@
+import { isBeyond } from '../src/sql/times.ts'
+
 /** `3 min ago`, `in 2 h`, `now`: near enough to see at a glance. */
 export function relativeTime(date: Date, now: number = Date.now()): string {
+  const beyond = isBeyond(date)
+  if (beyond) return beyond === 'never' ? 'never' : 'always due'
   const ms = date.getTime() - now
   const [unit, length] = UNITS.find(([, length]) => Math.abs(ms) >= length) ?? UNITS.at(-1)!
   const amount = Math.floor(Math.abs(ms) / length)
@@ -9,7 +13,7 @@ export function relativeTime(date: Date, now: number = Date.now()): string {
 
 /** `2030-01-31T08:00:00.000Z (in 5 d)`. */
 export function exactTime(date: Date): string {
-  return `${date.toISOString()} (${relativeTime(date)})`
+  return isBeyond(date) ? relativeTime(date) : `${date.toISOString()} (${relativeTime(date)})`
 }
 
 const UNITS = [

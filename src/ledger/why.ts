@@ -1,6 +1,7 @@
 import { readWorkers, type WorkerRow } from '../sql/ledger/status.ts'
 import { findLastRun, findLiveJob, type LastRunRow, type LiveJobRow, wasIdGiven } from '../sql/ledger/why.ts'
 import type { Access } from '../sql/statement.ts'
+import { toDate } from '../sql/times.ts'
 import type { Target } from '../sql/waiting.ts'
 import type { Reason } from './reason.ts'
 import { reasonsWhileDue } from './why-due.ts'
@@ -51,7 +52,7 @@ export async function explainJob(access: Access, target: Target): Promise<Why> {
     priority: row.priority,
     attempts: row.attempts,
     maxAttempts: row.maxAttempts,
-    runAt: new Date(row.readyAt)
+    runAt: toDate(row.readyAt)
   }
   return { job, reasons: [...reasons, ...whateverHolds(row)] }
 }
@@ -74,21 +75,21 @@ async function explainAbsence(access: Access, target: Target): Promise<Reason> {
 }
 
 function describeEnd({ state, finishedAt, task, worker, error, attempt }: LastRunRow): Omit<Reason, 'code'> {
-  const at = new Date(finishedAt)
+  const at = toDate(finishedAt)
   const how = state === 'succeeded' ? 'succeeded' : `ended as ${state}`
   const message = `It has ended: ${task} ${how} at ${at.toISOString()}, attempt ${attempt}${error ? `: ${error}` : ''}`
   return { message, at, ...(worker !== null && { worker }), ...(error !== null && { error }) }
 }
 
 function describeLoss({ state, finishedAt, attempt }: LastRunRow): Omit<Reason, 'code'> {
-  const at = new Date(finishedAt)
+  const at = toDate(finishedAt)
   const message = `It is gone, and how it ended is not kept: its last run on record ${state === 'failed' ? 'failed' : `was ${state}`} at ${at.toISOString()}, attempt ${attempt}. It has ended since, or it was deleted`
   return { message, at }
 }
 
 /** A worker has the job. */
 function whileHeld(row: LiveJobRow, workers: readonly WorkerRow[]): Reason[] {
-  const at = new Date(row.fetchedAt!)
+  const at = toDate(row.fetchedAt!)
   const name = row.worker ?? ''
   const worker = workers.find(({ id }) => id === name)
   if (!worker) {
@@ -132,9 +133,15 @@ function whenSpent({ attempts, maxAttempts, error }: LiveJobRow): Reason {
   return { code: 'attempts-spent', message, error }
 }
 
-async function whenLater(access: Access, { id, readyAt, attempts, maxAttempts, error }: LiveJobRow): Promise<Reason> {
-  const at = new Date(readyAt)
-  const when = `${at.toISOString()} (in ${lengthOf(Math.max(0, at.getTime() - Date.now()))})`
+async function whenLater(
+  access: Access,
+  { id, readyAt, dueInMs, attempts, maxAttempts, error }: LiveJobRow
+): Promise<Reason> {
+  const at = toDate(readyAt)
+  if (dueInMs === null) {
+    return { code: 'scheduled', message: 'Its time is infinity, which never comes. Reschedule it to have it run', at }
+  }
+  const when = `${at.toISOString()} (in ${lengthOf(Math.max(0, dueInMs))})`
   const run = await findLastRun(access, id)
   if (run?.state === 'snoozed') return { code: 'snoozed', message: `Its task has put it off until ${when}`, at }
   if (attempts === 0) return { code: 'scheduled', message: `It is scheduled for ${when}`, at }

@@ -1,6 +1,7 @@
 import type { Job } from '../job.ts'
 import { ORIGIN_IDS, type OriginRow, readOrigins } from './origin.ts'
 import { type Access, type Fragment, identifier, type Statement, statement } from './statement.ts'
+import { clampDate } from './times.ts'
 
 /** What happens if a job with the same key waits already. */
 export type EngineKeyMode = 'replace' | 'preserve_run_at' | 'unsafe_dedupe'
@@ -285,7 +286,6 @@ const SPEC: Fragment = {
 
 /** From microseconds, which are exact up to the year 2255, and then near enough. */
 function toDate(microseconds: number): Date {
-  return new Date(
-    microseconds > Number.MAX_SAFE_INTEGER ? Math.round(microseconds / 1_000) : Math.round(microseconds) / 1_000
-  )
+  const isExact = microseconds <= Number.MAX_SAFE_INTEGER
+  return clampDate(isExact ? Math.round(microseconds) / 1_000 : Math.round(microseconds / 1_000))
 }

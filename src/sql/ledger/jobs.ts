@@ -1,6 +1,7 @@
 import type { ListedJob } from '../../inspect.ts'
 import { ownSchema } from '../names.ts'
 import { type Access, allOf, type Fragment, identifier, statement } from '../statement.ts'
+import { toDate } from '../times.ts'
 import { castOf, type Target, toColumn } from '../waiting.ts'
 import { type JobConditions, toConditions } from './conditions.ts'
 
@@ -89,13 +90,13 @@ function toListedJob({ json }: JsonRow): ListedJob {
     priority,
     attempts,
     maxAttempts: row.max_attempts,
-    scheduledAt: new Date(row.scheduled_at),
-    runAt: new Date(row.ready_at),
-    fetchedAt: row.fetched_at === null ? null : new Date(row.fetched_at),
+    scheduledAt: toDate(row.scheduled_at),
+    runAt: toDate(row.ready_at),
+    fetchedAt: row.fetched_at === null ? null : toDate(row.fetched_at),
     worker,
     error,
     progress,
     progressMessage: row.progress_message,
-    updatedAt: new Date(row.updated_at)
+    updatedAt: toDate(row.updated_at)
   }
 }

@@ -1,5 +1,6 @@
 import { isCancelled, ownSchema } from '../names.ts'
 import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
+import { dueSince } from '../times.ts'
 import { BUCKETS_PER_DOUBLING, FAILURE_STATES, type RunState } from './schema.ts'
 
 /** Which runs get a row; all are counted. */
@@ -117,7 +118,7 @@ export function recording(
       select
         timed.*,
         case when started_at is null then 0 else date_part('epoch', finished_at - started_at) * 1000 end as running_ms,
-        case when started_at is null then 0 else greatest(0, date_part('epoch', started_at - ready_at) * 1000) end as waiting_ms
+        case when started_at is null then 0 else greatest(0, date_part('epoch', started_at - (${dueSince('ready_at', 'scheduled_at')})) * 1000) end as waiting_ms
       from (
         select
           job_id,

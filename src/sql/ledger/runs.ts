@@ -1,6 +1,7 @@
 import type { Run, RunError, RunState } from '../../inspect.ts'
 import { ownSchema } from '../names.ts'
 import { type Access, allOf, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
+import { isDueSinceEver, toDate } from '../times.ts'
 import { toPattern } from './conditions.ts'
 import { FAILURE_STATES, RUN_STATES } from './schema.ts'
 
@@ -259,8 +260,8 @@ function toFoundRun({ job, attempt, finished, json }: FoundRow): FoundRun {
 
 function toRun(job: string, row: RunRow): Run {
   const { task, queue, key, state, attempt, priority, worker, error, result, payload, log } = row
-  const [runAt, finishedAt] = [new Date(row.ready_at), new Date(row.finished_at)]
-  const startedAt = row.started_at === null ? null : new Date(row.started_at)
+  const [scheduledAt, runAt, finishedAt] = [toDate(row.scheduled_at), toDate(row.ready_at), toDate(row.finished_at)]
+  const startedAt = row.started_at === null ? null : toDate(row.started_at)
   return {
     job,
     task,
@@ -270,11 +271,11 @@ function toRun(job: string, row: RunRow): Run {
     attempt,
     maxAttempts: row.max_attempts,
     priority,
-    scheduledAt: new Date(row.scheduled_at),
+    scheduledAt,
     runAt,
     startedAt,
     finishedAt,
-    waitedMs: startedAt && Math.max(0, startedAt.getTime() - runAt.getTime()),
+    waitedMs: startedAt && Math.max(0, startedAt.getTime() - (isDueSinceEver(runAt) ? scheduledAt : runAt).getTime()),
     tookMs: startedAt && Math.max(0, finishedAt.getTime() - startedAt.getTime()),
     worker,
     error,

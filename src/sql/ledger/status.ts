@@ -1,5 +1,6 @@
 import { ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
+import { dueSince } from '../times.ts'
 import { lockClass, type Retention, STALE_AFTER_MS } from '../workers.ts'
 import { queueCounters } from './counters.ts'
 import { JOB_STATE } from './views.ts'
@@ -36,7 +37,7 @@ export async function readLive({ execute, schema }: Access, maxQueues: number): 
   const engine = identifier(schema)
   const [row] = await execute<{ live: string }>(statement`
     with counted as materialized (
-      select job.task_id, job.job_queue_id, ${{ sql: JOB_STATE }} as state, count(*) as jobs, min(job.run_at) as oldest
+      select job.task_id, job.job_queue_id, ${{ sql: JOB_STATE }} as state, count(*) as jobs, min(${{ sql: dueSince('job.run_at', 'job.created_at') }}) as oldest
       from ${engine}._private_jobs job
       left join ${ownIn(schema)}.workers worker on worker.id = job.locked_by
       group by 1, 2, 3

@@ -16,6 +16,8 @@ export interface LiveJobRow {
   readonly scheduledAt: string
   readonly readyAt: string
   readonly isDue: boolean
+  /** By the clock of the database; `null` if its time is infinite. */
+  readonly dueInMs: number | null
   readonly error: string | null
   readonly worker: string | null
   readonly fetchedAt: string | null
@@ -44,6 +46,7 @@ export async function findLiveJob({ execute, schema }: Access, target: Target): 
       'scheduledAt', job.created_at,
       'readyAt', job.run_at,
       'isDue', job.run_at <= now(),
+      'dueInMs', case when isfinite(job.run_at) then date_part('epoch', job.run_at - now()) * 1000 end,
       'error', job.last_error,
       'worker', job.locked_by,
       'fetchedAt', job.locked_at,
