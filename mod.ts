@@ -41,6 +41,7 @@ export type { SchemaIssue, SchemaResult, StandardSchema } from './src/schema.ts'
 export {
   type AnyPayload,
   type AnyTask,
+  type DefinedTask,
   defineTask,
   type RunOptions,
   type SchemaTaskDefinition,

@@ -1,4 +1,5 @@
 import { encodePayload } from '../src/enqueue/payload.ts'
+import { findInexactNumber } from './exact-numbers.ts'
 import { describeFault, findJsonFault } from './json.ts'
 import { decode, MOST_BYTES, openSource, readText, type Source } from './source.ts'
 import { UsageError } from './usage.ts'
@@ -69,6 +70,11 @@ function toPayload(task: string, place: string, text: string): Payload {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     const kind = value === null ? 'null' : Array.isArray(value) ? 'an array' : `a ${typeof value}`
     throw fault(task, `${place} is ${kind}, not an object`)
+  }
+  const inexact = findInexactNumber(text)
+  if (inexact) {
+    const { key, source, value } = inexact
+    throw fault(task, `${place} holds ${key}: ${source}, which JavaScript reads as ${value}. Give it as text`)
   }
   try {
     encodePayload(task, value)

@@ -1,3 +1,4 @@
+import { isRealDay } from './instant.ts'
 import type { JobDefaults } from './job.ts'
 
 /** Checks what jobs are given besides their times: of a task's definition and of a Background's defaults too. */
@@ -36,11 +37,14 @@ export function checkWholeNumber(value: unknown, [low, high]: [number, number], 
 }
 
 /** Checks a time: what the database and every reader of its rows can hold, and what a person can mean. */
-export function checkTime(time: Date, doing: string, name: string): void {
+export function checkTime(time: Date, doing: string, name: string, given: unknown = time): void {
   if (Number.isNaN(time.getTime())) throw new RangeError(`Cannot ${doing}: ${name} is an invalid date`)
   const year = time.getUTCFullYear()
-  if (time.getTime() >= 0 && year <= 9_999) return
-  throw new RangeError(`Cannot ${doing}: ${name} is in the year ${year}, not from 1970 to 9999`)
+  if (time.getTime() < 0 || year > 9_999) {
+    throw new RangeError(`Cannot ${doing}: ${name} is in the year ${year}, not from 1970 to 9999`)
+  }
+  if (typeof given !== 'string' || isRealDay(given)) return
+  throw new RangeError(`Cannot ${doing}: ${name} is ${JSON.stringify(given)}, a day that no calendar has`)
 }
 
 /** A value of the wrong kind, in words. */

@@ -121,7 +121,7 @@ export class Snooze extends Error {
     const isTime = typeof length === 'object' && length !== null && 'until' in length
     if (isTime) refuseUnknown(length, { until: true }, 'snooze')
     const until = isTime ? new Date(length.until) : undefined
-    if (until) checkTime(until, 'snooze', 'until')
+    if (isTime && until) checkTime(until, 'snooze', 'until', length.until)
     const delayMs = isTime ? undefined : toMilliseconds(length, 'snooze', 'the delay')
     super(until ? `Snoozed until ${until.toISOString()}` : `Snoozed for ${delayMs} ms`)
     this.delayMs = delayMs

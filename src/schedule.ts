@@ -242,31 +242,26 @@ export interface Scheduler {
 
 /** The forms of {@linkcode Scheduler.scheduleMany}. */
 export interface ScheduleMany {
-  <Input extends object = AnyPayload, Output = unknown>(
+  <Input extends object = AnyPayload, Output = unknown, Many extends ManyOptions = ManyOptions & { returning?: true }>(
     options: PayloadsOptions<Input, Output>,
-    many: Counting
-  ): Promise<number>
-  <Input extends object = AnyPayload, Output = unknown>(
-    options: PayloadsOptions<Input, Output>,
-    many?: ManyOptions
-  ): Promise<ScheduledJob<JsonOf<Output>>[]>
-  <const Jobs extends readonly AnyJob[]>(jobs: Jobs & EachOptions<Jobs>, many: Counting): Promise<number>
-  <const Jobs extends readonly AnyJob[]>(
+    many?: Many
+  ): Promise<ManyResult<Many, ScheduledJob<JsonOf<Output>>[]>>
+  <const Jobs extends readonly AnyJob[], Many extends ManyOptions = ManyOptions & { returning?: true }>(
     jobs: Jobs & EachOptions<Jobs>,
-    many?: ManyOptions
-  ): Promise<EachScheduled<Jobs>>
-  <Input extends object = AnyPayload, Output = unknown>(
+    many?: Many
+  ): Promise<ManyResult<Many, EachScheduled<Jobs>>>
+  <Input extends object = AnyPayload, Output = unknown, Many extends ManyOptions = ManyOptions & { returning?: true }>(
     jobs: ScheduleIterable<Input, Output>,
-    many: Counting
-  ): Promise<number>
-  <Input extends object = AnyPayload, Output = unknown>(
-    jobs: ScheduleIterable<Input, Output>,
-    many?: ManyOptions
-  ): Promise<ScheduledJob<JsonOf<Output>>[]>
+    many?: Many
+  ): Promise<ManyResult<Many, ScheduledJob<JsonOf<Output>>[]>>
 }
 
-/** {@linkcode ManyOptions} that ask for the number of jobs alone. */
-export type Counting = ManyOptions & { returning: false }
+/** What `scheduleMany` returns: the jobs, their number, or either where only the program's run tells. */
+export type ManyResult<Many extends ManyOptions, Jobs> = Many extends { returning: infer Returning }
+  ? Returning extends false
+    ? number
+    : Jobs
+  : Jobs
 
 /** A job of any task. */
 export type AnyJob = { readonly task: AnyTask | string }

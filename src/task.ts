@@ -70,6 +70,12 @@ export type Task<Input extends object = AnyPayload, Output = unknown> = (
   context: TaskContext
 ) => Output | Promise<Output>
 
+/** What {@linkcode defineTask} makes: a task that always returns a promise. */
+export type DefinedTask<Input extends object = AnyPayload, Output = unknown> = (
+  input: Input,
+  context: TaskContext
+) => Promise<Output>
+
 /** A task of whatever input, as collections of tasks hold it. */
 // biome-ignore lint/suspicious/noExplicitAny: with any other type a task of a narrower input would not fit
 export type AnyTask = Task<any>
@@ -156,7 +162,7 @@ export interface TaskOptions extends JobDefaults, RunOptions {
  */
 export function defineTask<Input extends object, Parsed extends object, Output = unknown>(
   definition: SchemaTaskDefinition<Input, Parsed, Output>
-): Task<Input, Output>
+): DefinedTask<Input, Output>
 /**
  * Names a task by hand and attaches options to it, without a schema.
  *
@@ -177,8 +183,8 @@ export function defineTask<Input extends object, Parsed extends object, Output =
  */
 export function defineTask<Input extends object = AnyPayload, Output = unknown>(
   definition: TaskDefinition<Input, Output>
-): Task<Input, Output>
-export function defineTask(definition: TaskDefinition & TaskOptions): Task {
+): DefinedTask<Input, Output>
+export function defineTask(definition: TaskDefinition & TaskOptions): DefinedTask {
   const { name, run, ...options } = definition ?? {}
   if (typeof run !== 'function') throw new TypeError(`Cannot define ${String(name)}: run is not a function`)
   if (!isTaskName(name)) throw new TypeError(`Cannot define a task: ${notATaskName(name)}`)
@@ -189,9 +195,9 @@ export function defineTask(definition: TaskDefinition & TaskOptions): Task {
   }
   checkDefaults(options, `define ${name}`)
   checkRunOptions(options, `define ${name}`)
-  const task: Task = schema
+  const task: DefinedTask = schema
     ? async (input, context) => run((await validatePayload(schema, input, `run ${name}`)) as AnyPayload, context)
-    : (input, context) => run(input, context)
+    : async (input, context) => await run(input, context)
   Object.defineProperty(task, 'name', { value: name, configurable: true })
   Object.defineProperty(task, OPTIONS, { value: Object.freeze(options) })
   return task

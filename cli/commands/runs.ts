@@ -1,5 +1,6 @@
 import { toMilliseconds } from '../../src/duration.ts'
 import type { Run } from '../../src/inspect.ts'
+import { isRealDay } from '../../src/instant.ts'
 import { RUN_STATES } from '../../src/sql/ledger/schema.ts'
 import type { CommandContext } from '../context.ts'
 import { withBackground } from '../databases.ts'
@@ -34,7 +35,7 @@ function readSince(args: Arguments): { since?: Date } {
   const text = args.text('since')
   if (text === undefined) return {}
   const time = new Date(text)
-  if (/^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(time.getTime())) return { since: time }
+  if (/^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(time.getTime()) && isRealDay(text)) return { since: time }
   try {
     return { since: new Date(Date.now() - toMilliseconds(text, 'read --since', 'it')) }
   } catch {

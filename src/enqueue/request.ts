@@ -153,6 +153,6 @@ function toInstant(runAt: unknown, doing: string): string {
     throw new TypeError(`Cannot ${doing}: runAt is ${describe(runAt)}, neither a Date nor a string`)
   }
   const time = new Date(runAt)
-  checkTime(time, doing, 'runAt')
+  checkTime(time, doing, 'runAt', runAt)
   return time.toISOString()
 }

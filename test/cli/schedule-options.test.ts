@@ -118,6 +118,14 @@ const refused: [args: string[], said: string][] = [
     ['--run-at', '2030-01-31T08:00:00'],
     'Cannot read --run-at: it is "2030-01-31T08:00:00", not a time with a zone such as 2030-01-31T08:00:00Z'
   ],
+  [
+    ['--run-at', '2030-02-30T08:00:00Z'],
+    'Cannot read --run-at: it is "2030-02-30T08:00:00Z", a day that no calendar has'
+  ],
+  [
+    ['{"n":12345678901234567890}'],
+    'Cannot schedule Greet: the payload holds n: 12345678901234567890, which JavaScript reads as 12345678901234567000. Give it as text'
+  ],
   [['--run-at', '2030-13-31T08:00:00Z'], 'Cannot read --run-at: it is an invalid date'],
   [['--priority', '1.5'], 'Cannot read --priority: "1.5" is not a whole number from -32768 to 32767'],
   [['--priority', '-32769'], 'Cannot read --priority: "-32769" is not a whole number from -32768 to 32767'],

@@ -90,7 +90,12 @@ const bad: [string, object, string][] = [
   ],
   ['both times', { runAt: new Date(), delay: 5 }, 'both runAt and delay are given'],
   ['an invalid Date', { runAt: new Date(Number.NaN) }, 'runAt is an invalid date'],
-  ['a day there is not', { runAt: '2030-02-31T25:00:00Z' }, 'runAt is an invalid date'],
+  ['an hour there is not', { runAt: '2030-01-31T25:00:00Z' }, 'runAt is an invalid date'],
+  [
+    'a day there is not',
+    { runAt: '2030-02-30T08:00:00Z' },
+    'runAt is "2030-02-30T08:00:00Z", a day that no calendar has'
+  ],
   [
     'a time without a zone',
     { runAt: '2030-01-31T08:00' },

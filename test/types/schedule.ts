@@ -61,6 +61,16 @@ export async function accepted(): Promise<void> {
   ])
   const count: number = await Background.scheduleMany({ task: Untyped, payloads: [{}] }, { returning: false })
   count satisfies number
+  const flag: boolean = Date.now() > 0
+  const either: number | Job[] = await Background.scheduleMany([{ task: Untyped }], { returning: flag })
+  const eitherAlike: number | Job[] = await Background.scheduleMany(
+    { task: Untyped, payloads: [{}] },
+    { returning: flag }
+  )
+  // @ts-expect-error it may be their number
+  const surely: Job[] = await Background.scheduleMany([{ task: Untyped }], { returning: flag })
+  const listed: number = await Background.scheduleMany([{ task: Untyped }], { returning: false, atomic: false })
+  void [either, eitherAlike, surely, listed]
   async function* addresses(): AsyncGenerator<Address> {
     yield { to: 'a' }
   }

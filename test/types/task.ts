@@ -19,6 +19,8 @@ export const Anything: Task = ({ name, deep }) => [name, deep.er]
 // A task can be called directly, as a unit test does.
 declare const context: Parameters<typeof WithContext>[1]
 export const result: number | Promise<number> = WithContext({ to: 'a' }, context)
+const SendReceipt = defineTask({ name: 'SendReceipt', run: async (input: { to: string }) => input.to })
+export const receipt: Promise<string> = SendReceipt({ to: 'a' }, context).catch(() => '')
 // @ts-expect-error its input has a shape
 WithContext({ to: 1 }, context)
 
