@@ -24,7 +24,7 @@ export { BackgroundError, type BackgroundErrorCode, PermanentError, Snooze } fro
 export type * from './src/inspect.ts'
 export type * from './src/inspector.ts'
 export type * from './src/job.ts'
-export type { JsonOf } from './src/json.ts'
+export type { ElementOf, JsonOf, KeyOf, Unwritable } from './src/json.ts'
 export type { Finding, FindingCode } from './src/ledger/doctor/finding.ts'
 export type { Diagnosis } from './src/ledger/doctor.ts'
 export type { Inspection } from './src/ledger/inspection.ts'

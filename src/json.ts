@@ -27,13 +27,17 @@ export type JsonOf<Value> = unknown extends Value
               : { [Key in keyof Value as KeyOf<Value, Key>]: JsonOf<Value[Key]> }
 
 // biome-ignore lint/suspicious/noExplicitAny: functions of any kind are meant
-type Unwritable = ((...given: any[]) => unknown) | symbol
+export type Unwritable = ((...given: any[]) => unknown) | symbol
 
 /** In a list, what JSON cannot hold becomes `null`. */
-type ElementOf<Value> = unknown extends Value ? Value : Value extends undefined | Unwritable ? null : JsonOf<Value>
+export type ElementOf<Value> = unknown extends Value
+  ? Value
+  : Value extends undefined | Unwritable
+    ? null
+    : JsonOf<Value>
 
 /** A property under a symbol, and one that is a function, is dropped. */
-type KeyOf<Value, Key extends keyof Value> = Key extends symbol
+export type KeyOf<Value, Key extends keyof Value> = Key extends symbol
   ? never
   : unknown extends Value[Key]
     ? Key

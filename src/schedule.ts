@@ -167,10 +167,7 @@ export interface Scheduler {
    * ```ts
    * import { Background } from 'kretes'
    *
-   * const jobs = await Background.scheduleMany([
-   *   { task: 'SendEmail', payload: { to: 'a@example.com' } },
-   *   { task: 'ResizeImage', payload: { path: 'b.png' }, priority: 10 }
-   * ])
+   * const jobs = await Background.scheduleMany([{ task: 'SendEmail' }, { task: 'ResizeImage', priority: 10 }])
    * console.log(jobs.length)
    * ```
    * @example A million of them
@@ -180,10 +177,8 @@ export interface Scheduler {
    * async function* addresses() {
    *   for (let user = 0; user < 1_000_000; user++) yield { to: `user-${user}@example.com` }
    * }
-   * const count = await Background.scheduleMany(
-   *   { task: 'SendEmail', payloads: addresses() },
-   *   { returning: false, onProgress: sent => console.log(sent) }
-   * )
+   * const jobs = { task: 'SendEmail', payloads: addresses() }
+   * const count = await Background.scheduleMany(jobs, { returning: false, onProgress: sent => console.log(sent) })
    * console.log(count)
    * ```
    */
@@ -242,26 +237,43 @@ export interface Scheduler {
 
 /** The forms of {@linkcode Scheduler.scheduleMany}. */
 export interface ScheduleMany {
-  <Input extends object = AnyPayload, Output = unknown, Many extends ManyOptions = ManyOptions & { returning?: true }>(
+  <Input extends object = AnyPayload, Output = unknown>(
     options: PayloadsOptions<Input, Output>,
-    many?: Many
-  ): Promise<ManyResult<Many, ScheduledJob<JsonOf<Output>>[]>>
-  <const Jobs extends readonly AnyJob[], Many extends ManyOptions = ManyOptions & { returning?: true }>(
+    many: Counting
+  ): Promise<number>
+  <Input extends object = AnyPayload, Output = unknown>(
+    options: PayloadsOptions<Input, Output>,
+    many?: Returning
+  ): Promise<ScheduledJob<JsonOf<Output>>[]>
+  <Input extends object = AnyPayload, Output = unknown>(
+    options: PayloadsOptions<Input, Output>,
+    many: ManyOptions
+  ): Promise<ScheduledJob<JsonOf<Output>>[] | number>
+  <const Jobs extends readonly AnyJob[]>(jobs: Jobs & EachOptions<Jobs>, many: Counting): Promise<number>
+  <const Jobs extends readonly AnyJob[]>(jobs: Jobs & EachOptions<Jobs>, many?: Returning): Promise<EachScheduled<Jobs>>
+  <const Jobs extends readonly AnyJob[]>(
     jobs: Jobs & EachOptions<Jobs>,
-    many?: Many
-  ): Promise<ManyResult<Many, EachScheduled<Jobs>>>
-  <Input extends object = AnyPayload, Output = unknown, Many extends ManyOptions = ManyOptions & { returning?: true }>(
+    many: ManyOptions
+  ): Promise<EachScheduled<Jobs> | number>
+  <Input extends object = AnyPayload, Output = unknown>(
     jobs: ScheduleIterable<Input, Output>,
-    many?: Many
-  ): Promise<ManyResult<Many, ScheduledJob<JsonOf<Output>>[]>>
+    many: Counting
+  ): Promise<number>
+  <Input extends object = AnyPayload, Output = unknown>(
+    jobs: ScheduleIterable<Input, Output>,
+    many?: Returning
+  ): Promise<ScheduledJob<JsonOf<Output>>[]>
+  <Input extends object = AnyPayload, Output = unknown>(
+    jobs: ScheduleIterable<Input, Output>,
+    many: ManyOptions
+  ): Promise<ScheduledJob<JsonOf<Output>>[] | number>
 }
 
-/** What `scheduleMany` returns: the jobs, their number, or either where only the program's run tells. */
-export type ManyResult<Many extends ManyOptions, Jobs> = Many extends { returning: infer Returning }
-  ? Returning extends false
-    ? number
-    : Jobs
-  : Jobs
+/** {@linkcode ManyOptions} that ask for the number of jobs alone. */
+export type Counting = ManyOptions & { returning: false }
+
+/** {@linkcode ManyOptions} that ask for the jobs. */
+export type Returning = ManyOptions & { returning?: true }
 
 /** A job of any task. */
 export type AnyJob = { readonly task: AnyTask | string }
