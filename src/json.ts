@@ -26,6 +26,7 @@ export type JsonOf<Value> = unknown extends Value
               ? Record<string, never>
               : { [Key in keyof Value as KeyOf<Value, Key>]: JsonOf<Value[Key]> }
 
+/** What JSON drops: functions and symbols. */
 // biome-ignore lint/suspicious/noExplicitAny: functions of any kind are meant
 export type Unwritable = ((...given: any[]) => unknown) | symbol
 
