@@ -52,7 +52,8 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
     else if (level === 'info' || level === 'debug')
       output.line(startScreen(worker, { isOnce: once, database, envFile }, output))
   }
-  worker.ready.then(announce)
+  // With `--once` and nothing due it has ended before it was ready.
+  const announced = Promise.race([worker.ready, worker.finished]).then(announce, () => {})
 
   let unfinished = 0
   const ended = Promise.withResolvers<void>()
@@ -65,6 +66,7 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
   })
   whenAborted(stopNow, () => finish(0).catch(ended.reject))
   await Promise.race([ended.promise, worker.finished])
+  if (!stop.aborted) await announced
   // However it began to stop, this tells how it ended.
   await finish()
   if (stop.aborted || unfinished > 0) reportStop(unfinished, logger)

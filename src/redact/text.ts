@@ -26,4 +26,4 @@ const ASSIGNED = new RegExp(
   'gi'
 )
 const HEADER =
-  /(authorization["']?\s?[:=]\s?["']?(?:(?:bearer|basic|digest|token)\s+)?|(?<=\w)-(?:key|token)["']?:\s?|\bbearer\s+(?=\S*\d))[^\s"',;}]+|(cookie["']?\s?[:=]\s?["']?)[^\n"']+/gi
+  /(authorization["']?\s?[:=]\s?["']?(?:(?:bearer|basic|digest|token)\s+)?|(?<=[a-z\d])-(?:key|token)["']?:\s?|\bbearer\s+(?=\S*\d))[^\s"',;}]+|(cookie["']?\s?[:=]\s?["']?)[^\n"']+/gi

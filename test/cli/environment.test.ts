@@ -80,7 +80,7 @@ test('a missing tasks directory is explained with a first task', async () => {
   const { code, stderr } = await program.run(['bg', '--tasks', 'jobs'], { DATABASE_URL: NOBODY })
   assert.match(stderr, /^Cannot load the tasks in jobs: the directory does not exist\n/)
   assert.match(stderr, 'export default SayHello')
-  assert.is(code, 1)
+  assert.is(code, 2)
 })
 
 test('everything that is wrong with the task files is said at once', async () => {

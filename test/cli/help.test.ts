@@ -105,7 +105,7 @@ Commands:
   kretes background prune                      Remove old runs from the ledger; workers do so by themselves
   kretes background tasks                      List the task files
   kretes background migrate                    Bring the database's schema up to date
-  kretes background db <action>                Print the url of the database, or stop the one in .kretes/
+  kretes background db <action>                start, status or stop: the database in .kretes/; url: print where the database is
 
 Options:
       --concurrency <number>         How many jobs run at the same time (default: 10)

@@ -30,7 +30,7 @@ const places: Record<
   },
   'in a step of ours': {
     prepare: sql => sql`delete from kretes.migrations where id = (select max(id) from kretes.migrations)`,
-    hold: transaction => transaction`lock table kretes.ledger in access exclusive mode`
+    hold: transaction => transaction`lock table kretes.migrations in share mode`
   },
   'in the making of views': {
     prepare: sql => sql`drop schema kretes cascade`,

@@ -95,7 +95,8 @@ failing('because the password is wrong, or the server lets nobody in from here',
   await expect(
     `postgres://bob:${SECRET}@${at}`,
     'DATABASE_UNAVAILABLE',
-    doing => `Cannot ${doing}: bob@${at} does not let this user in`
+    doing =>
+      `Cannot ${doing}: bob@${at} does not let this user in. If it insists on TLS, add ?sslmode=require to its URL`
   )
 })
 

@@ -72,10 +72,11 @@ test('tells jobs apart if all are to run at the same time, and schedules them fo
 test('puts no job of a queue before one of the same time that was scheduled earlier', async () => {
   const runAt = new Date(2e12)
   const payloads = Array.from({ length: 1_200 }, (_, n) => ({ n }))
-  const given = { task: 'Timed', payloads, runAt, queue: Queue.for('timed') }
+  const each = { task: 'Timed', runAt, queue: Queue.for('timed') }
+  const given = { ...each, payloads }
   await background.scheduleMany(given, { returning: false })
   await background.scheduleMany(given)
-  await background.scheduleMany(payloads.map(payload => ({ ...given, payload })))
+  await background.scheduleMany(payloads.map(payload => ({ ...each, payload })))
   const rows = await sql`
     select distinct run_at as "runAt", count(*)::int from graphile_worker.jobs where queue_name = 'timed' group by 1`
   assert.equal([...rows], [{ runAt, count: 3_600 }])
