@@ -15,7 +15,7 @@ export type Read<Result> = (access: Access) => Promise<Result>
 /** Reads a page of jobs. */
 export function readJobs(options: JobFilter & PageOptions): Read<JobsPage> {
   const doing = 'list jobs'
-  refuseUnknown(options, { ...JOB_FILTER, ...PAGE }, doing)
+  refuseUnknown(options, { ...JOB_FILTER, ...PAGE }, doing, 'condition')
   const conditions = toJobConditions(options, doing)
   const limit = toLimit(options, doing)
   const before = readJobsCursor(options.cursor)
@@ -31,7 +31,7 @@ export function readJobs(options: JobFilter & PageOptions): Read<JobsPage> {
 /** Reads a page of runs. */
 export function readRuns(options: RunFilter & PageOptions): Read<RunsPage> {
   const doing = 'list runs'
-  refuseUnknown(options, { ...RUN_FILTER, ...PAGE }, doing)
+  refuseUnknown(options, { ...RUN_FILTER, ...PAGE }, doing, 'condition')
   const conditions = toRunConditions(options, doing)
   const limit = toLimit(options, doing)
   const after = readRunsCursor(options.cursor)

@@ -17,7 +17,7 @@ export function toChosen(action: Action, selection: JobSelection): Chosen {
   if (isReference(selection)) return { targets: [toTarget(selection, verb)] }
   if (Array.isArray(selection)) return { targets: selection.map(reference => toTarget(reference, verb)) }
   const doing = `${verb} jobs`
-  refuseUnknown(selection, BULK_FILTER, doing)
+  refuseUnknown(selection, BULK_FILTER, doing, 'condition')
   const filter = selection as BulkFilter
   const conditions = toJobConditions(filter, doing)
   const isEmpty = Object.values(conditions).every(condition => condition === null)

@@ -301,12 +301,12 @@ for (const [selection, message] of [
     'delete jobs: the filter is empty, which would mean all jobs. Say { all: true } if you mean that'
   ],
   [{ all: 1 }, 'delete jobs: all is 1, neither true nor false'],
-  [{ taks: 'Any' }, 'delete jobs: there is no condition taks, only state, task, queue, search, all'],
+  [{ taks: 'Any' }, 'delete jobs: there is no condition taks. Did you mean task?'],
   [
     { state: 'running' },
     'delete jobs: state is "running", and that is done with waiting, scheduled, retrying, failed jobs'
   ],
-  [undefined, 'delete jobs: the filter is of type undefined, not an object'],
+  [undefined, 'delete jobs: the conditions are of type undefined, not an object'],
   [[7], 'delete a job: what is given is 7, neither a job, an id nor { key }']
 ] as const) {
   removal(`refuses ${JSON.stringify(selection)}`, async () => {
