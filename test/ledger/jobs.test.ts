@@ -141,8 +141,8 @@ for (const [options, message] of [
   [{ cursor: btoa('["runs","1.000000","7",1]') }, /^Cannot list jobs: the cursor is "[^"]+", not one/],
   [{ cursor: btoa('["jobs","7; drop"]') }, /not one that came with a page of jobs$/],
   [{ cursor: 7 }, 'the cursor is of type number, not one that came with a page of jobs'],
-  [{ states: 'failed' }, 'there is no condition states, only state, task, queue, search, limit, cursor'],
-  [null, 'the filter is null, not an object']
+  [{ states: 'failed' }, 'there is no option states. Did you mean state?'],
+  [null, 'the options are null, not an object']
 ] as const) {
   listing(`refuses ${JSON.stringify(options)}`, async () => {
     const error = await rejection(background.jobs(options as never))
