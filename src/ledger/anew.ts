@@ -2,7 +2,7 @@ import { BackgroundError } from '../errors.ts'
 import type { Run } from '../inspect.ts'
 import { REDACTED } from '../redact/text.ts'
 import { addJob } from '../sql/add.ts'
-import { findJob } from '../sql/ledger/jobs.ts'
+import { findJob, findMissing } from '../sql/ledger/jobs.ts'
 import { findRunsOf } from '../sql/ledger/runs.ts'
 import type { Access } from '../sql/statement.ts'
 import type { Target } from '../sql/waiting.ts'
@@ -20,9 +20,11 @@ export interface GoneJob {
  */
 export async function findGone(access: Access, targets: readonly Target[]): Promise<GoneJob[]> {
   const gone: GoneJob[] = []
-  for (const target of targets) {
-    if (!('id' in target) || (await findJob(access, target))) continue
-    const [last] = await findRunsOf(access, target.id, { after: null, limit: 1 })
+  for (const id of await findMissing(
+    access,
+    targets.flatMap(target => ('id' in target ? target.id : []))
+  )) {
+    const [last] = await findRunsOf(access, id, { after: null, limit: 1 })
     if (!last?.run) continue
     const { payload, state, isOver } = last.run
     const problem = !isOver
@@ -35,7 +37,7 @@ export async function findGone(access: Access, targets: readonly Target[]): Prom
     if (problem) {
       throw new BackgroundError(
         'JOB_GONE',
-        `Cannot retry job ${target.id}: it is gone (its last run: ${state}), and the ledger ${problem}. Schedule it anew`
+        `Cannot retry job ${id}: it is gone (its last run: ${state}), and the ledger ${problem}. Schedule it anew`
       )
     }
     gone.push({ id: last.run.job, run: last.run })

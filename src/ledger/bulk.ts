@@ -52,25 +52,31 @@ export function actOn(action: Action, selection: JobSelection, options: BulkOpti
     // Before anything is changed, since it fails where a payload was not kept.
     const gone = action === 'retry' && 'targets' in chosen ? await findGone(access, chosen.targets) : []
     const upTo = await highestJob(access)
-    let size = Math.min(BATCH, limit)
-    for (let after = '0'; size > 0; size = Math.min(BATCH, limit - total.matched)) {
-      signal?.throwIfAborted()
-      const part = { after, upTo, limit: size }
-      const jobs = await (dryRun
-        ? lookAtJobs(access, action, chosen, part)
-        : changeBatch(database, action, chosen, part))
-      for (const { id, key, isHeld, isFit } of jobs) {
-        const isTold = isHeld && action === 'cancel' && (dryRun || (await cancelJob(access, { id })) !== 'not found')
-        total.matched++
-        if (isFit || isTold) total.changed++
-        if (isHeld) total.running++
-        total.missing.delete(id)
-        if (key !== null) total.missing.delete(key)
+    const seen = new Set<string>()
+    for (const portion of portionsOf(chosen)) {
+      let size = Math.min(BATCH, limit - total.matched)
+      for (let after = '0'; size > 0; size = Math.min(BATCH, limit - total.matched)) {
+        signal?.throwIfAborted()
+        const part = { after, upTo, limit: size }
+        const jobs = await (dryRun
+          ? lookAtJobs(access, action, portion, part)
+          : changeBatch(database, action, portion, part))
+        for (const { id, key, isHeld, isFit } of jobs) {
+          total.missing.delete(id)
+          if (key !== null) total.missing.delete(key)
+          // Named by its key and its id, or twice.
+          if ('targets' in portion && seen.has(id)) continue
+          if ('targets' in portion) seen.add(id)
+          const isTold = isHeld && action === 'cancel' && (dryRun || (await cancelJob(access, { id })) !== 'not found')
+          total.matched++
+          if (isFit || isTold) total.changed++
+          if (isHeld) total.running++
+        }
+        const last = jobs.at(-1)
+        if (last) onProgress?.(result())
+        if (!last || jobs.length < size) break
+        after = last.id
       }
-      const last = jobs.at(-1)
-      if (last) onProgress?.(result())
-      if (!last || jobs.length < size) break
-      after = last.id
     }
     for (const job of gone) {
       signal?.throwIfAborted()
@@ -81,6 +87,13 @@ export function actOn(action: Action, selection: JobSelection, options: BulkOpti
     }
     return result()
   }
+}
+
+/** Those named one by one come as many as fit a batch: each statement carries its own only. */
+function* portionsOf(chosen: Chosen): Iterable<Chosen> {
+  if ('conditions' in chosen) return yield chosen
+  const { targets } = chosen
+  for (let from = 0; from < targets.length; from += BATCH) yield { targets: targets.slice(from, from + BATCH) }
 }
 
 /** A job that somebody has changed between the look and the lock is looked at again: a worker may have taken it. */

@@ -4,6 +4,7 @@ import {
   findRunsOf,
   type RunConditions,
   type RunPosition,
+  readSeconds,
   type Span
 } from '../sql/ledger/runs.ts'
 import type { Access } from '../sql/statement.ts'
@@ -24,7 +25,7 @@ export async function* walkRuns(
     yield* walk(after, batches, (from, batch) => findRunsOf(access, job, { after: from, limit: batch }, conditions))
     return
   }
-  const startSeconds = after ? Number(after.finishedSeconds) : Date.now() / 1_000
+  const startSeconds = after ? Number(after.finishedSeconds) : await readSeconds(access)
   let position = after
   for (const span of spansBack(startSeconds, sinceSeconds)) {
     const find = (from: RunPosition | null, batch: number): Promise<FoundRun[]> =>

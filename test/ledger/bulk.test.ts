@@ -167,6 +167,18 @@ removal('takes ids, jobs and keys, and tells which there are not', async () => {
   assert.equal(await background.delete([]), NOTHING)
 })
 
+removal('takes any number of ids, and counts a job once that is named more than once', async () => {
+  await sql`delete from graphile_worker._private_jobs`
+  const rows = await sql<{ id: string }[]>`
+    select (graphile_worker.add_job('Any', job_key => 'key ' || n)).id::text from generate_series(1, 2100) n`
+  const ids = rows.map(({ id }) => id)
+  const chosen = [...ids, ids[0]!, { key: 'key 1' }, '9223372036854775807']
+  const expected = { ...NOTHING, matched: 2100, changed: 2100, missing: ['9223372036854775807'] }
+  assert.equal(await background.retry(chosen, { dryRun: true }), { ...expected, changed: 0 })
+  assert.equal(await background.delete(chosen, { dryRun: true }), expected)
+  assert.equal(await background.delete(chosen), expected)
+})
+
 cancel('removes what waits, and tells the workers of the rest', async () => {
   const jobs = await createStates()
   const looked = await background.cancel({ task: 'Any' }, { dryRun: true })

@@ -1,6 +1,6 @@
 import type { ListedJob } from '../../inspect.ts'
 import { ownSchema } from '../names.ts'
-import { type Access, allOf, type Fragment, identifier, statement } from '../statement.ts'
+import { type Access, allOf, type Fragment, identifier, statement, textArray } from '../statement.ts'
 import { toDate } from '../times.ts'
 import { castOf, type Target, toColumn } from '../waiting.ts'
 import { type JobConditions, toConditions } from './conditions.ts'
@@ -39,6 +39,18 @@ export async function findJob(access: Access, target: Target): Promise<ListedJob
       select ${COLUMNS} from ${jobsView(access)} job where job.${column} = ${value}::text${castOf(target)}
     ) page`)
   return row && toListedJob(row)
+}
+
+/** Those of some ids of which there is no job, in their order and each once. */
+export async function findMissing({ execute, schema }: Access, ids: readonly string[]): Promise<string[]> {
+  if (ids.length === 0) return []
+  const rows = await execute<{ id: string }>(statement`
+    select wanted.id::text as id
+    from unnest(${textArray(ids)}::text::bigint[]) with ordinality as wanted (id, place)
+    where not exists (select from ${identifier(schema)}._private_jobs job where job.id = wanted.id)
+    group by wanted.id
+    order by min(place)`)
+  return rows.map(({ id }) => id)
 }
 
 /** What the run of a job that is under way has logged, or `null`. */

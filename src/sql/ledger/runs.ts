@@ -66,6 +66,12 @@ export async function findRuns(access: Access, conditions: RunConditions, part: 
   return rows.map(toFoundRun)
 }
 
+/** The time by the clock of the database, in seconds since 1970. */
+export async function readSeconds({ execute }: Access): Promise<number> {
+  const [row] = await execute<{ seconds: string }>(statement`select date_part('epoch', now())::text as seconds`)
+  return Number(row!.seconds)
+}
+
 /** The parts of the ledger: runs that are kept as failures, and all others; and which of its states most of each have. */
 const HALVES = [
   { isFailure: false, usual: 'succeeded', has: (state: RunState) => !isFailureState(state) },
