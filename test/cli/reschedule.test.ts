@@ -48,8 +48,8 @@ test('refuses a job that has failed for good, which shows its attempts and no ti
   const { code, stderr } = await run(['bg', 'reschedule', id, '--in', '5m'])
   assert.equal([code, stderr], [1, `Cannot reschedule job ${id}: it has failed for good. To run it again, retry it\n`])
   const { stdout } = await run(['bg', 'show', id])
-  assert.match(stdout, / attempts +1 of 5\n/)
-  assert.not.match(stdout, /\bdue\b/)
+  assert.match(stdout, /^attempts +1 of 5$/m)
+  assert.not.match(stdout, /^due/m)
 })
 
 for (const [args, message] of [
