@@ -38,7 +38,6 @@ export interface EngineJob {
 /** What the engine offers a run. */
 export interface EngineHelpers {
   readonly job: EngineJob
-  getQueueName(): string | null | PromiseLike<string | null>
 }
 
 /** Runs jobs and knows which are running. */
@@ -98,20 +97,12 @@ export function createExecutor({ logger, backoff, ended, fit = FITS_ALL }: Execu
     prepare?: () => Promise<void>
   ): Promise<void> {
     const plan = planOf(task)
-    let queue: string | null = null
     try {
-      if (helpers.job.job_queue_id !== null) queue = helpers.job.queue_name ?? (await helpers.getQueueName())
       if (prepare) await prepare()
     } catch (cause) {
-      return await refuse(
-        new Run(toJob(helpers.job, queue), logger, ended?.redactor),
-        plan,
-        cause,
-        payload,
-        helpers.job
-      )
+      return await refuse(new Run(toJob(helpers.job), logger, ended?.redactor), plan, cause, payload, helpers.job)
     }
-    const run = new Run(toJob(helpers.job, queue), logger, ended?.redactor)
+    const run = new Run(toJob(helpers.job), logger, ended?.redactor)
     const given = ended?.readPayload(payload) ?? null
     const isAfterFailure = helpers.job.last_error !== null
     runs.add(run)
@@ -270,11 +261,11 @@ function stateOf(decision: Decision, run: Run): RunState {
   return run.interruption?.kind === 'timeout' ? 'timed out' : 'failed'
 }
 
-function toJob(job: EngineJob, queue: string | null): Job {
+function toJob(job: EngineJob): Job {
   return {
     id: job.id,
     task: job.task_identifier,
-    queue,
+    queue: job.queue_name ?? null,
     priority: job.priority,
     runAt: job.run_at,
     attempts: job.attempts,

@@ -124,8 +124,7 @@ export async function startRunner(options: RunnerOptions): Promise<Runner> {
         worker: {
           localQueue: { size: options.localQueueSize, ttl: options.localQueueTtlMs },
           completeJobBatchDelay: 0,
-          failJobBatchDelay: 0,
-          getQueueNameBatchDelay: 0
+          failJobBatchDelay: 0
         }
       }
     })
