@@ -108,7 +108,10 @@ export interface Status {
   readonly tasks: readonly TaskStatus[]
   /** Queues that have jobs or runs to show, those with the most waiting jobs first. */
   readonly queues: readonly QueueStatus[]
-  /** How many queues are not listed; those without a job are left out if those with one fill the list. */
+  /**
+   * How many queues are not listed; those without a job are left out if those with one fill the list. From 20,000 names on,
+   * all of them count, and which have the most waiting jobs is told by a part of the jobs.
+   */
   readonly moreQueues: number
   /** Those on the register, the oldest first: lost ones too, until another takes them off. */
   readonly workers: readonly WorkerStatus[]

@@ -115,6 +115,28 @@ test('equals a recount of what the views say', async () => {
   assert.equal([few.queues.length, few.moreQueues], [1, 3])
 })
 
+test('lists the queues with the most jobs, however many names there are', async () => {
+  const { database, background } = await open()
+  await background.migrate()
+  await database.sql`
+    insert into graphile_worker._private_job_queues (queue_name) select 'queue ' || n from generate_series(1, 30000) n`
+  await database.sql`insert into graphile_worker._private_tasks (identifier) values ('Any')`
+  await database.sql`
+    insert into graphile_worker._private_jobs (job_queue_id, task_id)
+    select queue.id, task.id
+    from graphile_worker._private_job_queues queue, graphile_worker._private_tasks task,
+      generate_series(1, case queue_name when 'queue 7' then 300 when 'queue 77' then 200 else 1 end)`
+  const { totals, queues, moreQueues } = await background.status()
+  assert.equal([totals.waiting, queues.length, moreQueues], [30_498, 100, 29_900])
+  assert.equal(
+    queues.slice(0, 2).map(({ queue, waiting }) => [queue, waiting]),
+    [
+      ['queue 7', 300],
+      ['queue 77', 200]
+    ]
+  )
+})
+
 test('shows a worker that was lost as such', async () => {
   const { database, background } = await open()
   await background.migrate()
