@@ -5,6 +5,7 @@ import { isMarkedCancelled } from '../sql/cancel.ts'
 import type { EndedRun } from '../sql/ledger/record.ts'
 import type { RunState } from '../sql/ledger/schema.ts'
 import type { Outcome } from '../sql/outcome.ts'
+import { clampDate } from '../sql/times.ts'
 import type { AnyTask } from '../task.ts'
 import { messageOf, readThrown } from '../thrown.ts'
 import { describeError, toErrorJson } from './describe.ts'
@@ -25,7 +26,8 @@ export interface EngineJob {
   readonly queue_name?: string | null
   readonly task_identifier: string
   readonly priority: number
-  readonly run_at: Date
+  /** A number, as the driver has it, if it is infinite. */
+  readonly run_at: Date | number
   readonly attempts: number
   readonly max_attempts: number
   readonly key: string | null
@@ -267,7 +269,7 @@ function toJob(job: EngineJob): Job {
     task: job.task_identifier,
     queue: job.queue_name ?? null,
     priority: job.priority,
-    runAt: job.run_at,
+    runAt: clampDate(Number(job.run_at)),
     attempts: job.attempts,
     maxAttempts: job.max_attempts,
     key: job.key,

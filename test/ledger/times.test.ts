@@ -38,8 +38,10 @@ test('of a job harm neither it nor others', async () => {
     assert.ok(job && !Number.isNaN(job.runAt.getTime()))
   }
   assert.ok((await background.jobs()).jobs.every(({ runAt }) => !Number.isNaN(runAt.getTime())))
-  await work(database, { tasks: { Count: () => {} } })
+  const times: unknown[] = []
+  await work(database, { tasks: { Count: (_payload, { job }) => void times.push(job.runAt) } })
   await until(async () => (await countJobs(database)) === 2)
+  assert.ok(times.every(time => time instanceof Date && !Number.isNaN(time.getTime())))
   const { runs } = await background.runs()
   assert.is(runs.length, 7)
   assert.ok(runs.every(({ runAt, waitedMs }) => !Number.isNaN(runAt.getTime()) && waitedMs! < 600_000))
