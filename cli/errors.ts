@@ -51,7 +51,8 @@ const FOREIGN = [
   '/node_modules/kretes/',
   '/graphile-worker/',
   '(node:internal/',
-  ' node:internal/'
+  ' node:internal/',
+  'new Promise (<anonymous>)'
 ]
 // What Node writes in place of frames that a cause has as well.
 const OMITTED = /^ +\.\.\. \d+ lines matching cause stack trace \.\.\./

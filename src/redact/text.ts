@@ -18,10 +18,10 @@ const PASSWORD_IN_URL =
   /(\b[a-z][a-z\d+.-]{0,30}:\/\/[^\s:@/"'<>]{0,100}:)(?!\d+(?:[/?#\s]|$))[^\s"'<>]{0,200}?@(?![^\s/?#"'<>]{0,200}@)/gi
 const QUOTED = '\\\\+"[^"]*"?|"(?:[^"\\\\]|\\\\.)*"?|\'(?:[^\'\\\\]|\\\\.)*\'?|`[^`]*`?'
 const KEY = `passw(?:or)?d|passphrase|pwd|secret|token|credential|jwt|(?:${KEYS.join('|')})[-_ ]?key`
-/** `password=…`, `"apiKey": "…"`, `(token)=(…)`; what follows a colon without quotes may be prose. */
+/** `password=…`, `"apiKey": "…"`, `(token)=(…)`; what follows a colon without quotes, and is a word or a number, may be prose. */
 const ASSIGNED = new RegExp(
   `((?:${KEY}|(?<![a-z])(?:${WHOLE.join('|')}))[\\w.-]{0,20}[\\\\"'\`)\\]]{0,4}` +
-    `\\s{0,2}(?:=>|=(?!=)|:(?=\\s{0,2}[\\\\"'\`]))\\s{0,2})` +
+    `\\s{0,2}(?:=>|=(?!=)|:(?=\\s{0,2}(?:[\\\\"'\`]|(?!\\d+(?:[\\s,;.)]|$))[^\\s,;]{0,100}\\d)))\\s{0,2})` +
     `(?!["']?\\[redacted\\])(?:${QUOTED}|\\([^)]{0,500}\\)|[^\\s,;&"'\`)}\\]<>]+)`,
   'gi'
 )
