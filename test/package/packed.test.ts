@@ -48,6 +48,7 @@ test('brings a database of its own below a directory that is private, where none
   assert.match(scheduled.stdout, 'Greet')
   await runNode(24, ['node_modules/.bin/ks', 'bg', '--once'])
   assert.match(await readFile(join(results, 'greetings.txt'), 'utf8'), 'Hello, from the embedded database\n')
+  await runNode(24, ['node_modules/.bin/ks', 'bg', 'db', 'stop'])
 })
 
 test('runs through npx under both of its names, whichever Node comes first on PATH', async () => {

@@ -38,7 +38,7 @@ export type Simple = [
   Demand<Equal<JsonOf<Date>, string>>,
   Demand<Equal<JsonOf<bigint>, never>>,
   Demand<Equal<JsonOf<() => void>, never>>,
-  Demand<Equal<JsonOf<{ at: Date; by?: string }[]>, { at: string; by?: string }[]>>,
+  Demand<Equal<JsonOf<{ at: Date; by?: string | undefined }[]>, { at: string; by?: string | undefined }[]>>,
   Demand<Equal<JsonOf<Map<string, number>>, Record<string, never>>>
 ]
 

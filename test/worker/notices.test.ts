@@ -24,7 +24,7 @@ test('cancels no job, whether it runs or waits in the worker', async () => {
     ran.add(n)
     await gate.promise
   }
-  const options = { concurrency: 2, localQueueSize: 10, localQueueTtlMs: 60_000 }
+  const options = { concurrency: 2, localQueueSize: 10, localQueueTtl: 60_000 }
   await using worker = await work(database, { ...options, logger, tasks: { Count } })
   const jobs = await background.scheduleMany({ task: 'Count', payloads: [1, 2, 3, 4, 5].map(n => ({ n })) })
   await until(() => worker.running === 2)
