@@ -18,11 +18,10 @@ export function createFit(encoding: string): Fit {
   // SQL_ASCII takes any bytes as they come.
   if (encoding === 'UTF8' || encoding === 'SQL_ASCII') return FITS_ALL
   const lacking = encoding === 'LATIN1' ? /[^\0-\u00FF]/gu : /[^\0-\u007F]/gu
-  const toEscape = (character: string): string =>
-    character === '…' ? '...' : `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`
+  const toEscape = (character: string): string => (character === '…' ? '...' : toEscapes(character))
   return {
     text: text => text.replace(lacking, toEscape),
-    json: json => (json?.replace(lacking, toJsonEscapes) ?? null) as typeof json,
+    json: json => (json?.replace(lacking, toEscapes) ?? null) as typeof json,
     readableJson: json => json.replace(lacking, character => JSON.stringify(toEscape(character)).slice(1, -1))
   }
 }
@@ -30,7 +29,7 @@ export function createFit(encoding: string): Fit {
 /** For UTF-8. */
 export const FITS_ALL: Fit = { text: text => text, json: json => json, readableJson: json => json }
 
-function toJsonEscapes(character: string): string {
+function toEscapes(character: string): string {
   return [...Array(character.length).keys()]
     .map(index => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`)
     .join('')

@@ -181,7 +181,7 @@ for (const [options, message] of [
   [{ limit: 1_001 }, 'limit is 1001, not a whole number from 1 to 1,000'],
   [{ cursor: '' }, 'the cursor is "", not one that came with a page of runs'],
   [{ cursor: btoa('["jobs","7"]') }, 'the cursor is "WyJqb2JzIiwiNyJd", not one that came with a page of runs'],
-  [{ until: new Date() }, 'there is no option until, only job, task, queue, state, since, search, limit, cursor']
+  [{ until: new Date() }, 'there is no condition until, only job, task, queue, state, since, search, limit, cursor']
 ] as const) {
   test(`refuses ${JSON.stringify(options)}`, async () => {
     const error = await background.runs(options as never).then(
