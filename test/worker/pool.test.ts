@@ -69,7 +69,6 @@ test('have the names by which they are told apart, and account for every job tha
 
   const expected: Record<string, ReturnType<typeof classify>> = {
     'get_job20/graphile_worker': { kind: 'fetch', releasesQueues: false },
-    'get_queue_names/graphile_worker': { kind: 'other', releasesQueues: false },
     'clear_stale_locks/graphile_worker': { kind: 'unlock', releasesQueues: false },
     'complete_job/graphile_worker': { kind: 'complete', releasesQueues: false },
     'complete_jobs/graphile_worker': { kind: 'complete', releasesQueues: false },
@@ -85,8 +84,10 @@ test('have the names by which they are told apart, and account for every job tha
   await runner.stop()
 })
 
-/** What `unlockAbandoned` in src/sql/locks.ts and `completeJobs` in src/sql/complete.ts do in their place. */
+/** What `claimJobs`, `unlockAbandoned` and `completeJobs` in src/sql do in their place. */
 const REPLACED = {
+  get_job20:
+    'with j_raw as ( select jobs.job_queue_id, jobs.priority, jobs.run_at, jobs.id from "graphile_worker"._private_jobs as jobs where jobs.is_available = true and run_at <= now() and task_id = any($2::int[]) and ( jobs.job_queue_id is null or jobs.job_queue_id in ( select id from "graphile_worker"._private_job_queues as job_queues where job_queues.is_available = true for update skip locked ) ) order by priority asc, run_at asc limit 20 for update skip locked ), j as ( select distinct on (job_queue_id, case when job_queue_id is null then id end) job_queue_id, priority, run_at, id from j_raw order by job_queue_id, case when job_queue_id is null then id end, priority asc, run_at asc ), q as ( update "graphile_worker"._private_job_queues as job_queues set locked_by = $1::text, locked_at = now() from j where job_queues.id = j.job_queue_id ) update "graphile_worker"._private_jobs as jobs set attempts = jobs.attempts + 1, locked_by = $1::text, locked_at = now() from j where jobs.id = j.id returning *',
   clear_stale_locks:
     'with j as ( update "graphile_worker"._private_jobs as jobs set locked_at = null, locked_by = null, run_at = greatest(run_at, now()) where locked_at < now() - interval \'4 hours\' ) update "graphile_worker"._private_job_queues as job_queues set locked_at = null, locked_by = null where locked_at < now() - interval \'4 hours\'',
   complete_job: 'delete from "graphile_worker"._private_jobs as jobs where id = $1::bigint',
