@@ -52,7 +52,7 @@ export async function work(args: Arguments, context: CommandContext): Promise<nu
     else if (level === 'info' || level === 'debug')
       output.line(startScreen(worker, { isOnce: once, database, envFile }, output))
   }
-  // With `--once` and nothing due it has ended before it was ready.
+  // One that is stopped at once is never ready.
   const announced = Promise.race([worker.ready, worker.finished]).then(announce, () => {})
 
   let unfinished = 0

@@ -76,7 +76,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
   const idle = createIdleCheck({
     // What a fetch under way has locked would seem to another to be looked after.
     isIdle: () => held.size === 0 && !pool.isFetching,
-    hasSuspects: () => membership.liveness?.hasSuspects ?? false,
+    hasSuspects: () => membership.liveness?.hasSuspects ?? true,
     hasDueJobs: () => hasDueJobs(control, schema, names, runner?.id ?? ''),
     wake
   })

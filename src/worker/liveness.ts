@@ -44,7 +44,7 @@ export interface Liveness {
   readonly lastBeatAt: Date
   /** Whether that is not long ago. */
   readonly isBeating: boolean
-  /** Whether peers seem to be dead that this worker has not looked after, since it is not yet fit to judge. */
+  /** Whether peers seem, or may seem, to be dead that this worker has not looked after: it is not yet fit to judge. */
   readonly hasSuspects: boolean
   /** Resolves while the lock is held; a task that blocks the event loop meanwhile is safe. */
   whenLocked(): Promise<void>
@@ -72,7 +72,8 @@ export function keepAlive(options: LivenessOptions): Liveness {
   let lastBeatAt = new Date()
   let lastBeatMs = performance.now()
   let judgesFromMs = lastBeatMs + STALE_AFTER_MS
-  let hasSuspects = false
+  // Until it has looked for the first time.
+  let hasSuspects = true
 
   async function round(): Promise<void> {
     const { isRegistered, isLocked: isLockedNow, stale } = await beat(session, schema, id, STALE_AFTER_MS)
