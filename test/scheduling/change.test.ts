@@ -99,7 +99,7 @@ for (const [reference, message] of [
 
 for (const [changes, message] of [
   [{}, 'Cannot reschedule a job: nothing is to change'],
-  [undefined, 'Cannot reschedule a job: nothing is to change'],
+  [undefined, 'Cannot reschedule a job: the options are of type undefined, not an object'],
   [{ runAt: new Date(), delay: 5 }, 'Cannot reschedule a job: both runAt and delay are given'],
   [{ priority: 40_000 }, 'Cannot reschedule a job: priority is 40000, not a whole number from -32,768 to 32,767'],
   [{ maxAttempts: 0 }, 'Cannot reschedule a job: maxAttempts is 0, not a whole number from 1 to 32,767']
