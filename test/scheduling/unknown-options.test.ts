@@ -62,13 +62,13 @@ const calls: Record<string, [call: () => unknown, message: string]> = {
   ],
   jobs: [
     () => background.jobs(given({ states: 'failed' })),
-    'list jobs: there is no option states. Did you mean state?'
+    'list jobs: there is no condition states. Did you mean state?'
   ],
   runs: [
     () => background.runs(given({ until: new Date() })),
-    'list runs: there is no option until, only job, task, queue, state, since, search, limit, cursor'
+    'list runs: there is no condition until, only job, task, queue, state, since, search, limit, cursor'
   ],
-  retry: [() => background.retry(given({ taks: 'Any' })), 'retry jobs: there is no option taks. Did you mean task?'],
+  retry: [() => background.retry(given({ taks: 'Any' })), 'retry jobs: there is no condition taks. Did you mean task?'],
   'how delete works': [
     () => background.delete({ task }, given({ isDryRun: true })),
     'delete jobs: there is no option isDryRun. Did you mean dryRun?'
@@ -79,7 +79,7 @@ const calls: Record<string, [call: () => unknown, message: string]> = {
   ],
   runNow: [
     () => background.runNow(given({ taskname: 'Any' })),
-    'run jobs: there is no option taskname, only state, task, queue, search, all'
+    'run jobs: there is no condition taskname, only state, task, queue, search, all'
   ],
   status: [
     () => background.status(given({ windw: '5m' })),
