@@ -46,7 +46,7 @@ interface Named {
 
 /** Starts a worker all of whose sessions bear a name. It gives no job up, however many workers the job sees die. */
 async function startNamed(arena: Arena, index: number): Promise<Named> {
-  const name = `worker ${index}`
+  const name = `worker-${index}`
   const url = new URL(arena.url)
   url.searchParams.set('application_name', name)
   return { name, child: await arena.work({ maxLosses: 1_000 }, url.href) }
