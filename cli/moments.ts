@@ -1,10 +1,9 @@
 import { isBeyond } from '../src/sql/times.ts'
 
-/** `3 min ago`, `in 2 h`, `now`: near enough to see at a glance. */
-export function relativeTime(date: Date, now: number = Date.now()): string {
-  const beyond = isBeyond(date)
-  if (beyond) return beyond === 'never' ? 'never' : 'always due'
-  const ms = date.getTime() - now
+/** `3 min ago`, `in 2 h`, `now`: near enough to see at a glance. What counts as now, the database says: clocks differ. */
+export function relativeTime(date: Date, now: Date): string {
+  if (isBeyond(date)) return plainTime(date)
+  const ms = date.getTime() - now.getTime()
   const [unit, length] = UNITS.find(([, length]) => Math.abs(ms) >= length) ?? UNITS.at(-1)!
   const amount = Math.floor(Math.abs(ms) / length)
   if (amount === 0) return 'now'
@@ -12,8 +11,15 @@ export function relativeTime(date: Date, now: number = Date.now()): string {
 }
 
 /** `2030-01-31T08:00:00.000Z (in 5 d)`. */
-export function exactTime(date: Date): string {
-  return isBeyond(date) ? relativeTime(date) : `${date.toISOString()} (${relativeTime(date)})`
+export function exactTime(date: Date, now: Date): string {
+  return isBeyond(date) ? plainTime(date) : `${plainTime(date)} (${relativeTime(date, now)})`
+}
+
+/** `2030-01-31T08:00:00.000Z`. */
+export function plainTime(date: Date): string {
+  const beyond = isBeyond(date)
+  if (beyond) return beyond === 'never' ? 'never' : 'always due'
+  return date.toISOString()
 }
 
 const UNITS = [

@@ -18,7 +18,7 @@ export function statusScreen(status: Status, { style, width, height = Number.POS
   const sections = [
     section('task', tasks, taskColumns, 0, room),
     section('queue', queues, queueColumns, moreQueues, room),
-    section('worker', workers, workerColumns, 0, room)
+    section('worker', workers, workerColumnsAt(status.at), 0, room)
   ].filter(({ rows }) => rows.length > 0)
   const title = titleOf(status, Math.min(width, MOST_TITLE), style)
   // Each section takes a blank line and its heading.
@@ -154,20 +154,22 @@ const queueColumns: readonly Column<QueueStatus>[] = [
   { title: 'held by', text: row => row.worker ?? '', isName: true, rank: 13 }
 ]
 
-const workerColumns: readonly Column<WorkerStatus>[] = [
-  { title: 'worker', text: row => row.id, isName: true, rank: 0 },
-  {
-    title: 'is',
-    text: row => (row.isAlive ? 'alive' : `lost ${shortLength(row.beatAgeMs)} ago`),
-    rank: 1,
-    format: row => (row.isAlive ? 'green' : 'red')
-  },
-  { title: 'running', text: row => `${row.running} of ${row.concurrency}`, rank: 2 },
-  { title: 'host', text: row => row.host, isName: true, rank: 3 },
-  { title: 'process', text: row => String(row.pid), rank: 4 },
-  { title: 'up', text: row => shortLength(Date.now() - row.startedAt.getTime()), rank: 6 },
-  { title: 'tasks', text: row => row.tasks.join(', '), isName: true, rank: 5 }
-]
+function workerColumnsAt(now: Date): readonly Column<WorkerStatus>[] {
+  return [
+    { title: 'worker', text: row => row.id, isName: true, rank: 0 },
+    {
+      title: 'is',
+      text: row => (row.isAlive ? 'alive' : `lost ${shortLength(row.beatAgeMs)} ago`),
+      rank: 1,
+      format: row => (row.isAlive ? 'green' : 'red')
+    },
+    { title: 'running', text: row => `${row.running} of ${row.concurrency}`, rank: 2 },
+    { title: 'host', text: row => row.host, isName: true, rank: 3 },
+    { title: 'process', text: row => String(row.pid), rank: 4 },
+    { title: 'up', text: row => shortLength(now.getTime() - row.startedAt.getTime()), rank: 6 },
+    { title: 'tasks', text: row => row.tasks.join(', '), isName: true, rank: 5 }
+  ]
+}
 
 /** In columns: a longer line of figures is hard to read. */
 const MOST_TITLE = 120

@@ -1,3 +1,4 @@
+import type { Duration } from './duration.ts'
 import type { Queue } from './queue.ts'
 import type { AnyTask } from './task.ts'
 
@@ -125,6 +126,8 @@ export interface RunError {
 
 /** Everything about one job. Of one that is gone, what its last run tells. */
 export interface JobDetails extends Omit<ListedJob, 'state'> {
+  /** When it was so, by the database's clock. */
+  readonly at: Date
   /**
    * What it is doing; of a job that is gone, how it ended: `gone` if the run with which it ended is not kept, or it was
    * deleted before its end.
@@ -189,11 +192,11 @@ export interface RunFilter {
    */
   state?: RunState | readonly RunState[]
   /**
-   * Only runs that ended at this time or later.
+   * Only runs that ended at this time or later; a duration counts back from now, by the database's clock.
    *
    * @default as long as they are kept
    */
-  since?: Date
+  since?: Date | Duration
   /**
    * Its job's id, or a part of its key or of its error's message, in upper or lower case. A page looks through the
    * newest 10,000 runs that the other conditions leave; its cursor goes on from there.
@@ -221,6 +224,8 @@ export interface PageOptions {
 
 /** A page of jobs. */
 export interface JobsPage {
+  /** When it was so, by the database's clock. */
+  readonly at: Date
   /** The jobs, those scheduled last first. */
   readonly jobs: readonly ListedJob[]
   /** For the next page; absent if this is the last one. */
@@ -229,6 +234,8 @@ export interface JobsPage {
 
 /** A page of runs. */
 export interface RunsPage {
+  /** When it was so, by the database's clock. */
+  readonly at: Date
   /** The runs, those that ended last first. */
   readonly runs: readonly Run[]
   /** For the next page; absent if this is the last one. */

@@ -16,7 +16,7 @@ export async function listJobs(args: Arguments, context: CommandContext): Promis
   const page = await withBackground(args, context, background => background.jobs(options).catch(explainMisuse))
   if (args.flag('json')) output.line(JSON.stringify(page))
   else if (page.jobs.length === 0) output.notice('No jobs')
-  else output.line(table(COLUMNS, page.jobs.map(toRow), output))
+  else output.line(table(COLUMNS, page.jobs.map(job => toRow(job, page.at)), output))
   if (page.cursor && !args.flag('json')) output.notice(output.noticeStyle('dim', `More with --cursor ${page.cursor}`))
   return 0
 }
@@ -32,7 +32,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'DETAILS', least: 8 }
 ]
 
-function toRow(job: ListedJob): Cell[] {
+function toRow(job: ListedJob, now: Date): Cell[] {
   const { id, state, task, queue, key, attempts, maxAttempts, runAt } = job
   return [
     id,
@@ -40,7 +40,7 @@ function toRow(job: ListedJob): Cell[] {
     task,
     queue ?? '',
     `${attempts}/${maxAttempts}`,
-    state === 'failed' || state === 'running' ? '' : relativeTime(runAt),
+    state === 'failed' || state === 'running' ? '' : relativeTime(runAt, now),
     key ?? '',
     describe(job)
   ]

@@ -1,5 +1,5 @@
 import { toMilliseconds } from '../../src/duration.ts'
-import type { Run } from '../../src/inspect.ts'
+import type { Run, RunFilter } from '../../src/inspect.ts'
 import { isRealDay } from '../../src/instant.ts'
 import { RUN_STATES } from '../../src/sql/ledger/schema.ts'
 import type { CommandContext } from '../context.ts'
@@ -26,23 +26,24 @@ export async function listRuns(args: Arguments, context: CommandContext): Promis
   const page = await withBackground(args, context, background => background.runs(options).catch(explainMisuse))
   if (args.flag('json')) output.line(JSON.stringify(page))
   else if (page.runs.length === 0) output.notice(page.cursor ? 'No runs among the newest' : 'No runs')
-  else output.line(table(COLUMNS, page.runs.map(toRow), output))
+  else output.line(table(COLUMNS, page.runs.map(run => toRow(run, page.at)), output))
   if (page.cursor && !args.flag('json')) output.notice(output.noticeStyle('dim', `More with --cursor ${page.cursor}`))
   return 0
 }
 
-function readSince(args: Arguments): { since?: Date } {
+function readSince(args: Arguments): Pick<RunFilter, 'since'> {
   const text = args.text('since')
   if (text === undefined) return {}
   const time = new Date(text)
   if (/^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(time.getTime()) && isRealDay(text)) return { since: time }
   try {
-    return { since: new Date(Date.now() - toMilliseconds(text, 'read --since', 'it')) }
+    toMilliseconds(text, 'read --since', 'it')
   } catch {
     throw new UsageError(
       `Cannot read --since: ${JSON.stringify(text)} is neither a time such as 2030-01-31T08:00:00Z nor a duration such as 90s, 5m or 1h30m`
     )
   }
+  return { since: text }
 }
 
 const COLUMNS: readonly Column[] = [
@@ -56,7 +57,7 @@ const COLUMNS: readonly Column[] = [
   { title: 'DETAILS', least: 8 }
 ]
 
-function toRow(run: Run): Cell[] {
+function toRow(run: Run, now: Date): Cell[] {
   const { job, state, task, queue, attempt, maxAttempts, finishedAt, tookMs } = run
   return [
     job,
@@ -64,7 +65,7 @@ function toRow(run: Run): Cell[] {
     task,
     queue ?? '',
     `${attempt}/${maxAttempts}`,
-    relativeTime(finishedAt),
+    relativeTime(finishedAt, now),
     tookMs === null ? '' : describeMs(tookMs),
     describeEnd(run)
   ]

@@ -29,7 +29,7 @@ function describe(job: JobDetails, output: Output): string {
   const { payload, runs, error, state } = job
   const sections = [pairs(toRows(job, output), style)]
   if (payload !== null) sections.push(section('Payload', JSON.stringify(payload, null, 2), output))
-  if (runs.length > 0) sections.push(`${style('bold', 'Runs')}\n${table(COLUMNS, runs.map(toCells), output)}`)
+  if (runs.length > 0) sections.push(`${style('bold', 'Runs')}\n${table(COLUMNS, runs.map(run => toCells(run, job.at)), output)}`)
   if (runs.length >= MOST_RUNS) sections.push(style('dim', `Only the latest ${runs.length} runs are shown`))
   const [last] = runs
   if (last?.error) sections.push(section('Error', errorLines(last.error).join('\n'), output))
@@ -50,10 +50,10 @@ function toRows(job: JobDetails, { style }: Output): [string, string][] {
   ]
   if (key !== null) rows.push(['key', key])
   if (priority !== 0) rows.push(['priority', String(priority)])
-  rows.push(['attempts', `${attempts} of ${maxAttempts}`], ['scheduled', exactTime(job.scheduledAt)])
-  if (!isGone && state !== 'failed') rows.push(['due', exactTime(job.runAt)])
-  if (isGone) rows.push(['ended', exactTime(job.updatedAt)])
-  if (!isGone && job.fetchedAt) rows.push(['fetched', exactTime(job.fetchedAt)])
+  rows.push(['attempts', `${attempts} of ${maxAttempts}`], ['scheduled', exactTime(job.scheduledAt, job.at)])
+  if (!isGone && state !== 'failed') rows.push(['due', exactTime(job.runAt, job.at)])
+  if (isGone) rows.push(['ended', exactTime(job.updatedAt, job.at)])
+  if (!isGone && job.fetchedAt) rows.push(['fetched', exactTime(job.fetchedAt, job.at)])
   if (worker !== null) rows.push(['worker', worker])
   if (job.progress !== null) {
     rows.push(['progress', `${Math.round(job.progress * 100)} % ${job.progressMessage ?? ''}`])
@@ -83,12 +83,12 @@ const COLUMNS: readonly Column[] = [
   { title: 'DETAILS', least: 8 }
 ]
 
-function toCells(run: Run): Cell[] {
+function toCells(run: Run, now: Date): Cell[] {
   const { attempt, state, finishedAt, waitedMs, tookMs, worker } = run
   return [
     String(attempt),
     stateCell(state),
-    relativeTime(finishedAt),
+    relativeTime(finishedAt, now),
     waitedMs === null ? '' : describeMs(waitedMs),
     tookMs === null ? '' : describeMs(tookMs),
     worker ?? '',

@@ -104,11 +104,15 @@ const REASONS: Readonly<Record<string, readonly [BackgroundErrorCode, string]>> 
     'MIGRATION',
     'the user of % lacks a privilege there. Let its owner grant it, or, if the schema is missing or out of date, run: kretes background migrate'
   ],
+  '22P05': [
+    'CONFIGURATION',
+    'the encoding of % has no place for one of its characters. A database with the encoding UTF8 holds them all'
+  ],
   [READ_ONLY]: [UNAVAILABLE, '% is read-only']
 }
 
 const CONNECTION_CODES = new Set([
-  ...Object.keys(REASONS).filter(code => !['28P01', '28000', '3D000', '42501'].includes(code))
+  ...Object.keys(REASONS).filter(code => !['28P01', '28000', '3D000', '42501', '22P05'].includes(code))
 ])
 
 /** What pg says of a connection without a code. */

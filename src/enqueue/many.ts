@@ -1,3 +1,4 @@
+import { withoutDeadlock } from '../database/deadlock.ts'
 import { codeOf } from '../database/failure.ts'
 import { isSchemaMissing, NEWEST_OF_ENGINE } from '../database/migrate.ts'
 import type { Job, ScheduledJob } from '../job.ts'
@@ -33,9 +34,21 @@ export async function scheduleMany(
   given: ManyGiven,
   many: ManyOptions,
   settings: JobSettings,
-  { access, transact, migrate, toScheduled, registry }: ManyAccess
+  manyAccess: ManyAccess
 ): Promise<ScheduledJob[] | number> {
   refuseUnknown(many, MANY_OPTIONS, 'schedule many jobs')
+  const schedule = (): Promise<ScheduledJob[] | number> => scheduleOnce(given, many, settings, manyAccess)
+  // Calls with the same keys in another order may lock each other out. What comes from an iterator comes only once.
+  const isRepeatable = Array.isArray(given) && many.atomic !== false && manyAccess.transact
+  return await (isRepeatable ? withoutDeadlock(schedule) : schedule())
+}
+
+async function scheduleOnce(
+  given: ManyGiven,
+  many: ManyOptions,
+  settings: JobSettings,
+  { access, transact, migrate, toScheduled, registry }: ManyAccess
+): Promise<ScheduledJob[] | number> {
   const { atomic = true, returning = true } = many
   if (!isIterable(given) && given) await registry.learn(given.task, access)
   const chunks = open(given, settings, returning, { access, registry })

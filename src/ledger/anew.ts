@@ -48,7 +48,7 @@ export async function findGone(access: Access, targets: readonly Target[]): Prom
 /** Schedules such a job once more, and returns its new id. Its key stays with whichever job has it now. */
 export async function scheduleAnew(access: Access, { id, run }: GoneJob): Promise<string> {
   const { task, queue, payload, priority, maxAttempts, key } = run
-  const isTaken = key !== null && (await findJob(access, { key })) !== undefined
+  const isTaken = key !== null && (await findJob(access, { key })).job !== undefined
   const job = await addJob(access, {
     task,
     queue,

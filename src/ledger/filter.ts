@@ -1,5 +1,6 @@
 import { checkWholeNumber } from '../check.ts'
 import { describe } from '../describe.ts'
+import { toMilliseconds } from '../duration.ts'
 import { toTarget } from '../enqueue/change.ts'
 import type { JobFilter, JobState, PageOptions, RunFilter } from '../inspect.ts'
 import type { Names } from '../known.ts'
@@ -27,20 +28,21 @@ export function toJobConditions(filter: JobFilter, doing: string): JobConditions
 }
 
 /**
- * Which runs a caller means.
+ * Which runs a caller means, once it is known what time it is by the database's clock.
  *
  * @throws {TypeError} if a condition is of the wrong type, or there is no such condition
  */
-export function toRunConditions(filter: RunFilter, doing: string): RunConditions {
+export function toRunConditions(filter: RunFilter, doing: string): (at: Date) => RunConditions {
   const { job, state, task, queue, since, search } = filter
-  return {
+  const sinceSeconds = toSeconds(since, doing)
+  const conditions = {
     job: toJobId(job, doing),
     states: toStates(state, RUN_STATES, doing),
     task: toTask(task, doing),
     queue: toQueue(queue, doing),
-    sinceSeconds: toSeconds(since, doing),
     search: toSearch(search, doing)
   }
+  return at => ({ ...conditions, sinceSeconds: sinceSeconds(at) })
 }
 
 /** How many entries a page holds. */
@@ -108,12 +110,15 @@ function toJobId(job: RunFilter['job'], doing: string): string | null {
   throw new TypeError(`Cannot ${doing}: job is given by its key, and several jobs may have had it. Give its id`)
 }
 
-function toSeconds(since: unknown, doing: string): number | null {
-  if (since === undefined) return null
-  if (since instanceof Date && !Number.isNaN(since.getTime())) return since.getTime() / 1_000
-  throw new TypeError(
-    `Cannot ${doing}: since is ${since instanceof Date ? 'an invalid date' : describe(since)}, not a Date`
-  )
+function toSeconds(since: RunFilter['since'], doing: string): (at: Date) => number | null {
+  if (since === undefined) return () => null
+  if (since instanceof Date) {
+    const seconds = since.getTime() / 1_000
+    if (Number.isNaN(seconds)) throw new TypeError(`Cannot ${doing}: since is an invalid date`)
+    return () => seconds
+  }
+  const agoMs = toMilliseconds(since, doing, 'since')
+  return at => (at.getTime() - agoMs) / 1_000
 }
 
 /** What no text in the database can hold. */

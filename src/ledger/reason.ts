@@ -6,7 +6,7 @@ export type ReasonCode =
   | 'foreign-worker'
   | 'cancelled'
   | 'replaced'
-  | 'attempts-spent'
+  | 'failed'
   | 'scheduled'
   | 'snoozed'
   | 'backing-off'

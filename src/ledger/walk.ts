@@ -4,10 +4,19 @@ import {
   findRunsOf,
   type RunConditions,
   type RunPosition,
-  readSeconds,
   type Span
 } from '../sql/ledger/runs.ts'
 import type { Access } from '../sql/statement.ts'
+
+/** Where a walk starts. */
+export interface Start {
+  /** The time by the clock of the database. */
+  readonly at: Date
+  /** Only what comes after it in the list. */
+  readonly after: RunPosition | null
+  /** How many runs the caller wants, which is how many are read at once. */
+  readonly limit: number
+}
 
 /**
  * Walks through runs, those that ended last first, until the caller has enough: first the newest day, which answers most
@@ -16,8 +25,7 @@ import type { Access } from '../sql/statement.ts'
 export async function* walkRuns(
   access: Access,
   conditions: RunConditions,
-  after: RunPosition | null,
-  limit: number
+  { at, after, limit }: Start
 ): AsyncGenerator<FoundRun> {
   const { job, search, sinceSeconds } = conditions
   const batches = search === null ? { first: limit, next: limit } : SEARCH_BATCHES
@@ -25,7 +33,7 @@ export async function* walkRuns(
     yield* walk(after, batches, (from, batch) => findRunsOf(access, job, { after: from, limit: batch }, conditions))
     return
   }
-  const startSeconds = after ? Number(after.finishedSeconds) : await readSeconds(access)
+  const startSeconds = after ? Number(after.finishedSeconds) : at.getTime() / 1_000
   let position = after
   for (const span of spansBack(startSeconds, sinceSeconds)) {
     const find = (from: RunPosition | null, batch: number): Promise<FoundRun[]> =>

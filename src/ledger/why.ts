@@ -116,7 +116,7 @@ function whileHeld(row: LiveJobRow, workers: readonly WorkerRow[]): Reason[] {
 
 /** No worker has it. */
 async function whileFree(access: Access, row: LiveJobRow, workers: readonly WorkerRow[]): Promise<Reason[]> {
-  if (row.state === 'failed') return [whenSpent(row)]
+  if (row.state === 'failed') return [whenFailed(row)]
   if (row.isDue) return await reasonsWhileDue(access, row, workers)
   const later = await whenLater(access, row)
   const onceDue = await reasonsWhileDue(access, row, workers)
@@ -124,13 +124,13 @@ async function whileFree(access: Access, row: LiveJobRow, workers: readonly Work
   return [later, ...onceDue.filter(({ code }) => code === 'no-worker' || code === 'unknown-task')]
 }
 
-function whenSpent({ attempts, maxAttempts, error }: LiveJobRow): Reason {
+function whenFailed({ attempts, maxAttempts, error }: LiveJobRow): Reason {
   const advice = 'It will not run again unless somebody retries it'
   if (error === null) {
-    return { code: 'attempts-spent', message: `It has no attempt left (${attempts} of ${maxAttempts}). ${advice}` }
+    return { code: 'failed', message: `It has no attempt left (${attempts} of ${maxAttempts}). ${advice}` }
   }
   const message = `It has failed for good, after attempt ${attempts} of ${maxAttempts}: ${firstLineOf(error)}. ${advice}`
-  return { code: 'attempts-spent', message, error }
+  return { code: 'failed', message, error }
 }
 
 async function whenLater(

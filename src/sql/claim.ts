@@ -20,6 +20,8 @@ export interface Claim {
   readonly tasks: readonly string[]
   /** How many jobs at most. */
   readonly size: number
+  /** The ids of queues that are passed over. */
+  readonly without?: readonly number[]
 }
 
 /**
@@ -29,15 +31,27 @@ export interface Claim {
  *   jobs. Here a queue is locked when one of its jobs comes along;
  * - tells tasks and queues by their names, which no `restart identity` gives to others;
  * - takes no more payload at once than a worker can bear.
+ *
+ * The first row says of which queues the first job could not be taken: see {@linkcode jobsOf}.
  */
 export function claimJobs(
   schema: string,
-  { worker, tasks, size }: Claim
+  { worker, tasks, size, without = [] }: Claim
 ): { readonly name: string; readonly text: string; readonly values: readonly unknown[] } {
   const key = `${size} ${schema}`
   const text = texts.get(key) ?? claiming(identifier(schema).sql, size)
   texts.set(key, text)
-  return { name: `kretes_claim${size}`, text, values: [worker, tasks] }
+  return { name: `kretes_claim${size}`, text, values: [worker, tasks, without] }
+}
+
+/**
+ * The jobs among the rows of a claim. Without any, there may be some behind queues that are stuck, whose jobs fill the
+ * front: a transaction has locked the first, or the queue is locked and no worker has a job of it.
+ */
+export function jobsOf<Row>(rows: readonly Row[]): { readonly jobs: Row[]; readonly stuck: readonly number[] } {
+  const [first] = rows as readonly { id: string | null; stuck_queues: number[] | null }[]
+  if (first?.id === null) return { jobs: [], stuck: first.stuck_queues ?? [] }
+  return { jobs: [...rows], stuck: [] }
 }
 
 const texts = new Map<string, string>()
@@ -61,53 +75,72 @@ export async function indexBusyQueues(session: Sql, schema: string): Promise<voi
 }
 
 /**
- * The jobs that wait are read from the index alone, one by one until there are enough. Only then is each locked, after
- * its queue, and looked at again: it may have changed. Of several jobs of one queue the first is kept.
+ * The front of all that waits is read from the index alone. Of each queue in it, the queue and its first job are locked:
+ * that job or none, so that no later one overtakes it. Jobs without a queue are locked in their order until there are
+ * enough, passing by those that others have just locked. Whatever is locked is looked at again: it may have changed.
+ * Later jobs of a queue in the front count as well: what comes after the front waits, or it would overtake other queues.
  *
  * A queue is passed over if a worker has one of its jobs. That is a short cut only, so that what waits behind it is
- * passed by fast; whether it is free, its own row says, as it is at this moment.
+ * passed by fast; whether it is free, its own row says, as it is at the moment when it is locked. A queue of which nothing
+ * can be had, but for one that is being fetched from at the same moment, is stuck.
  *
  * The number is part of the text: the plan depends on it.
  */
 function claiming(engine: string, size: number): string {
-  const ofTasks = `task_id = any(array(select id from ${engine}._private_tasks where identifier = any($2::text[])))`
+  const isWaiting = `is_available and run_at <= now()
+          and task_id = any(array(select id from ${engine}._private_tasks where identifier = any($2::text[])))`
   return `
-    with found as (
-      select job.*
-      from (
-        select id, priority, run_at, job_queue_id
-        from ${engine}._private_jobs
-        where is_available and run_at <= now()
-          and (job_queue_id is null or job_queue_id not in (
+    with front as materialized (
+      select id, priority, run_at, job_queue_id
+      from ${engine}._private_jobs
+      where ${isWaiting}
+        and (job_queue_id is null or (
+          job_queue_id <> all($3::int[])
+          and job_queue_id not in (
             select busy.job_queue_id from ${engine}._private_jobs busy
             where busy.locked_at is not null and busy.job_queue_id is not null
             order by busy.job_queue_id limit ${MOST_BUSY}
-          ))
-          and ${ofTasks}
-        order by priority, run_at
-      ) waiting, lateral (
-        select id, priority, run_at, job_queue_id, ${BYTES} as bytes
-        from ${engine}._private_jobs
-        where id = waiting.id and is_available and run_at <= now() and ${ofTasks}
-          and coalesce(job_queue_id, 0) = coalesce(waiting.job_queue_id, 0)
-          and (waiting.job_queue_id is null or exists (
-            select from ${engine}._private_job_queues queue
-            where queue.id = waiting.job_queue_id and queue.is_available
-            for update skip locked
-          ))
-        for update skip locked
-      ) job
-      order by waiting.priority, waiting.run_at
+          )
+        ))
+      order by priority, run_at
       limit ${size}
-    ), firsts as (
-      select distinct on (job_queue_id, case when job_queue_id is null then id end) *
-      from found
-      order by job_queue_id, case when job_queue_id is null then id end, priority, run_at, id
-    ), sized as (
+    ), firsts as materialized (
+      select distinct on (job_queue_id) id, job_queue_id
+      from front
+      where job_queue_id is not null
+      order by job_queue_id, priority, run_at, id
+    ), free as materialized (
+      select id
+      from ${engine}._private_job_queues
+      where id = any(array(select job_queue_id from firsts)) and is_available
+      for update skip locked
+    ), queued as materialized (
+      select id, priority, run_at, job_queue_id, ${BYTES} as bytes
+      from ${engine}._private_jobs
+      where ${isWaiting}
+        and id = any(array(select id from firsts where job_queue_id in (select id from free)))
+        and job_queue_id in (select id from free)
+      for update skip locked
+    ), unqueued as (
+      select id, priority, run_at, job_queue_id, ${BYTES} as bytes
+      from ${engine}._private_jobs
+      where ${isWaiting} and job_queue_id is null and (priority, run_at) >= (
+        select priority, run_at from front where job_queue_id is null order by priority, run_at limit 1
+      )
+      order by priority, run_at
+      limit ${size}
+      for update skip locked
+    ), found as (
       select *, sum(bytes) over (order by priority, run_at, id rows unbounded preceding) - bytes as bytes_before
-      from firsts
+      from (
+        select * from queued
+        union all
+        select * from unqueued
+      ) job
+      order by priority, run_at, id
+      limit ${size} + (select count(*) from firsts) - (select count(job_queue_id) from front)
     ), chosen as (
-      select id, job_queue_id from sized where bytes_before < ${MOST_BYTES}
+      select id, job_queue_id from found where bytes_before < ${MOST_BYTES}
     ), held as (
       update ${engine}._private_job_queues queue
       set locked_by = $1::text, locked_at = now()
@@ -119,15 +152,28 @@ function claiming(engine: string, size: number): string {
       from chosen
       where job.id = chosen.id
       returning
-        job.*,
+        job.id, job.job_queue_id, job.task_id, job.payload, job.priority, job.run_at, job.attempts, job.max_attempts,
+        job.key, job.created_at, job.locked_at, job.flags, job.last_error,
         (select identifier from ${engine}._private_tasks task where task.id = job.task_id) as task_name,
-        (select queue_name from ${engine}._private_job_queues queue where queue.id = job.job_queue_id) as queue_name,
-        (select count(*) from chosen) < (select count(*) from firsts) as is_cut
+        case when job.job_queue_id is not null then (
+          select queue_name from ${engine}._private_job_queues queue where queue.id = job.job_queue_id
+        ) end as queue_name,
+        (select count(*) from chosen) < (select count(*) from found) as is_cut
     )
-    select * from claimed order by priority, run_at, id`
+    select claimed.*, stuck.queues as stuck_queues
+    from (
+      select array_agg(job_queue_id) as queues
+      from firsts
+      where id not in (select id from queued) and (
+        job_queue_id in (select id from free)
+        or not (select is_available from ${engine}._private_job_queues queue where queue.id = job_queue_id)
+      )
+    ) stuck
+    left join claimed on true
+    order by priority, run_at, id`
 }
 
-/** So that the server expects to remember them all. Queues beyond are looked at one by one. */
+/** So that the server expects to remember them all. Queues beyond are looked up one by one. */
 const MOST_BUSY = 10_000
 
 /** How large a payload is as text; only of one that is compressed does that have to be found out. */

@@ -19,25 +19,30 @@ export const SETTINGS: Settings = {
   jit: 'off'
 }
 
-/** Plans are kept, and one that was made while a table was empty would go on reading all of it. */
-export const WORKER_SETTINGS: Settings = {
-  ...SETTINGS,
-  enable_seqscan: 'off',
+/** What the worker does has limits of its own. */
+const UNLIMITED: Settings = {
   statement_timeout: '0',
   lock_timeout: '0',
-  idle_in_transaction_session_timeout: '0'
+  idle_in_transaction_session_timeout: '0',
+  transaction_timeout: '0'
+}
+
+/**
+ * Plans are kept: to plan a fetch takes longer than to carry it out. One that was made while a table was empty would go on
+ * reading all of it.
+ */
+export const WORKER_SETTINGS: Settings = {
+  ...SETTINGS,
+  ...UNLIMITED,
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off'
 }
 
 /** What has become of a job takes longer to plan, with all the parts that the ledger has, than to look up. */
 export const RESULTS_SETTINGS: Settings = { ...SETTINGS, plan_cache_mode: 'force_generic_plan' }
 
 /** One process migrates, and others wait for it. */
-export const MIGRATION_SETTINGS: Settings = {
-  ...SETTINGS,
-  statement_timeout: '0',
-  lock_timeout: '0',
-  idle_in_transaction_session_timeout: '0'
-}
+export const MIGRATION_SETTINGS: Settings = { ...SETTINGS, ...UNLIMITED }
 
 /** What {@linkcode introduceStatement} finds. */
 export interface Introduction {
@@ -49,7 +54,7 @@ export interface Introduction {
 
 /**
  * States settings for a session, if it is one of the server's: behind a pooler they would be left to whoever comes next.
- * A pooler has a backend of its own invention, or else a port of its own.
+ * A pooler has a backend of its own invention, or else a port of its own. Those that an older server lacks are left out.
  *
  * Its parameters are the backend as the driver knows it, and the port at this end of the connection; '' if it has none.
  */
@@ -60,7 +65,8 @@ export function introduceStatement(settings: Settings): Statement {
     with stated as materialized (
       select count(set_config(name, value, false))
       from (values ${stated.join(', ')}) as setting (name, value)
-      where pg_backend_pid()::text = $1::text and coalesce(inet_client_port()::text, '') = $2::text
+      where current_setting(name, true) is not null
+        and pg_backend_pid()::text = $1::text and coalesce(inet_client_port()::text, '') = $2::text
     )
     select
       pg_backend_pid() as pid,

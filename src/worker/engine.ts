@@ -141,7 +141,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     outage,
     watch,
     onHung: distrust,
-    claim: (worker, size) => claimJobs(schema, { worker, tasks: names, size }),
+    claim: (worker, size, without) => claimJobs(schema, { worker, tasks: names, size, without }),
     complete: statement => completionOf(schema, statement, runner?.id ?? '', ended),
     insist: insistence.insist,
     unlock: unlockAbandoned(schema),

@@ -5,6 +5,7 @@ import { readAddress } from '../database/address/address.ts'
 import { optionsForPg } from '../database/address/drivers.ts'
 import { createSockets, type Sockets } from '../database/sockets.ts'
 import type { Logger } from '../logger.ts'
+import { jobsOf } from '../sql/claim.ts'
 import type { PreparedStatement } from '../sql/complete.ts'
 import { beginFitStatement, type Introduction, introduceStatement, WORKER_SETTINGS } from '../sql/settings.ts'
 import { beginStatement, commitStatement, type Execute } from '../sql/statement.ts'
@@ -30,7 +31,7 @@ export interface EnginePoolOptions {
   /** Called when a connection was found to hang. */
   onHung(): void
   /** The statement that fetches jobs in place of the engine's; without, the engine's own does. */
-  claim?(worker: string, size: number): Statement
+  claim?(worker: string, size: number, without: readonly number[]): Statement
   /** The statement that completes jobs in place of the engine's, made anew each time; without, the engine's own does. */
   complete?(statement: Settled): PreparedStatement
   /** What frees jobs and queues that have been locked for hours, in place of the engine's statement. */
@@ -159,7 +160,10 @@ export class EnginePool extends pg.Pool {
       if (kind !== 'other') this.#options.onSettled(part)
       return result
     }
-    if (kind === 'fetch') return await this.#persist(() => this.#fetch(() => carryOut()), this.#draining.signal)
+    if (kind === 'fetch') {
+      const fetch = (): Promise<pg.QueryResult> => this.#claim(settled) ?? carryOut()
+      return await this.#persist(() => this.#fetch(fetch), this.#draining.signal)
+    }
     const write = (part?: Settled): Promise<pg.QueryResult> => this.#persist(() => carryOut(part))
     if (kind === 'other' || kind === 'unlock') return await write()
     const { insist, logger } = this.#options
@@ -173,9 +177,23 @@ export class EnginePool extends pg.Pool {
 
   /** What is done in place of a statement of the engine's. */
   #replacement(settled: Settled): Statement | undefined {
-    if (settled.size !== undefined) return this.#options.claim?.(String(settled.values[0]), settled.size)
     if (settled.kind === 'complete') return this.#options.complete?.(settled)
     return settled.kind === 'unlock' ? this.#options.unlock : undefined
+  }
+
+  /** Looks behind the queues that are stuck, until there are jobs or no more such queues; without a claim, nothing. */
+  #claim(fetch: Settled): Promise<pg.QueryResult> | undefined {
+    const { claim, onSettled } = this.#options
+    const { size, values } = fetch
+    if (!claim || size === undefined) return undefined
+    const look = async (without: readonly number[]): Promise<pg.QueryResult> => {
+      const result = await this.#query(this.#unnamed(claim(String(values[0]), size, without)))
+      const { jobs, stuck } = jobsOf(result.rows)
+      if (stuck.length > 0) return await look([...without, ...stuck])
+      onSettled(fetch)
+      return { ...result, rows: jobs, rowCount: jobs.length }
+    }
+    return look([])
   }
 
   #unnamed(statement: Statement): Statement {

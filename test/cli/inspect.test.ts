@@ -57,6 +57,32 @@ lists('list jobs in a table, and as JSON', async () => {
   )
 })
 
+lists('reckon by the clock of the database, not by that of the machine they run on', async () => {
+  const [due] = await sql`
+    select id::text from graphile_worker.add_job('Greet', '{}', run_at => now() + interval '90 minutes')`
+  await sql`select graphile_worker.add_job('Greet', '{}', run_at => now() - interval '90 minutes')`
+  const [{ now }] = (await sql`select now()`) as unknown as [{ now: Date }]
+  await insertRuns(sql, [{ job: 4711, task: 'Clocked', finishedAt: new Date(now.getTime() - 90 * 60_000) }])
+  const eightDaysAhead = `data:text/javascript,
+    const Real = Date, now = () => Real.now() + 8 * 86400000
+    globalThis.Date = class extends Real {
+      constructor(...args) { args.length === 0 ? super(now()) : super(...args) }
+      static now() { return now() }
+    }`.replaceAll('\n', ' ')
+  const ahead = { NODE_OPTIONS: `--import "${eightDaysAhead}"` }
+  const [jobs, runs, older, show] = await Promise.all([
+    run(['bg', 'jobs', '--task', 'Greet'], ahead),
+    run(['bg', 'runs', '--since', '2h', '--task', 'Clocked'], ahead),
+    run(['bg', 'runs', '--since', '1h', '--task', 'Clocked'], ahead),
+    run(['bg', 'show', due!.id], ahead)
+  ])
+  assert.match(jobs.stdout, /scheduled .* in 1 h /)
+  assert.match(jobs.stdout, /waiting .* 1 h ago /)
+  assert.match(runs.stdout, /4711 .* 1 h ago /)
+  assert.equal([older.stdout, older.stderr], ['', 'No runs\n'])
+  assert.match(show.stdout, /due .*\(in 1 h\)/)
+})
+
 lists('go on with the cursor that they print', async () => {
   const first = await run(['bg', 'jobs', '--limit', '1'])
   const [, cursor] = /^More with --cursor (\S+)\n$/.exec(first.stderr) ?? []

@@ -44,7 +44,7 @@ test('are the connection’s or the statement’s', () => {
   }
   assert.ok(isConnectionFailure(new Error('Connection terminated unexpectedly')))
   assert.ok(isConnectionFailure(new Error('timeout exceeded when trying to connect')))
-  for (const code of ['28P01', '3D000', '42501', '23505', '42P01', '40P01']) {
+  for (const code of ['28P01', '3D000', '42501', '23505', '42P01', '40P01', '22P05']) {
     assert.not.ok(isConnectionFailure(coded(code)), code)
   }
   for (const error of [new Error('other'), undefined, null, 'x']) assert.not.ok(isConnectionFailure(error))

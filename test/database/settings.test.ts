@@ -5,6 +5,7 @@ import { prune, toKept } from '../../src/ledger/prune-command.ts'
 import { Queue } from '../../src/queue.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
+import { startServer } from '../helpers/server.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
 import { createTransactionPooler } from '../ledger/poolers.ts'
@@ -40,27 +41,60 @@ for (const group of settings) {
   })
 }
 
+const odd: Record<string, string> = {
+  ...settings[0],
+  extra_float_digits: '-15',
+  intervalstyle: 'sql_standard',
+  search_path: 'nowhere',
+  default_transaction_isolation: 'serializable',
+  idle_session_timeout: '250ms',
+  lock_timeout: '2s',
+  enable_seqscan: 'off',
+  standard_conforming_strings: 'off'
+}
+
 test('jobs go their way with all of it on the role', async () => {
   const database = await createDatabase()
   const role = `odd_${database.name}`
   await database.sql`create role ${database.sql(role)} superuser login`
-  const odd: Record<string, string> = {
-    ...settings[0],
-    extra_float_digits: '-15',
-    intervalstyle: 'sql_standard',
-    search_path: 'nowhere',
-    default_transaction_isolation: 'serializable',
-    idle_session_timeout: '250ms',
-    lock_timeout: '2s',
-    enable_seqscan: 'off',
-    standard_conforming_strings: 'off'
-  }
   for (const [name, value] of Object.entries(odd)) {
     await database.sql`alter role ${database.sql(role)} set ${database.sql(name)} to ${literal(database, name, value)}`
   }
   await exercise({ ...database, url: Object.assign(new URL(database.url), { username: role }).href })
   await database.sql`drop owned by ${database.sql(role)} cascade`
   await database.sql`drop role ${database.sql(role)}`
+})
+
+test('jobs go their way with all of it on the server', async () => {
+  const server = await startServer({ settings: odd })
+  onceDone(server.stop)
+  await exercise(await createDatabase(server.url))
+})
+
+test('no limit of a database holds for what a worker does', async () => {
+  const database = await createDatabase()
+  const { sql, name } = database
+  const limits = await sql<{ name: string }[]>`
+    select name from pg_settings
+    where name in ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')`
+  for (const limit of limits) await sql`alter database ${sql(name)} set ${sql(limit.name)} to '5s'`
+  await using background = createBackground({ connection: database.url })
+  await background.migrate()
+  await sql`create table limited (value text)`
+  await sql.unsafe(`
+    create function note() returns trigger language plpgsql as $$
+    begin
+      if current_setting('application_name') = 'kretes worker' then
+        insert into limited select current_setting(name) from unnest(array[${limits.map(limit => `'${limit.name}'`)}]) name;
+      end if;
+      return coalesce(new, old);
+    end $$`)
+  await sql`create trigger note before update or delete on graphile_worker._private_jobs for each row execute function note()`
+  await work(database, { tasks: { Give } })
+  const job = await background.schedule({ task: Give, payload: { n: 'unlimited' } })
+  assert.is(await job.result(), 'unlimited')
+  const values = await sql`select value from limited group by value`
+  assert.equal([...values], [{ value: '0' }])
 })
 
 test('a plan that may not scan tables is never compiled', async () => {

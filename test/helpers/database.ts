@@ -13,9 +13,13 @@ export interface TestDatabase {
   drop(): Promise<void>
 }
 
-/** Creates an empty database on the run's server, or on a server started for this process when run by hand. */
-export async function createDatabase(): Promise<TestDatabase> {
-  const server = process.env.KRETES_TEST_SERVER ?? (await ownServer()).url
+/**
+ * Creates an empty database.
+ *
+ * @param on a server; without, the run's, or one that is started for this process when run by hand
+ */
+export async function createDatabase(on?: string): Promise<TestDatabase> {
+  const server = on ?? process.env.KRETES_TEST_SERVER ?? (await ownServer()).url
   const name = `test_${randomBytes(6).toString('hex')}`
   await maintain(server, sql => sql`create database ${sql(name)}`)
   const url = new URL(server)

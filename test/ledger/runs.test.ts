@@ -138,6 +138,28 @@ test('tells runs that never began', async () => {
   assert.equal([runs[0]?.startedAt, runs[0]?.waitedMs, runs[0]?.tookMs], [null, null, null])
 })
 
+test('counts a duration back from now, and tells what time it is by the database', async () => {
+  const [{ now }] = (await sql`select now()`) as unknown as [{ now: Date }]
+  const ago = (minutes: number): Date => new Date(now.getTime() - minutes * 60_000)
+  await insertRuns(sql, [
+    { job: 1, task: 'Aged', finishedAt: ago(5) },
+    { job: 2, task: 'Aged', finishedAt: ago(70) },
+    { job: 3, task: 'Aged', finishedAt: ago(3_000) }
+  ])
+  for (const [since, jobs] of [
+    ['1h', ['1']],
+    [{ hours: 2 }, ['1', '2']],
+    [60_000, []]
+  ] as const) {
+    const page = await background.runs({ task: 'Aged', since })
+    assert.equal(
+      page.runs.map(({ job }) => job),
+      jobs
+    )
+    assert.ok(page.at >= now)
+  }
+})
+
 test('goes on from the very microsecond, and shows what came meanwhile on the first page only', async () => {
   const second = Math.floor(Date.now() / 1_000)
   const times = ['.000001', '.000002', '.000003', '.000003'].map(fraction =>
@@ -175,8 +197,9 @@ for (const [options, message] of [
     { state: 'waiting' },
     'state is "waiting", none of succeeded, failed, timed out, cancelled, snoozed, released, lost'
   ],
-  [{ since: '2030' }, 'since is "2030", not a Date'],
-  [{ since: new Date('x') }, 'since is an invalid date, not a Date'],
+  [{ since: '2030' }, 'since is "2030", not a duration such as \'5m\', 300_000 or { minutes: 5 }'],
+  [{ since: new Date('x') }, 'since is an invalid date'],
+  [{ since: '-1h' }, 'since is "-1h", not a duration such as \'5m\', 300_000 or { minutes: 5 }'],
   [{ job: { key: 'a' } }, 'job is given by its key, and several jobs may have had it. Give its id'],
   [{ limit: 1_001 }, 'limit is 1001, not a whole number from 1 to 1,000'],
   [{ cursor: '' }, 'the cursor is "", not one that came with a page of runs'],
@@ -213,7 +236,7 @@ function isMeant(row: RunRow, { job, task, queue, state, since, search }: RunFil
     (name === undefined || row.task === name) &&
     (queue === undefined || row.queue === queue) &&
     (states === undefined || states.includes(row.state!)) &&
-    (since === undefined || timeOf(row) >= since.getTime()) &&
+    (since === undefined || timeOf(row) >= (since as Date).getTime()) &&
     (search === undefined || String(row.job) === search || texts.some(text => text.includes(search.toLowerCase())))
   )
 }

@@ -62,12 +62,12 @@ test('it backs off after an error, it is put off, it has failed for good', async
   assert.ok(backing.reasons[0]!.at! > new Date(Date.now() + 3_000_000))
   const snoozed = await whenFirst(background, napping, 'snoozed')
   assert.match(snoozed.reasons[0]!.message, /^Its task has put it off until /)
-  const spent = await whenFirst(background, failed, 'attempts-spent')
+  const spent = await whenFirst(background, failed, 'failed')
   assert.match(
     spent.reasons[0]!.message,
     /^It has failed for good, after attempt 1 of 1: RangeError: It broke\. It will not run again unless/
   )
-  assert.equal(codesOf(spent), ['attempts-spent'])
+  assert.equal(codesOf(spent), ['failed'])
 })
 
 test('it runs, its queue is held, it stands behind others, all workers are busy', async () => {

@@ -1,5 +1,6 @@
+import postgres from 'postgres'
 import { createBackground } from '../../src/background.ts'
-import { claimJobs } from '../../src/sql/claim.ts'
+import { claimJobs, jobsOf } from '../../src/sql/claim.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { randomFrom } from '../helpers/random.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -18,7 +19,6 @@ interface Row {
   readonly queue: string | null
   readonly priority: number
   readonly attempts: number
-  readonly locked_by: string
 }
 
 test('takes what is due, by priority, then by time, then by number, and one job of each free queue', async () => {
@@ -68,7 +68,9 @@ test('takes what is due, by priority, then by time, then by number, and one job 
       expected.map(({ n }) => ids[n]),
       `with the seed ${seed}`
     )
-    assert.ok(claimed.every(({ attempts, locked_by }) => attempts === 1 && locked_by === 'me'))
+    assert.ok(claimed.every(({ attempts }) => attempts === 1))
+    const locked = await sql`select id from graphile_worker._private_jobs where locked_by = 'me'`
+    assert.equal(locked.map(({ id }) => id).sort(), claimed.map(({ id }) => id).sort())
     const queues = await sql`
       select queue_name from graphile_worker._private_job_queues where locked_by = 'me' order by 1`
     assert.equal(
@@ -93,6 +95,81 @@ test('passes over queues that another is fetching from, and finds what waits beh
   assert.equal(await claim(10), [])
 })
 
+test('lets no job of a queue overtake one that a transaction has locked', async () => {
+  for (const queue of ['a', 'a', null, 'b']) await add(queue)
+  const [first] = await sql`select id from graphile_worker._private_jobs order by id limit 1`
+  const held = await sql.reserve()
+  await held`begin`
+  await held`select from graphile_worker._private_jobs where id = ${first!.id} for update`
+  assert.equal(
+    (await claim(10)).map(({ queue }) => queue),
+    [null, 'b']
+  )
+  assert.equal(await claim(10), [])
+  await held`rollback`
+  held.release()
+  assert.equal(
+    (await claim(10)).map(({ id }) => id),
+    [first!.id]
+  )
+})
+
+test('looks behind queues whose first jobs are locked, however many jobs they have', async () => {
+  for (const queue of ['a', 'b']) for (let n = 0; n < 6; n++) await add(queue)
+  await add(null)
+  await add('c')
+  const held = await sql.reserve()
+  await held`begin`
+  await held`
+    select from graphile_worker._private_jobs
+    where id in (select min(id) from graphile_worker._private_jobs group by job_queue_id)
+      and job_queue_id in (select id from graphile_worker._private_job_queues where queue_name in ('a', 'b'))
+    for update`
+  assert.equal(
+    (await claim(5)).map(({ queue }) => queue),
+    [null, 'c']
+  )
+  await held`rollback`
+  held.release()
+  assert.equal(
+    (await claim(5)).map(({ queue }) => queue),
+    ['a']
+  )
+})
+
+test('passes over a queue that is locked though no worker has a job of it', async () => {
+  for (let n = 0; n < 6; n++) await add('a')
+  await sql`update graphile_worker._private_job_queues set locked_at = now(), locked_by = 'gone'`
+  await add('b')
+  assert.equal(
+    (await claim(5)).map(({ queue }) => queue),
+    ['b']
+  )
+})
+
+test('keeps the order of a queue from which many fetch and complete at once', async () => {
+  await sql`
+    select graphile_worker.add_job('Known', queue_name => 'only', run_at => now() - interval '1 hour' + n * interval '1 ms')
+    from generate_series(1, 300) n`
+  const order: number[] = []
+  const { text } = claimJobs('graphile_worker', { worker: 'me', tasks: ['Known'], size: 10 })
+  const drain = async (): Promise<void> => {
+    const session = postgres(database.url, { max: 1, connection: { enable_seqscan: false } })
+    while (order.length < 200) {
+      const [row] = jobsOf(await session.unsafe(text, ['me', ['Known'], []] as never[], { prepare: true })).jobs
+      if (!row) continue
+      order.push(Number(row.id))
+      await session`
+        with done as (delete from graphile_worker._private_jobs where id = ${row.id} returning job_queue_id)
+        update graphile_worker._private_job_queues queue set locked_at = null, locked_by = null
+        from done where queue.id = done.job_queue_id`
+    }
+    await session.end()
+  }
+  await Promise.all([drain(), drain(), drain(), drain()])
+  assert.equal(order, order.toSorted((left, right) => left - right))
+})
+
 test('finds a queue free again whose worker has let go of it, whatever became of its jobs', async () => {
   await add('a')
   await sql`update graphile_worker._private_job_queues set locked_at = now(), locked_by = 'gone'`
@@ -111,7 +188,7 @@ test('reads no more with many names of queues than with few', async () => {
     await transaction`set local enable_seqscan = off`
     const [row] = await transaction.unsafe<
       { 'QUERY PLAN': { Plan: { 'Shared Hit Blocks': number; 'Shared Read Blocks': number } }[] }[]
-    >(`explain (analyze, buffers, format json) ${text.replaceAll('$1', "'me'").replaceAll('$2', "'{Known,Unknown}'")}`)
+    >(`explain (analyze, buffers, format json) ${text.replaceAll('$1', "'me'").replaceAll('$2', "'{Known,Unknown}'").replaceAll('$3', "'{}'")}`)
     const { Plan } = row!['QUERY PLAN'][0]!
     return Plan['Shared Hit Blocks'] + Plan['Shared Read Blocks']
   })
@@ -131,15 +208,17 @@ async function add(queue: string | null): Promise<void> {
 }
 
 /** With the settings of a worker's connections. */
-async function claim(count: number, session?: TestDatabase['sql']): Promise<Row[]> {
-  const { text, values } = claimJobs('graphile_worker', { worker: 'me', tasks: ['Known'], size: count })
+async function claim(count: number, session?: TestDatabase['sql'], without: readonly number[] = []): Promise<Row[]> {
+  const { text, values } = claimJobs('graphile_worker', { worker: 'me', tasks: ['Known'], size: count, without })
   const run = async (
     client: Pick<TestDatabase['sql'], 'unsafe'>
   ): Promise<(Row & { job_queue_id: number | null })[]> => {
     await client.unsafe(`set local enable_seqscan = off`)
     return await client.unsafe(text, values as never[])
   }
-  const rows = session ? await run(session) : ((await sql.begin(run)) as Awaited<ReturnType<typeof run>>)
+  const found = session ? await run(session) : ((await sql.begin(run)) as Awaited<ReturnType<typeof run>>)
+  const { jobs: rows, stuck } = jobsOf(found)
+  if (stuck.length > 0) return await claim(count, session, [...without, ...stuck])
   const names = await sql`select id, queue_name from graphile_worker._private_job_queues`
   return rows.map(row => ({ ...row, queue: names.find(({ id }) => id === row.job_queue_id)?.queue_name ?? null }))
 }

@@ -11,34 +11,40 @@ export async function findJobs(
   conditions: JobConditions,
   before: string | null,
   limit: number
-): Promise<ListedJob[]> {
+): Promise<{ readonly at: Date; readonly jobs: ListedJob[] }> {
   const all = toConditions(access, conditions)
   if (before !== null) all.push(statement`job.id < ${before}::text::bigint`)
-  const rows = await access.execute<JsonRow>(statement`
+  const rows = await access.execute<PageRow>(statement`
     with found as materialized (
       select job.id from ${identifier(access.schema)}._private_jobs job
       where ${allOf(all)}
       order by job.id desc
       limit ${{ sql: String(limit) }}
     )
-    select row_to_json(page)::text as json
-    from (
+    select ${NOW_MS} as at, row_to_json(page)::text as json
+    from (select) once
+    left join (
       select ${COLUMNS} from ${jobsView(access)} job
       where job.id = any(array(select id from found))
-      order by job.id desc
-    ) page`)
-  return rows.map(toListedJob)
+    ) page on true
+    order by page.id::bigint desc`)
+  return { at: new Date(Number(rows[0]!.at)), jobs: rows.flatMap(({ json }) => (json === null ? [] : toListedJob(json))) }
 }
 
 /** A job that is not done. */
-export async function findJob(access: Access, target: Target): Promise<ListedJob | undefined> {
+export async function findJob(
+  access: Access,
+  target: Target
+): Promise<{ readonly at: Date; readonly job: ListedJob | undefined }> {
   const { column, value } = toColumn(target)
-  const [row] = await access.execute<JsonRow>(statement`
-    select row_to_json(page)::text as json
-    from (
-      select ${COLUMNS} from ${jobsView(access)} job where job.${column} = ${value}::text${castOf(target)}
-    ) page`)
-  return row && toListedJob(row)
+  const [row] = await access.execute<PageRow>(statement`
+    select ${NOW_MS} as at, (
+      select row_to_json(page) from (
+        select ${COLUMNS} from ${jobsView(access)} job where job.${column} = ${value}::text${castOf(target)}
+      ) page
+    )::text as json`)
+  const { at, json } = row!
+  return { at: new Date(Number(at)), job: json === null ? undefined : toListedJob(json) }
 }
 
 /** Those of some ids of which there is no job, in their order and each once. */
@@ -72,8 +78,12 @@ const COLUMNS: Fragment = {
       job.progress_message, job.updated_at`
 }
 
-interface JsonRow {
-  readonly json: string
+/** The time by the clock of the database, in milliseconds since 1970. */
+const NOW_MS: Fragment = { sql: "(date_part('epoch', now()) * 1000)::text" }
+
+interface PageRow {
+  readonly at: string
+  readonly json: string | null
 }
 
 interface JobRow
@@ -89,7 +99,7 @@ interface JobRow
   readonly updated_at: string
 }
 
-function toListedJob({ json }: JsonRow): ListedJob {
+function toListedJob(json: string): ListedJob {
   const row: JobRow = JSON.parse(json)
   const { id, task, queue, key, state, payload, priority, attempts, worker, error, progress } = row
   return {

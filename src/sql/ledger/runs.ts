@@ -66,10 +66,10 @@ export async function findRuns(access: Access, conditions: RunConditions, part: 
   return rows.map(toFoundRun)
 }
 
-/** The time by the clock of the database, in seconds since 1970. */
-export async function readSeconds({ execute }: Access): Promise<number> {
-  const [row] = await execute<{ seconds: string }>(statement`select date_part('epoch', now())::text as seconds`)
-  return Number(row!.seconds)
+/** The time by the clock of the database. */
+export async function readClock({ execute }: Access): Promise<Date> {
+  const [row] = await execute<{ ms: string }>(statement`select (date_part('epoch', now()) * 1000)::text as ms`)
+  return new Date(Number(row!.ms))
 }
 
 /** The parts of the ledger: runs that are kept as failures, and all others; and which of its states most of each have. */
