@@ -6,12 +6,7 @@ import { plainTime } from './moments.ts'
 import { pairs } from './output.ts'
 
 /** A job that was scheduled, a line for each thing to know of it; what nobody asked for and is as ever is left out. */
-export function describeJob(
-  job: Job,
-  { delay, key }: JobOptions,
-  style: Style,
-  title: string = 'Scheduled'
-): string {
+export function describeJob(job: Job, { delay, key }: JobOptions, style: Style, title: string = 'Scheduled'): string {
   // With a key, the job may have been there, and keep its time.
   const wait = delay === undefined || key !== undefined ? '' : describeWait(toMilliseconds(delay, 'say', 'delay'))
   const rows: [string, string][] = [

@@ -16,7 +16,14 @@ export async function listJobs(args: Arguments, context: CommandContext): Promis
   const page = await withBackground(args, context, background => background.jobs(options).catch(explainMisuse))
   if (args.flag('json')) output.line(JSON.stringify(page))
   else if (page.jobs.length === 0) output.notice('No jobs')
-  else output.line(table(COLUMNS, page.jobs.map(job => toRow(job, page.at)), output))
+  else
+    output.line(
+      table(
+        COLUMNS,
+        page.jobs.map(job => toRow(job, page.at)),
+        output
+      )
+    )
   if (page.cursor && !args.flag('json')) output.notice(output.noticeStyle('dim', `More with --cursor ${page.cursor}`))
   return 0
 }

@@ -26,7 +26,14 @@ export async function listRuns(args: Arguments, context: CommandContext): Promis
   const page = await withBackground(args, context, background => background.runs(options).catch(explainMisuse))
   if (args.flag('json')) output.line(JSON.stringify(page))
   else if (page.runs.length === 0) output.notice(page.cursor ? 'No runs among the newest' : 'No runs')
-  else output.line(table(COLUMNS, page.runs.map(run => toRow(run, page.at)), output))
+  else
+    output.line(
+      table(
+        COLUMNS,
+        page.runs.map(run => toRow(run, page.at)),
+        output
+      )
+    )
   if (page.cursor && !args.flag('json')) output.notice(output.noticeStyle('dim', `More with --cursor ${page.cursor}`))
   return 0
 }

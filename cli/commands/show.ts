@@ -29,7 +29,14 @@ function describe(job: JobDetails, output: Output): string {
   const { payload, runs, error, state } = job
   const sections = [pairs(toRows(job, output), style)]
   if (payload !== null) sections.push(section('Payload', JSON.stringify(payload, null, 2), output))
-  if (runs.length > 0) sections.push(`${style('bold', 'Runs')}\n${table(COLUMNS, runs.map(run => toCells(run, job.at)), output)}`)
+  if (runs.length > 0)
+    sections.push(
+      `${style('bold', 'Runs')}\n${table(
+        COLUMNS,
+        runs.map(run => toCells(run, job.at)),
+        output
+      )}`
+    )
   if (runs.length >= MOST_RUNS) sections.push(style('dim', `Only the latest ${runs.length} runs are shown`))
   const [last] = runs
   if (last?.error) sections.push(section('Error', errorLines(last.error).join('\n'), output))

@@ -3,7 +3,7 @@ import type { JobDetails, JobFilter, JobsPage, PageOptions, Run, RunFilter, Runs
 import { refuseUnknown } from '../known.ts'
 import type { JobReference } from '../schedule.ts'
 import { findJob, findJobs, findLiveLog } from '../sql/ledger/jobs.ts'
-import { findRunsOf, readClock, type RunPosition } from '../sql/ledger/runs.ts'
+import { findRunsOf, type RunPosition, readClock } from '../sql/ledger/runs.ts'
 import type { Access } from '../sql/statement.ts'
 import { readJobsCursor, readRunsCursor, writeJobsCursor, writeRunsCursor } from './cursor.ts'
 import { JOB_FILTER, PAGE, RUN_FILTER, toJobConditions, toLimit, toRunConditions } from './filter.ts'

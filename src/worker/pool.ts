@@ -4,53 +4,17 @@ import pg from 'pg'
 import { readAddress } from '../database/address/address.ts'
 import { optionsForPg } from '../database/address/drivers.ts'
 import { createSockets, type Sockets } from '../database/sockets.ts'
-import type { Logger } from '../logger.ts'
 import { jobsOf } from '../sql/claim.ts'
-import type { PreparedStatement } from '../sql/complete.ts'
 import { beginFitStatement, type Introduction, introduceStatement, WORKER_SETTINGS } from '../sql/settings.ts'
-import { beginStatement, commitStatement, type Execute } from '../sql/statement.ts'
+import { beginStatement, commitStatement } from '../sql/statement.ts'
 import type { FailStatement } from './failures.ts'
-import type { Outage } from './outage.ts'
 import { persist } from './persist.ts'
+import type { EnginePoolOptions, Statement } from './pool-options.ts'
 import { refuseReadOnly } from './readonly.ts'
 import { repeat } from './repeat.ts'
 import { createRoute, type Route } from './route.ts'
 import { classify, idsOf, partOf, type Settled, sizeOf } from './settled.ts'
 import { sever } from './sever.ts'
-import type { Watch } from './watch.ts'
-
-/** What {@linkcode EnginePool} takes. */
-export interface EnginePoolOptions {
-  /** The connection string; `undefined` leaves it to `PG*`. */
-  readonly url: string | undefined
-  readonly max: number
-  readonly prepare: boolean
-  readonly logger: Logger
-  readonly outage: Outage
-  readonly watch: Watch
-  /** Called when a connection was found to hang. */
-  onHung(): void
-  /** The statement that fetches jobs in place of the engine's; without, the engine's own does. */
-  claim?(worker: string, size: number, without: readonly number[]): Statement
-  /** The statement that completes jobs in place of the engine's, made anew each time; without, the engine's own does. */
-  complete?(statement: Settled): PreparedStatement
-  /** What frees jobs and queues that have been locked for hours, in place of the engine's statement. */
-  readonly unlock?: Statement
-  /** Carries out a statement that fails jobs, and what goes with it, in a transaction. */
-  fail(statement: FailStatement, execute: Execute): Promise<void>
-  /** Called after each statement that the database has carried out. */
-  onSettled(statement: Settled): void
-  /** Repeats what writes the end of jobs, some or all, until it is done, or the signal aborts; without, it is done once. */
-  insist?(
-    jobs: readonly string[],
-    write: (jobs: readonly string[]) => Promise<pg.QueryResult>,
-    signal: AbortSignal
-  ): Promise<pg.QueryResult>
-  /** Awaited before each fetch; the signal aborts when none is wanted any more. */
-  beforeFetch(draining: AbortSignal): Promise<void>
-  /** Called when a fetch failed and nobody knows whether the database has locked jobs for it. */
-  onFetchLost(): void
-}
 
 /**
  * The connections of the engine. It gives up for good when it cannot write that a job is done; so its statements, all
@@ -293,12 +257,6 @@ type ConnectCallback = (
   client: pg.PoolClient | undefined,
   done: (release?: unknown) => void
 ) => void
-
-interface Statement {
-  readonly text: string
-  readonly values?: readonly unknown[]
-  readonly name?: string
-}
 
 /** The backend of a connection as the driver knows it, and the port at this end. The types of pg leave them out. */
 function endsOf(client: pg.ClientBase): string[] {

@@ -111,21 +111,24 @@ calls('of two apps with their keys in opposite order all succeed, and each key h
   await until(async () => (await sql`select from pg_stat_activity where state = 'idle in transaction'`).length === 0)
 })
 
-calls('of two apps that schedule lists of the same keys in opposite order all succeed, and each key has one job', async () => {
-  const { url, sql, name } = await createDatabase()
-  await sql`alter database ${sql(name)} set deadlock_timeout = '10ms'`
-  await using one = createBackground({ connection: url })
-  await using other = createBackground({ connection: url })
-  await one.migrate()
-  const jobs = Array.from({ length: 40 }, (_, n) => ({ task: 'Keyed', key: `key ${n}` }))
-  for (let round = 0; round < 10; round++) {
-    const both = await Promise.all([one.scheduleMany(jobs), other.scheduleMany(jobs.toReversed())])
-    assert.equal(
-      both.map(list => list.map(({ key }) => key)),
-      [jobs.map(({ key }) => key), jobs.map(({ key }) => key).toReversed()]
-    )
+calls(
+  'of two apps that schedule lists of the same keys in opposite order all succeed, and each key has one job',
+  async () => {
+    const { url, sql, name } = await createDatabase()
+    await sql`alter database ${sql(name)} set deadlock_timeout = '10ms'`
+    await using one = createBackground({ connection: url })
+    await using other = createBackground({ connection: url })
+    await one.migrate()
+    const jobs = Array.from({ length: 40 }, (_, n) => ({ task: 'Keyed', key: `key ${n}` }))
+    for (let round = 0; round < 10; round++) {
+      const both = await Promise.all([one.scheduleMany(jobs), other.scheduleMany(jobs.toReversed())])
+      assert.equal(
+        both.map(list => list.map(({ key }) => key)),
+        [jobs.map(({ key }) => key), jobs.map(({ key }) => key).toReversed()]
+      )
+    }
+    assert.is((await sql`select from graphile_worker.jobs`).length, jobs.length)
   }
-  assert.is((await sql`select from graphile_worker.jobs`).length, jobs.length)
-})
+)
 
 rows('(the last of them)', () => template.end())

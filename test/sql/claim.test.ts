@@ -167,7 +167,10 @@ test('keeps the order of a queue from which many fetch and complete at once', as
     await session.end()
   }
   await Promise.all([drain(), drain(), drain(), drain()])
-  assert.equal(order, order.toSorted((left, right) => left - right))
+  assert.equal(
+    order,
+    order.toSorted((left, right) => left - right)
+  )
 })
 
 test('finds a queue free again whose worker has let go of it, whatever became of its jobs', async () => {
@@ -188,7 +191,9 @@ test('reads no more with many names of queues than with few', async () => {
     await transaction`set local enable_seqscan = off`
     const [row] = await transaction.unsafe<
       { 'QUERY PLAN': { Plan: { 'Shared Hit Blocks': number; 'Shared Read Blocks': number } }[] }[]
-    >(`explain (analyze, buffers, format json) ${text.replaceAll('$1', "'me'").replaceAll('$2', "'{Known,Unknown}'").replaceAll('$3', "'{}'")}`)
+    >(
+      `explain (analyze, buffers, format json) ${text.replaceAll('$1', "'me'").replaceAll('$2', "'{Known,Unknown}'").replaceAll('$3', "'{}'")}`
+    )
     const { Plan } = row!['QUERY PLAN'][0]!
     return Plan['Shared Hit Blocks'] + Plan['Shared Read Blocks']
   })

@@ -160,7 +160,10 @@ for (const [encoding, text] of Object.entries(READ)) {
     )
     const [first] = settled
     if (first?.status === 'rejected') {
-      assert.match(first.reason.message, /^Cannot schedule Other: the encoding of \S+ has no place for one of its characters/)
+      assert.match(
+        first.reason.message,
+        /^Cannot schedule Other: the encoding of \S+ has no place for one of its characters/
+      )
     }
   })
 }

@@ -28,7 +28,10 @@ export async function findJobs(
       where job.id = any(array(select id from found))
     ) page on true
     order by page.id::bigint desc`)
-  return { at: new Date(Number(rows[0]!.at)), jobs: rows.flatMap(({ json }) => (json === null ? [] : toListedJob(json))) }
+  return {
+    at: new Date(Number(rows[0]!.at)),
+    jobs: rows.flatMap(({ json }) => (json === null ? [] : toListedJob(json)))
+  }
 }
 
 /** A job that is not done. */
