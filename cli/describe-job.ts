@@ -1,14 +1,20 @@
-import { toMilliseconds } from '../src/duration.ts'
+import type { BackgroundClient } from '../src/client.ts'
 import type { Job } from '../src/job.ts'
-import type { JobOptions } from '../src/schedule.ts'
+import { isBeyond } from '../src/sql/times.ts'
 import type { Style } from './context.ts'
 import { plainTime } from './moments.ts'
 import { pairs } from './output.ts'
 
 /** A job that was scheduled, a line for each thing to know of it; what nobody asked for and is as ever is left out. */
-export function describeJob(job: Job, { delay, key }: JobOptions, style: Style, title: string = 'Scheduled'): string {
-  // With a key, the job may have been there, and keep its time.
-  const wait = delay === undefined || key !== undefined ? '' : describeWait(toMilliseconds(delay, 'say', 'delay'))
+export async function describeJob(
+  job: Job,
+  background: BackgroundClient,
+  style: Style,
+  title: string = 'Scheduled'
+): Promise<string> {
+  // For how long, the database's clock tells.
+  const now = job.runAt > job.scheduledAt ? (await background.job(job.id).catch(() => undefined))?.at : undefined
+  const wait = now && !isBeyond(job.runAt) ? describeWait(job.runAt.getTime() - now.getTime()) : ''
   const rows: [string, string][] = [
     ['job', job.id],
     ['task', job.task],
@@ -21,10 +27,10 @@ export function describeJob(job: Job, { delay, key }: JobOptions, style: Style, 
   return `${title}\n${pairs(rows, style, { indent: '  ' })}`
 }
 
-/** ` (in 5 minutes)`; nothing for no time at all. */
+/** ` (in 5 minutes)`; nothing for a time that has come. */
 function describeWait(ms: number): string {
   if (ms < 500) return ''
-  const [unit, length] = UNITS.find(([, length]) => ms >= length) ?? (['second', 1_000] as const)
+  const [unit, length] = UNITS.find(([, length]) => ms >= length * ALMOST) ?? (['second', 1_000] as const)
   const amount = unit === 'second' ? Math.round(ms / length) : Math.round((ms / length) * 10) / 10
   return ` (${WORDS.format(amount, unit)})`
 }
@@ -37,4 +43,6 @@ const UNITS = [
   ['hour', 3_600_000],
   ['minute', 60_000]
 ] as const
+/** A moment has passed since the job was given an hour. */
+const ALMOST = 0.99
 const WORDS = new Intl.RelativeTimeFormat('en')

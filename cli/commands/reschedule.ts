@@ -18,8 +18,11 @@ export async function reschedule(args: Arguments, context: CommandContext): Prom
       `Cannot reschedule ${word}: nothing is to change. Give --delay, --run-at, --priority or --max-attempts`
     )
   }
-  const job = await withBackground(args, context, background => background.reschedule(target, changes))
-  output.line(args.flag('json') ? JSON.stringify(job) : describeJob(job, changes, output.style, 'Rescheduled'))
+  const line = await withBackground(args, context, async background => {
+    const job = await background.reschedule(target, changes)
+    return args.flag('json') ? JSON.stringify(job) : await describeJob(job, background, output.style, 'Rescheduled')
+  })
+  output.line(line)
   return 0
 }
 

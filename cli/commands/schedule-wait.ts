@@ -25,7 +25,7 @@ export async function scheduleAndWait(
   async function wait(background: BackgroundClient): Promise<unknown> {
     const scheduled = await background.schedule(request).catch(explainPayload)
     job = scheduled
-    if (!isJson) output.line(describeJob(scheduled, request, output.style))
+    if (!isJson) output.line(await describeJob(scheduled, background, output.style))
     return await scheduled.result({ timeout, signal: stop })
   }
 

@@ -31,8 +31,11 @@ export async function schedule(args: Arguments, context: CommandContext): Promis
   const payload = await readPayload(name, word, stop)
   const request = { ...options, task, payload }
   if (isWaiting) return await scheduleAndWait(request, args, context)
-  const job = await withBackground(args, context, background => background.schedule(request).catch(explainPayload))
-  output.line(args.flag('json') ? JSON.stringify(job) : describeJob(job, options, output.style))
+  const line = await withBackground(args, context, async background => {
+    const job = await background.schedule(request).catch(explainPayload)
+    return args.flag('json') ? JSON.stringify(job) : await describeJob(job, background, output.style)
+  })
+  output.line(line)
   return 0
 }
 

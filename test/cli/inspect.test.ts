@@ -64,9 +64,9 @@ lists('reckon by the clock of the database, not by that of the machine they run 
   const [{ now }] = (await sql`select now()`) as unknown as [{ now: Date }]
   await insertRuns(sql, [{ job: 4711, task: 'Clocked', finishedAt: new Date(now.getTime() - 90 * 60_000) }])
   const eightDaysAhead = `data:text/javascript,
-    const Real = Date, now = () => Real.now() + 8 * 86400000
+    const Real = Date, now = () => Real.now() + 8 * 86400000;
     globalThis.Date = class extends Real {
-      constructor(...args) { args.length === 0 ? super(now()) : super(...args) }
+      constructor(...args) { super(...(args.length === 0 ? [now()] : args)) }
       static now() { return now() }
     }`.replaceAll('\n', ' ')
   const ahead = { NODE_OPTIONS: `--import "${eightDaysAhead}"` }

@@ -15,7 +15,8 @@ onceDone(() => background.close())
 
 listing('finds nothing where nothing is', async () => {
   await background.migrate()
-  assert.equal(await background.jobs(), { jobs: [] })
+  const page = await background.jobs()
+  assert.equal([page.jobs, page.cursor, page.at instanceof Date], [[], undefined, true])
 })
 
 listing('lists every state, those scheduled last first', async () => {
