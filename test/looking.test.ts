@@ -77,7 +77,7 @@ test('waits for a migration that is under way', async () => {
   await migration`alter view kretes.hidden rename to jobs`
   await migration`select pg_advisory_unlock_all()`
   migration.release()
-  assert.equal(await listed, { jobs: [] })
+  assert.equal((await listed).jobs, [])
 })
 
 test('creates no database of its own in a project without one', async () => {

@@ -26,8 +26,10 @@ function describe(decision: Decision): { level: keyof Logger; event: string; tex
     case 'released':
       return { level: 'warn', event: 'released', text: 'stopped and goes back for another worker' }
     case 'snoozed': {
-      const runAt = decision.until ?? new Date(Date.now() + (decision.delayMs ?? 0))
-      return { level: 'info', event: 'snoozed', text: `is snoozed until ${runAt.toISOString()}`, details: { runAt } }
+      const { until: runAt, delayMs } = decision
+      const snoozed = { level: 'info', event: 'snoozed' } as const
+      if (!runAt) return { ...snoozed, text: `is snoozed for ${delayMs} ms`, details: { delayMs } }
+      return { ...snoozed, text: `is snoozed until ${runAt.toISOString()}`, details: { runAt } }
     }
     case 'failed':
       return { level: 'error', event: 'failed', text: 'failed for good', details: { isLast: true } }
