@@ -4,22 +4,25 @@ import { Socket } from 'node:net'
 export interface Sockets {
   /** A socket that is not connected yet. */
   create(): Socket
-  /** Closes all of them, whatever is under way. */
+  /** Closes all of them, whatever is under way, and each that is made later: a driver may be about to connect anew. */
   destroy(): void
 }
 
 /** Keeps account of sockets as long as they are open. */
 export function createSockets(): Sockets {
   const open = new Set<Socket>()
+  let isDestroyed = false
   return {
     create() {
       // Not by an event: TLS takes all listeners off the socket that it takes over.
       for (const old of open) if (old.destroyed) open.delete(old)
       const socket = new Socket()
-      open.add(socket)
+      if (isDestroyed) setImmediate(() => socket.destroy())
+      else open.add(socket)
       return socket
     },
     destroy() {
+      isDestroyed = true
       for (const socket of open) socket.destroy()
     }
   }
