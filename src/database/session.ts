@@ -4,7 +4,7 @@ import { introduceStatement, SETTINGS, type Settings } from '../sql/settings.ts'
 import { beginStatement, commitStatement, type Execute, rollbackStatement, type Statement } from '../sql/statement.ts'
 import { withoutHoles } from './holes.ts'
 import { isOutcomeUnknown } from './loss.ts'
-import { connectSockets, createSockets } from './sockets.ts'
+import { clientEnded, connectSockets, createSockets } from './sockets.ts'
 
 /** One connection, whose statements run in the order in which they were sent. It connects when first used. */
 export interface Session {
@@ -190,6 +190,7 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
   let isLost = false
   let isEstablished = false
   let isIntroduced = false
+  let isEnded = false
   let socket: { readonly localPort?: number } | undefined
   let deadline: ReturnType<typeof setInterval> | undefined
   const sockets = createSockets()
@@ -203,7 +204,11 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
     fetch_types: false,
     ...(prepare !== undefined && { prepare }),
     ...(name !== undefined && { connection: { ...client.options.connection, application_name: name } }),
-    socket: (options: never) => (socket = createSocket(options)),
+    socket(options: never) {
+      if (isEnded || isLost) throw clientEnded()
+      socket = createSocket(options)
+      return socket
+    },
     // What the server has told one session is else no news from the next, and it would never count as established.
     parameters: {},
     onparameter: () => {
@@ -252,6 +257,7 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
     },
     judge,
     async end() {
+      isEnded = true
       clearInterval(deadline)
       await driver.end({ timeout: isEstablished && !isLost ? 5 : 0 })
       // A peer that is gone without a word would keep the socket, and that the process.

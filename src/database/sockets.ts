@@ -4,25 +4,30 @@ import { Socket } from 'node:net'
 export interface Sockets {
   /** A socket that is not connected yet. */
   create(): Socket
-  /** Closes all of them, whatever is under way, and each that is made later: a driver may be about to connect anew. */
+  /** Whether they were closed. */
+  readonly areDestroyed: boolean
+  /** Closes all of them, whatever is under way, and each that is made later. */
   destroy(): void
 }
 
 /** Keeps account of sockets as long as they are open. */
 export function createSockets(): Sockets {
   const open = new Set<Socket>()
-  let isDestroyed = false
+  let areDestroyed = false
   return {
+    get areDestroyed() {
+      return areDestroyed
+    },
     create() {
       // Not by an event: TLS takes all listeners off the socket that it takes over.
       for (const old of open) if (old.destroyed) open.delete(old)
       const socket = new Socket()
-      if (isDestroyed) setImmediate(() => socket.destroy())
+      if (areDestroyed) setImmediate(() => socket.destroy())
       else open.add(socket)
       return socket
     },
     destroy() {
-      isDestroyed = true
+      areDestroyed = true
       for (const socket of open) socket.destroy()
     }
   }
@@ -31,10 +36,14 @@ export function createSockets(): Sockets {
 /**
  * As the driver would connect by itself: to one host after the other. It may write before the connection is there, and
  * looks after the time limit.
+ *
+ * A client that has ended connects no more. The driver (postgres 3.4.9) does, for a statement that waits in its queue when
+ * its last connection is refused, and the process would never end.
  */
 export function connectSockets(sockets: Sockets): (options: ParsedOptions) => Socket {
   let attempts = 0
   return ({ host, port, path }) => {
+    if (sockets.areDestroyed) throw clientEnded()
     const socket = sockets.create()
     const index = attempts++ % host.length
     if (path) return socket.connect({ path })
@@ -42,6 +51,11 @@ export function connectSockets(sockets: Sockets): (options: ParsedOptions) => So
     // The driver takes the server's name for TLS from the socket.
     return Object.assign(socket, server).connect(server)
   }
+}
+
+/** A client has ended that is asked to connect. */
+export function clientEnded(): Error {
+  return Object.assign(new Error('The client has ended'), { code: 'CONNECTION_ENDED' })
 }
 
 /** What the driver makes of its options. */
