@@ -126,7 +126,7 @@ export interface RunError {
 
 /** Everything about one job. Of one that is gone, what its last run tells. */
 export interface JobDetails extends Omit<ListedJob, 'state'> {
-  /** When it was so, by the database's clock. */
+  /** When this was read, by the database's clock. */
   readonly at: Date
   /**
    * What it is doing; of a job that is gone, how it ended: `gone` if the run with which it ended is not kept, or it was
@@ -224,7 +224,7 @@ export interface PageOptions {
 
 /** A page of jobs. */
 export interface JobsPage {
-  /** When it was so, by the database's clock. */
+  /** When this was read, by the database's clock. */
   readonly at: Date
   /** The jobs, those scheduled last first. */
   readonly jobs: readonly ListedJob[]
@@ -234,7 +234,7 @@ export interface JobsPage {
 
 /** A page of runs. */
 export interface RunsPage {
-  /** When it was so, by the database's clock. */
+  /** When this was read, by the database's clock. */
   readonly at: Date
   /** The runs, those that ended last first. */
   readonly runs: readonly Run[]

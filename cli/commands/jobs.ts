@@ -6,25 +6,17 @@ import { errorCell, inShort } from '../errors.ts'
 import { explainMisuse, readFilter, readPage } from '../filter.ts'
 import { relativeTime } from '../moments.ts'
 import type { Arguments } from '../options.ts'
+import { printPage } from '../page.ts'
 import { stateCell } from '../states.ts'
-import { type Cell, type Column, table } from '../table.ts'
+import type { Cell, Column } from '../table.ts'
 
 /** `kretes background jobs`: lists jobs that are not done. */
 export async function listJobs(args: Arguments, context: CommandContext): Promise<number> {
   const { output } = context
   const options = { ...readFilter(args, JOB_STATES), ...readPage(args) }
   const page = await withBackground(args, context, background => background.jobs(options).catch(explainMisuse))
-  if (args.flag('json')) output.line(JSON.stringify(page))
-  else if (page.jobs.length === 0) output.notice('No jobs')
-  else
-    output.line(
-      table(
-        COLUMNS,
-        page.jobs.map(job => toRow(job, page.at)),
-        output
-      )
-    )
-  if (page.cursor && !args.flag('json')) output.notice(output.noticeStyle('dim', `More with --cursor ${page.cursor}`))
+  const rows = page.jobs.map(job => toRow(job, page.at))
+  printPage(page, { columns: COLUMNS, rows, none: 'No jobs' }, args, output)
   return 0
 }
 

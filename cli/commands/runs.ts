@@ -9,8 +9,9 @@ import { explainMisuse, readFilter, readPage } from '../filter.ts'
 import { describeMs } from '../log.ts'
 import { relativeTime } from '../moments.ts'
 import type { Arguments } from '../options.ts'
+import { printPage } from '../page.ts'
 import { stateCell } from '../states.ts'
-import { type Cell, type Column, table } from '../table.ts'
+import type { Cell, Column } from '../table.ts'
 import { UsageError } from '../usage.ts'
 
 /** `kretes background runs`: lists attempts that have ended. */
@@ -24,17 +25,8 @@ export async function listRuns(args: Arguments, context: CommandContext): Promis
     ...readSince(args)
   }
   const page = await withBackground(args, context, background => background.runs(options).catch(explainMisuse))
-  if (args.flag('json')) output.line(JSON.stringify(page))
-  else if (page.runs.length === 0) output.notice(page.cursor ? 'No runs among the newest' : 'No runs')
-  else
-    output.line(
-      table(
-        COLUMNS,
-        page.runs.map(run => toRow(run, page.at)),
-        output
-      )
-    )
-  if (page.cursor && !args.flag('json')) output.notice(output.noticeStyle('dim', `More with --cursor ${page.cursor}`))
+  const rows = page.runs.map(run => toRow(run, page.at))
+  printPage(page, { columns: COLUMNS, rows, none: page.cursor ? 'No runs among the newest' : 'No runs' }, args, output)
   return 0
 }
 

@@ -190,7 +190,6 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
   let isLost = false
   let isEstablished = false
   let isIntroduced = false
-  let isEnded = false
   let socket: { readonly localPort?: number } | undefined
   let deadline: ReturnType<typeof setInterval> | undefined
   const sockets = createSockets()
@@ -205,7 +204,7 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
     ...(prepare !== undefined && { prepare }),
     ...(name !== undefined && { connection: { ...client.options.connection, application_name: name } }),
     socket(options: never) {
-      if (isEnded || isLost) throw clientEnded()
+      if (isLost || sockets.areDestroyed) throw clientEnded()
       socket = createSocket(options)
       return socket
     },
@@ -257,7 +256,6 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
     },
     judge,
     async end() {
-      isEnded = true
       clearInterval(deadline)
       await driver.end({ timeout: isEstablished && !isLost ? 5 : 0 })
       // A peer that is gone without a word would keep the socket, and that the process.

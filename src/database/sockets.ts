@@ -4,9 +4,9 @@ import { Socket } from 'node:net'
 export interface Sockets {
   /** A socket that is not connected yet. */
   create(): Socket
-  /** Whether they were closed. */
+  /** Whether `destroy` was called. */
   readonly areDestroyed: boolean
-  /** Closes all of them, whatever is under way, and each that is made later. */
+  /** Closes all of them at once. Sockets that are created later close, too. */
   destroy(): void
 }
 
@@ -37,8 +37,8 @@ export function createSockets(): Sockets {
  * As the driver would connect by itself: to one host after the other. It may write before the connection is there, and
  * looks after the time limit.
  *
- * A client that has ended connects no more. The driver (postgres 3.4.9) does, for a statement that waits in its queue when
- * its last connection is refused, and the process would never end.
+ * Throws once the sockets are destroyed. When a connection is refused while a statement waits in its queue, the driver
+ * (postgres 3.4.9) connects again even after its end, and the process would never exit.
  */
 export function connectSockets(sockets: Sockets): (options: ParsedOptions) => Socket {
   let attempts = 0
@@ -53,7 +53,7 @@ export function connectSockets(sockets: Sockets): (options: ParsedOptions) => So
   }
 }
 
-/** A client has ended that is asked to connect. */
+/** What a client that has ended throws when it is to connect. */
 export function clientEnded(): Error {
   return Object.assign(new Error('The client has ended'), { code: 'CONNECTION_ENDED' })
 }

@@ -32,7 +32,7 @@ export interface Claim {
  * - tells tasks and queues by their names, which no `restart identity` gives to others;
  * - takes no more payload at once than a worker can bear.
  *
- * The first row says of which queues the first job could not be taken: see {@linkcode jobsOf}.
+ * {@linkcode jobsOf} reads its rows.
  */
 export function claimJobs(
   schema: string,
@@ -45,13 +45,13 @@ export function claimJobs(
 }
 
 /**
- * The jobs among the rows of a claim. Without any, there may be some behind queues that are stuck, whose jobs fill the
- * front: a transaction has locked the first, or the queue is locked and no worker has a job of it.
+ * The jobs of a claim. If there are none, jobs of stuck queues may hide others: then `stuck` has the ids of these queues,
+ * and the next claim passes over them. A queue is stuck when a transaction has locked its first job, or when the queue is
+ * locked although no worker has a job of it.
  */
-export function jobsOf<Row>(rows: readonly Row[]): { readonly jobs: Row[]; readonly stuck: readonly number[] } {
-  const [first] = rows as readonly { id: string | null; stuck_queues: number[] | null }[]
-  if (first?.id === null) return { jobs: [], stuck: first.stuck_queues ?? [] }
-  return { jobs: [...rows], stuck: [] }
+export function jobsOf<Row>(rows: Row[]): { readonly jobs: Row[]; readonly stuck: readonly number[] } {
+  const [first] = rows as { id: string | null; stuck_queues: number[] | null }[]
+  return first?.id === null ? { jobs: [], stuck: first.stuck_queues ?? [] } : { jobs: rows, stuck: [] }
 }
 
 const texts = new Map<string, string>()
@@ -75,14 +75,13 @@ export async function indexBusyQueues(session: Sql, schema: string): Promise<voi
 }
 
 /**
- * The front of all that waits is read from the index alone. Of each queue in it, the queue and its first job are locked:
- * that job or none, so that no later one overtakes it. Jobs without a queue are locked in their order until there are
- * enough, passing by those that others have just locked. Whatever is locked is looked at again: it may have changed.
- * Later jobs of a queue in the front count as well: what comes after the front waits, or it would overtake other queues.
+ * First the front of the waiting jobs is read, from the index alone. For each queue in it, the statement locks the queue
+ * and its first job. It takes that job or none, so that no later job overtakes it. Then it locks jobs without a queue, in
+ * order, and skips those that another worker has locked. Each condition is checked again on the locked row, which may have
+ * changed. The later jobs of a queue count towards the number as well: jobs behind the front must not overtake other queues.
  *
- * A queue is passed over if a worker has one of its jobs. That is a short cut only, so that what waits behind it is
- * passed by fast; whether it is free, its own row says, as it is at the moment when it is locked. A queue of which nothing
- * can be had, but for one that is being fetched from at the same moment, is stuck.
+ * The front leaves out queues of which a worker has a job. That only saves time: whether a queue is free, its own row
+ * decides when it is locked.
  *
  * The number is part of the text: the plan depends on it.
  */
@@ -164,7 +163,7 @@ function claiming(engine: string, size: number): string {
     from (
       select array_agg(job_queue_id) as queues
       from firsts
-      where id not in (select id from queued) and (
+      where not exists (select from chosen) and id not in (select id from queued) and (
         job_queue_id in (select id from free)
         or not (select is_available from ${engine}._private_job_queues queue where queue.id = job_queue_id)
       )

@@ -34,5 +34,8 @@ export function dueSince(ready: string, scheduled: string): string {
   return `case when ${ready} > 'epoch' and isfinite(${ready}) then ${ready} else ${scheduled} end`
 }
 
+/** The time by the database's clock in milliseconds since 1970, as an expression. */
+export const NOW_MS = '(extract(epoch from now()) * 1000)::text'
+
 const FIRST = new Date(-8.64e15)
 const LAST = new Date(8.64e15)

@@ -36,7 +36,7 @@ export interface EnginePoolOptions {
   ): Promise<pg.QueryResult>
   /** Awaited before each fetch; the signal aborts when none is wanted any more. */
   beforeFetch(draining: AbortSignal): Promise<void>
-  /** Called when a fetch failed and nobody knows whether the database has locked jobs for it. */
+  /** Called when a fetch failed, and the database may have locked jobs for it. */
   onFetchLost(): void
 }
 

@@ -70,17 +70,19 @@ lists('reckon by the clock of the database, not by that of the machine they run 
       static now() { return now() }
     }`.replaceAll('\n', ' ')
   const ahead = { NODE_OPTIONS: `--import "${eightDaysAhead}"` }
-  const [jobs, runs, older, show] = await Promise.all([
+  const [jobs, runs, older, show, scheduled] = await Promise.all([
     run(['bg', 'jobs', '--task', 'Greet'], ahead),
     run(['bg', 'runs', '--since', '2h', '--task', 'Clocked'], ahead),
     run(['bg', 'runs', '--since', '1h', '--task', 'Clocked'], ahead),
-    run(['bg', 'show', due!.id], ahead)
+    run(['bg', 'show', due!.id], ahead),
+    run(['bg', 'schedule', 'Greet', '{}', '--in', '2h'], ahead)
   ])
   assert.match(jobs.stdout, /scheduled .* in 1 h /)
   assert.match(jobs.stdout, /waiting .* 1 h ago /)
   assert.match(runs.stdout, /4711 .* 1 h ago /)
   assert.equal([older.stdout, older.stderr], ['', 'No runs\n'])
   assert.match(show.stdout, /due .*\(in 1 h\)/)
+  assert.match(scheduled.stdout, /runs at .*\(in 2 hours\)/)
 })
 
 lists('go on with the cursor that they print', async () => {

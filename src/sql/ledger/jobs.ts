@@ -1,7 +1,7 @@
 import type { ListedJob } from '../../inspect.ts'
 import { ownSchema } from '../names.ts'
 import { type Access, allOf, type Fragment, identifier, statement, textArray } from '../statement.ts'
-import { toDate } from '../times.ts'
+import { NOW_MS, toDate } from '../times.ts'
 import { castOf, type Target, toColumn } from '../waiting.ts'
 import { type JobConditions, toConditions } from './conditions.ts'
 
@@ -21,7 +21,7 @@ export async function findJobs(
       order by job.id desc
       limit ${{ sql: String(limit) }}
     )
-    select ${NOW_MS} as at, row_to_json(page)::text as json
+    select ${{ sql: NOW_MS }} as at, row_to_json(page)::text as json
     from (select) once
     left join (
       select ${COLUMNS} from ${jobsView(access)} job
@@ -41,7 +41,7 @@ export async function findJob(
 ): Promise<{ readonly at: Date; readonly job: ListedJob | undefined }> {
   const { column, value } = toColumn(target)
   const [row] = await access.execute<PageRow>(statement`
-    select ${NOW_MS} as at, (
+    select ${{ sql: NOW_MS }} as at, (
       select row_to_json(page) from (
         select ${COLUMNS} from ${jobsView(access)} job where job.${column} = ${value}::text${castOf(target)}
       ) page
@@ -80,9 +80,6 @@ const COLUMNS: Fragment = {
       job.max_attempts, job.scheduled_at, job.ready_at, job.fetched_at, job.worker, job.error, job.progress,
       job.progress_message, job.updated_at`
 }
-
-/** The time by the clock of the database, in milliseconds since 1970. */
-const NOW_MS: Fragment = { sql: "(date_part('epoch', now()) * 1000)::text" }
 
 interface PageRow {
   readonly at: string

@@ -1,4 +1,5 @@
 import type { ISql, Sql } from 'postgres'
+import { NOW_MS } from '../times.ts'
 
 /** Days, as numbers of days since 1970-01-01 in UTC: the first one, and the one after the last. */
 export interface Days {
@@ -13,7 +14,7 @@ export function dayOf(date: Date): number {
 
 /** The time by the clock of the database, which is the only one that decides what is old. */
 export async function readClock(sql: ISql): Promise<Date> {
-  const [row] = await sql<{ ms: string }[]>`select (extract(epoch from now()) * 1000)::text as ms`
+  const [row] = await sql<{ ms: string }[]>`select ${sql.unsafe(NOW_MS)} as ms`
   return new Date(Number(row!.ms))
 }
 
