@@ -78,7 +78,7 @@ export async function indexBusyQueues(session: Sql, schema: string): Promise<voi
  * First the front of the waiting jobs is read, from the index alone. For each queue in it, the statement locks the queue
  * and its first job. It takes that job or none, so that no later job overtakes it. Then it locks jobs without a queue, in
  * order, and skips those that another worker has locked. Each condition is checked again on the locked row, which may have
- * changed. The later jobs of a queue count towards the number as well: jobs behind the front must not overtake other queues.
+ * changed. It takes no more of them than the front has: jobs behind the front must not overtake other queues.
  *
  * The front leaves out queues of which a worker has a job. That only saves time: whether a queue is free, its own row
  * decides when it is locked.
@@ -86,20 +86,24 @@ export async function indexBusyQueues(session: Sql, schema: string): Promise<voi
  * The number is part of the text: the plan depends on it.
  */
 function claiming(engine: string, size: number): string {
-  const isWaiting = `is_available and run_at <= now()
-          and task_id = any(array(select id from ${engine}._private_tasks where identifier = any($2::text[])))`
+  const isWaiting = (job: string): string =>
+    `${job}.is_available and ${job}.run_at <= now() and ${job}.task_id = any((select ids from known)::int[])`
   return `
-    with front as materialized (
+    with known as materialized (
+      select array_agg(id) as ids, jsonb_object_agg(id, identifier) as names
+      from ${engine}._private_tasks
+      where identifier = any($2::text[])
+    ), front as materialized (
       select id, priority, run_at, job_queue_id
-      from ${engine}._private_jobs
-      where ${isWaiting}
+      from ${engine}._private_jobs job
+      where ${isWaiting('job')}
         and (job_queue_id is null or (
-          job_queue_id <> all($3::int[])
-          and job_queue_id not in (
+          job_queue_id not in (
             select busy.job_queue_id from ${engine}._private_jobs busy
             where busy.locked_at is not null and busy.job_queue_id is not null
             order by busy.job_queue_id limit ${MOST_BUSY}
           )
+          and job_queue_id <> all($3::int[])
         ))
       order by priority, run_at
       limit ${size}
@@ -108,64 +112,61 @@ function claiming(engine: string, size: number): string {
       from front
       where job_queue_id is not null
       order by job_queue_id, priority, run_at, id
-    ), free as materialized (
-      select id
-      from ${engine}._private_job_queues
-      where id = any(array(select job_queue_id from firsts)) and is_available
-      for update skip locked
     ), queued as materialized (
-      select id, priority, run_at, job_queue_id, ${BYTES} as bytes
-      from ${engine}._private_jobs
-      where ${isWaiting}
-        and id = any(array(select id from firsts where job_queue_id in (select id from free)))
-        and job_queue_id in (select id from free)
-      for update skip locked
+      select job.id, job.priority, job.run_at, job.job_queue_id, queue.queue_name, ${BYTES} as bytes
+      from firsts
+      join ${engine}._private_job_queues queue on queue.id = firsts.job_queue_id
+      join ${engine}._private_jobs job on job.id = firsts.id
+      where queue.is_available and job.job_queue_id = queue.id and ${isWaiting('job')}
+      for update of queue, job skip locked
     ), unqueued as (
-      select id, priority, run_at, job_queue_id, ${BYTES} as bytes
-      from ${engine}._private_jobs
-      where ${isWaiting} and job_queue_id is null and (priority, run_at) >= (
-        select priority, run_at from front where job_queue_id is null order by priority, run_at limit 1
-      )
-      order by priority, run_at
-      limit ${size}
-      for update skip locked
-    ), found as (
-      select *, sum(bytes) over (order by priority, run_at, id rows unbounded preceding) - bytes as bytes_before
+      select *
+      from (
+        select id, priority, run_at, job_queue_id, null::text as queue_name, ${BYTES} as bytes
+        from ${engine}._private_jobs job
+        where ${isWaiting('job')} and job_queue_id is null and (priority, run_at) >= (
+          select priority, run_at from front where job_queue_id is null order by priority, run_at limit 1
+        )
+        order by priority, run_at
+        limit ${size}
+        for update skip locked
+      ) job
+      limit (select count(*) from front where job_queue_id is null)
+    ), found as materialized (
+      select id, job_queue_id, queue_name, sum(bytes) over in_order - bytes < ${MOST_BYTES} as fits
       from (
         select * from queued
         union all
         select * from unqueued
       ) job
-      order by priority, run_at, id
-      limit ${size} + (select count(*) from firsts) - (select count(job_queue_id) from front)
-    ), chosen as (
-      select id, job_queue_id from found where bytes_before < ${MOST_BYTES}
+      window in_order as (order by priority, run_at, id rows unbounded preceding)
     ), held as (
       update ${engine}._private_job_queues queue
       set locked_by = $1::text, locked_at = now()
-      from chosen
-      where queue.id = chosen.job_queue_id
+      from found
+      where queue.id = found.job_queue_id and fits
     ), claimed as (
       update ${engine}._private_jobs job
       set attempts = job.attempts + 1, locked_by = $1::text, locked_at = now()
-      from chosen
-      where job.id = chosen.id
+      from found
+      where job.id = found.id and fits
       returning
         job.id, job.job_queue_id, job.task_id, job.payload, job.priority, job.run_at, job.attempts, job.max_attempts,
         job.key, job.created_at, job.locked_at, job.flags, job.last_error,
-        (select identifier from ${engine}._private_tasks task where task.id = job.task_id) as task_name,
-        case when job.job_queue_id is not null then (
-          select queue_name from ${engine}._private_job_queues queue where queue.id = job.job_queue_id
-        ) end as queue_name,
-        (select count(*) from chosen) < (select count(*) from found) as is_cut
+        (select names from known) ->> job.task_id::text as task_name,
+        found.queue_name,
+        not (select every(fits) from found) as is_cut
     )
     select claimed.*, stuck.queues as stuck_queues
     from (
       select array_agg(job_queue_id) as queues
       from firsts
-      where not exists (select from chosen) and id not in (select id from queued) and (
-        job_queue_id in (select id from free)
-        or not (select is_available from ${engine}._private_job_queues queue where queue.id = job_queue_id)
+      where not exists (select from found) and (
+        not (select is_available from ${engine}._private_job_queues queue where queue.id = job_queue_id)
+        or exists (
+          select from ${engine}._private_job_queues queue where queue.id = job_queue_id and is_available
+          for update skip locked
+        )
       )
     ) stuck
     left join claimed on true

@@ -80,8 +80,10 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     hasDueJobs: () => hasDueJobs(control, schema, names, runner?.id ?? ''),
     wake
   })
+  const pacer = createPacer()
   const waker = createQueueWaker({
     isHungry,
+    hurry: pacer.hurry,
     wake,
     wakeOthers: count => void notifyWorkers(control, count).catch(error => logger.debug(`Cannot wake others: ${error}`))
   })
@@ -91,7 +93,6 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     most: options.maxLocalQueueSize,
     resize: size => runner?.resizeBatch(size)
   })
-  const pacer = createPacer()
   const lookout = createLookout({
     look: withinMs => nextDueTimes(control, schema, names, withinMs),
     wake() {
@@ -161,7 +162,6 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
   const forgetOutage = outage.whenWritable(() => distrust(listening.renew))
 
   function onSettled(statement: Settled): void {
-    if (statement.releasesQueues) pacer.hurry()
     held.settle(statement)
     waker.settled(statement)
     if (statement.kind === 'return') sizer.returned()
@@ -228,7 +228,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
         logger,
         onFetched(jobs, asked) {
           for (const job of jobs) held.add(job.id)
-          pacer.fetched(jobs.length)
+          pacer.fetched(jobs)
           waker.fetched(jobs)
           sizer.fetched(jobs)
           if (jobs.length < asked) unknown.fetchedAll()
@@ -236,7 +236,10 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
           else if (jobs.length < asked) lookout.catchUp()
           if (held.size === 0) idle.check()
         },
-        onScheduled: () => lookout.refresh(),
+        onScheduled() {
+          pacer.scheduled()
+          lookout.refresh()
+        },
         onCancelled(notice) {
           // Anybody can send one. It is a reason to look at the marks, and nothing more.
           if (notice === undefined || held.has(readCancelNotice(notice, schema) ?? '')) cancels.refresh()
@@ -269,6 +272,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     },
     async stop() {
       pool.drain()
+      pacer.hurry()
       await running.stop()
     },
     release: () => release(running.id)

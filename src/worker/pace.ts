@@ -2,10 +2,15 @@
 export interface Pacer {
   /** Awaited before each fetch. */
   turn(): Promise<void>
-  /** A fetch has brought that many jobs. */
-  fetched(count: number): void
-  /** The next fetch will hardly be in vain: this worker has released a named queue, or a job comes due. */
-  hurry(): void
+  /** A fetch has brought these jobs. */
+  fetched(jobs: readonly { job_queue_id: number | null }[]): void
+  /** Somebody has scheduled jobs, or says so. */
+  scheduled(): void
+  /**
+   * The next fetch will hardly be in vain: this worker has released a named queue, or a job comes due. Returns whether a
+   * fetch has been waiting, and begins now.
+   */
+  hurry(): boolean
 }
 
 /**
@@ -13,40 +18,67 @@ export interface Pacer {
  * that is added to that queue asks for one from every worker. So the next fetch after a dear one in vain waits, longer
  * the dearer it was and the more there were, unless it is known by then that it will not be in vain. Anybody can ask for
  * fetches, so cheap ones in vain rest, too, once there were many in a row.
+ *
+ * After jobs of named queues comes a look at what else there is, past all that waits in these queues, now locked. Once
+ * one was in vain, the next fetch waits for the end of such a job, or for new jobs; but not for long, since another
+ * worker may release a queue and nobody says so.
  */
-export function createPacer(): Pacer {
+export function createPacer(lookIntervalMs = LOOK_INTERVAL_MS): Pacer {
   let beganMs = 0
   let waitUntilMs = 0
   let inVain = 0
   let inRow = 0
   let isHopeful = false
-  let proceed = (): void => {}
+  let isLook = false
+  let lookAgainMs = 0
+  let proceed: (() => void) | undefined
+
+  function waitMs(): number {
+    if (isHopeful) return 0
+    return Math.max(waitUntilMs, isLook ? lookAgainMs : 0) - performance.now()
+  }
+
+  /** Whether it was waiting. */
+  function end(): boolean {
+    const wasWaiting = proceed !== undefined
+    proceed?.()
+    proceed = undefined
+    return wasWaiting
+  }
+
   return {
     async turn() {
-      const waitMs = isHopeful ? 0 : waitUntilMs - performance.now()
-      if (waitMs > 0) {
+      for (let ms = waitMs(); ms > 0; ms = waitMs()) {
         await new Promise<void>(resolve => {
-          const timer = setTimeout(resolve, waitMs)
+          const timer = setTimeout(end, ms)
           proceed = () => {
             clearTimeout(timer)
             resolve()
           }
         })
       }
-      isHopeful = false
       beganMs = performance.now()
+      isLook &&= !isHopeful
+      isHopeful = false
     },
-    fetched(count) {
+    fetched(jobs) {
+      const count = jobs.length
       const nowMs = performance.now()
       const tookMs = nowMs - beganMs
+      if (isLook) lookAgainMs = count > 0 ? 0 : nowMs + Math.max(lookIntervalMs, tookMs * LOOK_FACTOR)
+      isLook = jobs.some(job => job.job_queue_id !== null)
       inVain = count === 0 && tookMs > DEAR_MS ? inVain + 1 : 0
       inRow = count === 0 ? inRow + 1 : 0
       const restMs = inRow > MANY ? REST_MS : 0
       waitUntilMs = nowMs + Math.min(MAX_WAIT_MS, Math.max(restMs, tookMs * WAIT_FACTOR * inVain))
     },
+    scheduled() {
+      isLook = false
+      end()
+    },
     hurry() {
       isHopeful = true
-      proceed()
+      return end()
     }
   }
 }
@@ -61,3 +93,8 @@ const MAX_WAIT_MS = 500
 
 const MANY = 20
 const REST_MS = 10
+
+const LOOK_INTERVAL_MS = 100
+
+/** A look holds up the next job of the queues that it passes over. */
+const LOOK_FACTOR = 50

@@ -9,6 +9,8 @@ export interface EngineWorkers {
 export interface QueueWakerOptions {
   /** Whether the worker would fetch if it were woken: it is short of jobs. */
   isHungry(): boolean
+  /** The next fetch will not be in vain. Returns whether one has been waiting for that. */
+  hurry(): boolean
   /** Wakes this worker's fetch. */
   wake(): void
   /** Wakes every worker's fetch, by the engine's own notification. */
@@ -25,32 +27,20 @@ export interface QueueWaker {
 
 /**
  * The engine sleeps for its poll interval when a fetch brings less than it asked for. With named queues that says
- * nothing about what waits: a fetch keeps one job of each queue and drops the others, and a queue stays locked until its
- * job's end has been written. So whoever has fetched from a queue looks behind it, now that it is locked and its jobs
- * cannot fill the next fetch; and whoever has released a queue fetches what waits in it. Only this process is woken:
- * with many workers a notification for each job would set all of them upon the database.
+ * nothing about what waits: a fetch brings one job of each queue, and a queue stays locked until its job's end has been
+ * written. So whoever has fetched from a queue looks behind it, and whoever has released a queue fetches what waits in
+ * it. Only this process is woken: with many workers a notification for each job would set all of them upon the database.
  */
-export function createQueueWaker({ isHungry, wake, wakeOthers }: QueueWakerOptions): QueueWaker {
+export function createQueueWaker({ isHungry, hurry, wake, wakeOthers }: QueueWakerOptions): QueueWaker {
   let lastForwardMs = Number.NEGATIVE_INFINITY
-  let lastLookMs = Number.NEGATIVE_INFINITY
-  let isLook = false
-  let hasLookPaid = true
   return {
     fetched(jobs) {
-      if (isLook) hasLookPaid = jobs.length > 0
-      isLook = false
-      if (!jobs.some(job => job.job_queue_id !== null)) return
-      // A look passes over all that waits in locked queues, so one that finds nothing is not repeated for each job.
-      const nowMs = performance.now()
-      if (!hasLookPaid && nowMs - lastLookMs < LOOK_INTERVAL_MS) return
-      lastLookMs = nowMs
-      isLook = true
-      wake()
+      if (jobs.some(job => job.job_queue_id !== null)) wake()
     },
     settled({ kind, releasesQueues, values }) {
       // Jobs that go back after waiting in vain are for a worker that idles, and it finds them only when told.
       if (kind === 'return') return wakeOthers((values[1] as unknown[]).length)
-      if (!releasesQueues) return
+      if (!releasesQueues || hurry()) return
       if (isHungry()) return wake()
       // Too busy for the queue's next job, so another may have it.
       const nowMs = performance.now()
@@ -61,5 +51,4 @@ export function createQueueWaker({ isHungry, wake, wakeOthers }: QueueWakerOptio
   }
 }
 
-const LOOK_INTERVAL_MS = 100
 const FORWARD_INTERVAL_MS = 100

@@ -1,0 +1,88 @@
+import { createPacer, type Pacer } from '../../src/worker/pace.ts'
+import { assert, suite } from '../helpers/suite.ts'
+
+const test = suite('the pace of fetches')
+
+const QUEUED = [{ job_queue_id: 1 }]
+const PARALLEL = [{ job_queue_id: null }]
+
+/** Looks come so seldom that whoever has to wait for one fails. */
+const LOOK_INTERVAL_MS = 600_000
+
+test('looks behind the queues whose jobs it has, at once, while that pays', async () => {
+  const pacer = createPacer(LOOK_INTERVAL_MS)
+  for (const jobs of [QUEUED, PARALLEL, QUEUED, QUEUED, []]) await fetch(pacer, jobs)
+})
+
+test('after a look in vain waits until a queue is released', async () => {
+  const pacer = await looked()
+  const turn = begin(pacer)
+  await turn.hasBegun
+  assert.is(turn.isOver, false)
+  assert.is(pacer.hurry(), true)
+  await turn.over
+  assert.is(pacer.hurry(), false, 'nothing waits any more')
+})
+
+test('after a look in vain waits until something is scheduled', async () => {
+  const pacer = await looked()
+  const turn = begin(pacer)
+  await turn.hasBegun
+  assert.is(turn.isOver, false)
+  pacer.scheduled()
+  await turn.over
+})
+
+test('looks again by itself after a while', async () => {
+  const pacer = await looked(1)
+  await pacer.turn()
+})
+
+test('does not take a fetch for a look before which a queue was released', async () => {
+  const pacer = createPacer(LOOK_INTERVAL_MS)
+  await fetch(pacer, QUEUED)
+  pacer.hurry()
+  for (const jobs of [[], QUEUED, []]) await fetch(pacer, jobs)
+})
+
+test('waits for no queue when it has jobs without one', async () => {
+  const pacer = await looked()
+  pacer.hurry()
+  for (const jobs of [PARALLEL, []]) await fetch(pacer, jobs)
+})
+
+/** A pacer whose last look was in vain, and that has a queue's job again. */
+async function looked(lookIntervalMs = LOOK_INTERVAL_MS): Promise<Pacer> {
+  const pacer = createPacer(lookIntervalMs)
+  for (const jobs of [QUEUED, []]) await fetch(pacer, jobs)
+  pacer.hurry()
+  await fetch(pacer, QUEUED)
+  return pacer
+}
+
+async function fetch(pacer: Pacer, jobs: readonly { job_queue_id: number | null }[]): Promise<void> {
+  await pacer.turn()
+  pacer.fetched(jobs)
+}
+
+interface Turn {
+  readonly isOver: boolean
+  readonly over: Promise<void>
+  /** Resolves once all that needs no time has happened. */
+  readonly hasBegun: Promise<void>
+}
+
+function begin(pacer: Pacer): Turn {
+  let isOver = false
+  const over = pacer.turn().then(() => {
+    isOver = true
+  })
+  const hasBegun = new Promise<void>(resolve => setImmediate(resolve))
+  return {
+    get isOver() {
+      return isOver
+    },
+    over,
+    hasBegun
+  }
+}
