@@ -131,7 +131,7 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
     async schedule(given: AnyOptions) {
       const request = toRequest(given, defaults)
       return await use(`schedule ${request.task}`, async ({ access, add }) => {
-        await registry.learn(given.task, access)
+        if (registry.isUnread(given.task)) await registry.learn(given.task, access)
         const registered = registry.defaultsOf(given.task)
         const job = toNewJob(
           given,

@@ -50,7 +50,7 @@ async function scheduleOnce(
   { access, transact, migrate, toScheduled, registry }: ManyAccess
 ): Promise<ScheduledJob[] | number> {
   const { atomic = true, returning = true } = many
-  if (!isIterable(given) && given) await registry.learn(given.task, access)
+  if (!isIterable(given) && given && registry.isUnread(given.task)) await registry.learn(given.task, access)
   const chunks = open(given, settings, returning, { access, registry })
   try {
     const ahead = [await chunks.read(), await chunks.read()]

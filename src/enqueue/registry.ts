@@ -20,7 +20,7 @@ export function createRegistry(logger: Logger | undefined): Registry {
   const warned = new Set<string>()
   let known: ReadonlyMap<string, JobDefaults> = new Map()
   let readAtMs = Number.NEGATIVE_INFINITY
-  let ready: Promise<void> = Promise.resolve()
+  let reading: Promise<void> | undefined
 
   async function read(access: Access): Promise<void> {
     try {
@@ -37,7 +37,7 @@ export function createRegistry(logger: Logger | undefined): Registry {
     return typeof task === 'function' && definedNameOf(task) === undefined ? task.name : undefined
   }
 
-  function isUnread(task: unknown): boolean {
+  function isStale(task: unknown): boolean {
     const name = nameToLearn(task)
     return name !== undefined && performance.now() - readAtMs > (known.has(name) ? FRESH_MS : UNKNOWN_FRESH_MS)
   }
@@ -51,14 +51,18 @@ export function createRegistry(logger: Logger | undefined): Registry {
   }
 
   return {
-    isUnread,
+    isUnread: task => reading !== undefined || isStale(task),
     async learn(task, access) {
-      if (isUnread(task)) {
-        readAtMs = performance.now()
-        ready = read(access)
-        await ready
-        warnIfUnknown(task)
-      } else await ready
+      if (!isStale(task)) return await reading
+      readAtMs = performance.now()
+      const own = read(access)
+      reading = own
+      await own
+      // Not before all who have waited have gone on: a call that need not wait would overtake them.
+      setTimeout(() => {
+        if (reading === own) reading = undefined
+      })
+      warnIfUnknown(task)
     },
     defaultsOf: task => (typeof task === 'string' ? known.get(task) : undefined)
   }

@@ -40,6 +40,21 @@ test('run in the order of the calls within a transaction', async () => {
   await holdToOrder('within')
 })
 
+for (const where of ['by themselves', 'within a transaction']) {
+  test(`run in the order of the calls ${where}, though the first one reads what workers have registered`, async () => {
+    await using fresh = createBackground({ connection: url })
+    const queue = Queue.for(where)
+    await sql.begin(async transaction => {
+      const scheduler = where === 'by themselves' ? fresh : fresh.with(transaction)
+      const add = (n: number) => scheduler.schedule({ task: 'Ordered', payload: { n }, queue })
+      const calls = Array.from({ length: 20 }, (_, n) => add(n))
+      const later = calls[0]?.then(() => Promise.all(Array.from({ length: 20 }, (_, n) => add(20 + n))))
+      await Promise.all([...calls, later])
+    })
+    await holdToOrder(where)
+  })
+}
+
 const LATER = new Date(2e12)
 const kinds: Record<string, (key: string) => JobOptions> = {
   plain: () => ({}),
