@@ -32,7 +32,7 @@ function describeWait(ms: number): string {
   if (ms < 500) return ''
   const [unit, length] = UNITS.find(([, length]) => ms >= length * ALMOST) ?? (['second', 1_000] as const)
   const amount = unit === 'second' ? Math.round(ms / length) : Math.round((ms / length) * 10) / 10
-  return ` (${WORDS.format(amount, unit)})`
+  return ` (${words().format(amount, unit)})`
 }
 
 /** The engine's. */
@@ -45,4 +45,6 @@ const UNITS = [
 ] as const
 /** A moment has passed since the job was given an hour. */
 const ALMOST = 0.99
-const WORDS = new Intl.RelativeTimeFormat('en')
+/** Made when it is needed: that takes long. */
+const words = (): Intl.RelativeTimeFormat => (formatter ??= new Intl.RelativeTimeFormat('en'))
+let formatter: Intl.RelativeTimeFormat | undefined

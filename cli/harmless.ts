@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { styleText } from 'node:util'
 import type { Style } from './context.ts'
 
@@ -32,7 +33,7 @@ function escapeUnits(character: string): string {
 }
 
 /** Stands for our escape character: private letters, drawn anew in each process, so that no text can hold them. */
-const MARK = String.fromCodePoint(...Array.from(crypto.getRandomValues(new Uint8Array(8)), byte => 0xf0000 + byte))
+const MARK = String.fromCodePoint(...Array.from(randomBytes(8), byte => 0xf0000 + byte))
 const SLOT = ' '
 
 const PLAIN = /^[\n -~]*$/

@@ -2,7 +2,7 @@
 export function widthOf(text: string): number {
   if (NARROW.test(text)) return text.length
   let width = 0
-  for (const { segment } of graphemes.segment(text)) width += widthOfGrapheme(segment)
+  for (const { segment } of graphemes().segment(text)) width += widthOfGrapheme(segment)
   return width
 }
 
@@ -11,7 +11,7 @@ export function cut(text: string, most: number): string {
   if (widthOf(text) <= most) return text
   let kept = ''
   let width = 0
-  for (const { segment } of graphemes.segment(text)) {
+  for (const { segment } of graphemes().segment(text)) {
     width += widthOfGrapheme(segment)
     if (width > most - 1) break
     kept += segment
@@ -24,7 +24,9 @@ function widthOfGrapheme(grapheme: string): number {
   return WIDE.test(grapheme) ? 2 : 1
 }
 
-const graphemes = new Intl.Segmenter()
+/** Made when it is needed: that takes as long as a round trip to a database. */
+const graphemes = (): Intl.Segmenter => (segmenter ??= new Intl.Segmenter())
+let segmenter: Intl.Segmenter | undefined
 const NARROW = /^[ -~]*$/
 const WIDE =
   /^(?:\p{Emoji_Presentation}|.\ufe0f|[\u1100-\u115f\u2e80-\u303e\u3041-\u33ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}])/u

@@ -1,4 +1,4 @@
-import { createServer, type RequestListener } from 'node:http'
+import type { RequestListener } from 'node:http'
 import { BackgroundError } from '../errors.ts'
 
 /** What an engine knows of its own state. */
@@ -64,6 +64,8 @@ export interface HealthServer {
  * @throws {BackgroundError} code `CONFIGURATION` if the port is not to be had
  */
 export async function serveHealth({ port, host, look }: HealthOptions): Promise<HealthServer> {
+  // Most workers serve nothing, and to load this takes longer than to connect.
+  const { createServer } = await import('node:http')
   const answer: RequestListener = ({ method, url }, response) => {
     const path = url?.replace(/\?.*$/, '')
     const isKnown = path === '/live' || path === '/ready'
