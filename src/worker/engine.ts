@@ -80,7 +80,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     hasDueJobs: () => hasDueJobs(control, schema, names, runner?.id ?? ''),
     wake
   })
-  const pacer = createPacer()
+  const pacer = createPacer(options.pollIntervalMs)
   const waker = createQueueWaker({
     isHungry,
     hurry: pacer.hurry,

@@ -22,8 +22,10 @@ export interface Pacer {
  * After jobs of named queues comes a look at what else there is, past all that waits in these queues, now locked. Once
  * one was in vain, the next fetch waits for the end of such a job, or for new jobs; but not for long, since another
  * worker may release a queue and nobody says so.
+ *
+ * @param pollIntervalMs how long a look waits at most
  */
-export function createPacer(lookIntervalMs = LOOK_INTERVAL_MS): Pacer {
+export function createPacer(pollIntervalMs: number, lookIntervalMs = LOOK_INTERVAL_MS): Pacer {
   let beganMs = 0
   let waitUntilMs = 0
   let inVain = 0
@@ -65,7 +67,8 @@ export function createPacer(lookIntervalMs = LOOK_INTERVAL_MS): Pacer {
       const count = jobs.length
       const nowMs = performance.now()
       const tookMs = nowMs - beganMs
-      if (isLook) lookAgainMs = count > 0 ? 0 : nowMs + Math.max(lookIntervalMs, tookMs * LOOK_FACTOR)
+      const pauseMs = Math.min(pollIntervalMs, Math.max(lookIntervalMs, tookMs * LOOK_FACTOR))
+      if (isLook) lookAgainMs = count > 0 ? 0 : nowMs + pauseMs
       isLook = jobs.some(job => job.job_queue_id !== null)
       inVain = count === 0 && tookMs > DEAR_MS ? inVain + 1 : 0
       inRow = count === 0 ? inRow + 1 : 0

@@ -6,11 +6,11 @@ const test = suite('the pace of fetches')
 const QUEUED = [{ job_queue_id: 1 }]
 const PARALLEL = [{ job_queue_id: null }]
 
-/** Looks come so seldom that whoever has to wait for one fails. */
-const LOOK_INTERVAL_MS = 600_000
+/** Polls and looks come so seldom that a test which has to wait for one fails. */
+const SELDOM_MS = 600_000
 
 test('looks behind the queues whose jobs it has, at once, while that pays', async () => {
-  const pacer = createPacer(LOOK_INTERVAL_MS)
+  const pacer = createPacer(SELDOM_MS, SELDOM_MS)
   for (const jobs of [QUEUED, PARALLEL, QUEUED, QUEUED, []]) await fetch(pacer, jobs)
 })
 
@@ -34,12 +34,17 @@ test('after a look in vain waits until something is scheduled', async () => {
 })
 
 test('looks again by itself after a while', async () => {
-  const pacer = await looked(1)
+  const pacer = await looked(SELDOM_MS, 1)
+  await pacer.turn()
+})
+
+test('looks again by itself when a poll is due', async () => {
+  const pacer = await looked(1, SELDOM_MS)
   await pacer.turn()
 })
 
 test('does not take a fetch for a look before which a queue was released', async () => {
-  const pacer = createPacer(LOOK_INTERVAL_MS)
+  const pacer = createPacer(SELDOM_MS, SELDOM_MS)
   await fetch(pacer, QUEUED)
   pacer.hurry()
   for (const jobs of [[], QUEUED, []]) await fetch(pacer, jobs)
@@ -52,8 +57,8 @@ test('waits for no queue when it has jobs without one', async () => {
 })
 
 /** A pacer whose last look was in vain, and that has a queue's job again. */
-async function looked(lookIntervalMs = LOOK_INTERVAL_MS): Promise<Pacer> {
-  const pacer = createPacer(lookIntervalMs)
+async function looked(pollIntervalMs = SELDOM_MS, lookIntervalMs = SELDOM_MS): Promise<Pacer> {
+  const pacer = createPacer(pollIntervalMs, lookIntervalMs)
   for (const jobs of [QUEUED, []]) await fetch(pacer, jobs)
   pacer.hurry()
   await fetch(pacer, QUEUED)
