@@ -77,8 +77,8 @@ export async function indexBusyQueues(session: Sql, schema: string): Promise<voi
 /**
  * First the front of the waiting jobs is read, from the index alone. For each queue in it, the statement locks the queue
  * and its first job. It takes that job or none, so that no later job overtakes it. Then it locks jobs without a queue, in
- * order, and skips those that another worker has locked. Each condition is checked again on the locked row, which may have
- * changed. It takes no more of them than the front has: jobs behind the front must not overtake other queues.
+ * order, and skips those that another worker has locked, but no more than the front has: jobs behind the front must not
+ * overtake other queues. Each condition is checked again on the locked row, which may have changed.
  *
  * The front leaves out queues of which a worker has a job. That only saves time: whether a queue is free, its own row
  * decides when it is locked.

@@ -178,6 +178,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
   }
 
   async function beforeFetch(draining: AbortSignal): Promise<void> {
+    draining.addEventListener('abort', pacer.hurry)
     await insistence.whenFew(draining)
     await membership.whenMember()
     onReady()
@@ -272,7 +273,6 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     },
     async stop() {
       pool.drain()
-      pacer.hurry()
       await running.stop()
     },
     release: () => release(running.id)

@@ -4,11 +4,11 @@ export interface Pacer {
   turn(): Promise<void>
   /** A fetch has brought these jobs. */
   fetched(jobs: readonly { job_queue_id: number | null }[]): void
-  /** Somebody has scheduled jobs, or says so. */
+  /** A notification of new jobs has come. Any login can send one. */
   scheduled(): void
   /**
    * The next fetch will hardly be in vain: this worker has released a named queue, or a job comes due. Returns whether a
-   * fetch has been waiting, and begins now.
+   * fetch was waiting, and begins now.
    */
   hurry(): boolean
 }
@@ -19,9 +19,9 @@ export interface Pacer {
  * the dearer it was and the more there were, unless it is known by then that it will not be in vain. Anybody can ask for
  * fetches, so cheap ones in vain rest, too, once there were many in a row.
  *
- * After jobs of named queues comes a look at what else there is, past all that waits in these queues, now locked. Once
- * one was in vain, the next fetch waits for the end of such a job, or for new jobs; but not for long, since another
- * worker may release a queue and nobody says so.
+ * A fetch that follows one with jobs of named queues is a look: it passes over the backlogs of these queues, which are
+ * locked now, to find other jobs. After a look in vain, the next look waits until this worker releases a queue or new jobs
+ * are announced. It does not wait for long, because other workers release their queues unannounced.
  *
  * @param pollIntervalMs how long a look waits at most
  */
@@ -67,8 +67,10 @@ export function createPacer(pollIntervalMs: number, lookIntervalMs = LOOK_INTERV
       const count = jobs.length
       const nowMs = performance.now()
       const tookMs = nowMs - beganMs
-      const pauseMs = Math.min(pollIntervalMs, Math.max(lookIntervalMs, tookMs * LOOK_FACTOR))
-      if (isLook) lookAgainMs = count > 0 ? 0 : nowMs + pauseMs
+      if (isLook) {
+        const pauseMs = Math.min(pollIntervalMs, Math.max(lookIntervalMs, tookMs * LOOK_FACTOR))
+        lookAgainMs = count > 0 ? 0 : nowMs + pauseMs
+      }
       isLook = jobs.some(job => job.job_queue_id !== null)
       inVain = count === 0 && tookMs > DEAR_MS ? inVain + 1 : 0
       inRow = count === 0 ? inRow + 1 : 0

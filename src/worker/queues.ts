@@ -1,15 +1,10 @@
 import type { Settled } from './settled.ts'
 
-/** The parts of the engine's pool of workers that the remedy needs. */
-export interface EngineWorkers {
-  nudge(count: number): void
-}
-
 /** What {@linkcode createQueueWaker} takes. */
 export interface QueueWakerOptions {
   /** Whether the worker would fetch if it were woken: it is short of jobs. */
   isHungry(): boolean
-  /** The next fetch will not be in vain. Returns whether one has been waiting for that. */
+  /** Begins a fetch that waits for its turn, since it will hardly be in vain. Returns whether one was waiting. */
   hurry(): boolean
   /** Wakes this worker's fetch. */
   wake(): void
@@ -28,8 +23,8 @@ export interface QueueWaker {
 /**
  * The engine sleeps for its poll interval when a fetch brings less than it asked for. With named queues that says
  * nothing about what waits: a fetch brings one job of each queue, and a queue stays locked until its job's end has been
- * written. So whoever has fetched from a queue looks behind it, and whoever has released a queue fetches what waits in
- * it. Only this process is woken: with many workers a notification for each job would set all of them upon the database.
+ * written. So this worker fetches once more after a fetch from queues, and again after it has released one. Other workers
+ * are not woken: a notification for each job would set all of them upon the database.
  */
 export function createQueueWaker({ isHungry, hurry, wake, wakeOthers }: QueueWakerOptions): QueueWaker {
   let lastForwardMs = Number.NEGATIVE_INFINITY
@@ -38,9 +33,10 @@ export function createQueueWaker({ isHungry, hurry, wake, wakeOthers }: QueueWak
       if (jobs.some(job => job.job_queue_id !== null)) wake()
     },
     settled({ kind, releasesQueues, values }) {
+      const isAnswered = releasesQueues && hurry()
       // Jobs that go back after waiting in vain are for a worker that idles, and it finds them only when told.
       if (kind === 'return') return wakeOthers((values[1] as unknown[]).length)
-      if (!releasesQueues || hurry()) return
+      if (!releasesQueues || isAnswered) return
       if (isHungry()) return wake()
       // Too busy for the queue's next job, so another may have it.
       const nowMs = performance.now()

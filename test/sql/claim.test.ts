@@ -147,6 +147,21 @@ test('passes over a queue that is locked though no worker has a job of it', asyn
   )
 })
 
+test('leaves queues free whose jobs would be too much payload', async () => {
+  for (const queue of ['a', 'b', 'c']) {
+    await sql`
+      select graphile_worker.add_job(
+        'Known', json_build_object('text', repeat('x', 9000000)), ${queue}::text, run_at => clock_timestamp() - interval '1 minute'
+      )`
+  }
+  assert.equal(
+    (await claim(10)).map(({ queue }) => queue),
+    ['a', 'b']
+  )
+  const free = await sql`select queue_name from graphile_worker._private_job_queues where locked_at is null`
+  assert.equal([...free], [{ queue_name: 'c' }])
+})
+
 test('keeps the order of a queue from which many fetch and complete at once', async () => {
   await sql`
     select graphile_worker.add_job('Known', queue_name => 'only', run_at => now() - interval '1 hour' + n * interval '1 ms')

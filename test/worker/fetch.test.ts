@@ -69,3 +69,16 @@ for (const [how, text] of [
     await until(() => done === 40)
   })
 }
+
+test('is followed by another at once when it has left payload behind and all its jobs run', async () => {
+  const database = await createDatabase()
+  const background = createBackground({ connection: database.url })
+  onceDone(() => background.close())
+  await background.scheduleMany({
+    task: 'Large',
+    payloads: Array.from({ length: 40 }, () => ({ text: 'x'.repeat(1_000_000) }))
+  })
+  let done = 0
+  await work(database, { tasks: { Large: () => void done++ }, concurrency: 40, pollInterval: '1m' })
+  await until(() => done === 40)
+})

@@ -1,12 +1,13 @@
 import { createPacer, type Pacer } from '../../src/worker/pace.ts'
 import { assert, suite } from '../helpers/suite.ts'
+import { until } from '../helpers/until.ts'
 
 const test = suite('the pace of fetches')
 
 const QUEUED = [{ job_queue_id: 1 }]
 const PARALLEL = [{ job_queue_id: null }]
 
-/** Polls and looks come so seldom that a test which has to wait for one fails. */
+/** Polls and looks come so seldom that a test that has to wait for one fails. */
 const SELDOM_MS = 600_000
 
 test('looks behind the queues whose jobs it has, at once, while that pays', async () => {
@@ -33,15 +34,15 @@ test('after a look in vain waits until something is scheduled', async () => {
   await turn.over
 })
 
-test('looks again by itself after a while', async () => {
-  const pacer = await looked(SELDOM_MS, 1)
-  await pacer.turn()
-})
-
-test('looks again by itself when a poll is due', async () => {
-  const pacer = await looked(1, SELDOM_MS)
-  await pacer.turn()
-})
+for (const [after, pollIntervalMs, lookIntervalMs] of [
+  ['a while', SELDOM_MS, 1],
+  ['a poll interval', 1, SELDOM_MS]
+] as const) {
+  test(`looks again by itself after ${after}`, async () => {
+    const turn = begin(await looked(pollIntervalMs, lookIntervalMs))
+    await until(() => turn.isOver)
+  })
+}
 
 test('does not take a fetch for a look before which a queue was released', async () => {
   const pacer = createPacer(SELDOM_MS, SELDOM_MS)
@@ -65,8 +66,11 @@ async function looked(pollIntervalMs = SELDOM_MS, lookIntervalMs = SELDOM_MS): P
   return pacer
 }
 
+/** A fetch that need not wait. */
 async function fetch(pacer: Pacer, jobs: readonly { job_queue_id: number | null }[]): Promise<void> {
-  await pacer.turn()
+  const turn = begin(pacer)
+  await turn.hasBegun
+  assert.ok(turn.isOver, 'it waits')
   pacer.fetched(jobs)
 }
 
