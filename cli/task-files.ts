@@ -1,5 +1,5 @@
 import { BackgroundError } from '../src/errors.ts'
-import { discoverTasks } from '../src/worker/discover.ts'
+import { discoverTasks } from '../src/worker/tasks/discover.ts'
 import type { Arguments } from './options.ts'
 import { UsageError } from './usage.ts'
 

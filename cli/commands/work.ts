@@ -1,5 +1,5 @@
 import type { Logger } from '../../src/logger.ts'
-import { loadTasks } from '../../src/worker/load.ts'
+import { loadTasks } from '../../src/worker/tasks/load.ts'
 import { type LedgerOptions, startWorker, type Worker } from '../../src/worker/mod.ts'
 import type { CommandContext } from '../context.ts'
 import { openForTasks, readDatabase, waitFor } from '../databases.ts'

@@ -1,16 +1,26 @@
 import type { Sql } from 'postgres'
-import { identifier } from './statement.ts'
+import { identifier, type Statement, textArray } from './statement.ts'
 
-/** A job as {@linkcode claimJobs} gives it, beside the columns of the engine's. */
+/** A job as {@linkcode claimJobs} gives it, as node-postgres reads its columns. */
 export interface ClaimedJob {
   readonly id: string
   readonly job_queue_id: number | null
+  readonly queue_name: string | null
   /** The task that it has in the database now: ids may have been given anew since the worker has started. */
-  task_identifier: string
-  readonly task_name?: string
-  readonly queue_name?: string | null
+  readonly task_name: string
+  readonly payload: unknown
+  readonly priority: number
+  /** A number if it is infinite. */
+  readonly run_at: Date | number
+  readonly attempts: number
+  readonly max_attempts: number
+  readonly key: string | null
+  readonly created_at: Date
+  readonly locked_at: Date
+  readonly flags: Readonly<Record<string, unknown>> | null
+  readonly last_error: string | null
   /** Whether there was more, too large to be taken together. */
-  readonly is_cut?: boolean
+  readonly is_cut: boolean
 }
 
 /** What {@linkcode claimJobs} takes. */
@@ -34,14 +44,11 @@ export interface Claim {
  *
  * {@linkcode jobsOf} reads its rows.
  */
-export function claimJobs(
-  schema: string,
-  { worker, tasks, size, without = [] }: Claim
-): { readonly name: string; readonly text: string; readonly values: readonly unknown[] } {
+export function claimJobs(schema: string, { worker, tasks, size, without = [] }: Claim): Statement {
   const key = `${size} ${schema}`
   const text = texts.get(key) ?? claiming(identifier(schema).sql, size)
   texts.set(key, text)
-  return { name: `kretes_claim${size}`, text, values: [worker, tasks, without] }
+  return { name: `kretes_claim${size}`, text, values: [worker, textArray(tasks), textArray(without)] }
 }
 
 /**
@@ -49,8 +56,11 @@ export function claimJobs(
  * and the next claim passes over them. A queue is stuck when a transaction has locked its first job, or when the queue is
  * locked although no worker has a job of it.
  */
-export function jobsOf<Row>(rows: Row[]): { readonly jobs: Row[]; readonly stuck: readonly number[] } {
-  const [first] = rows as { id: string | null; stuck_queues: number[] | null }[]
+export function jobsOf<Row>(rows: readonly Row[]): {
+  readonly jobs: readonly Row[]
+  readonly stuck: readonly number[]
+} {
+  const [first] = rows as unknown as { id: string | null; stuck_queues: number[] | null }[]
   return first?.id === null ? { jobs: [], stuck: first.stuck_queues ?? [] } : { jobs: rows, stuck: [] }
 }
 

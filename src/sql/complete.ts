@@ -1,64 +1,49 @@
-import { agoOf, type EndedRun, JOB_COLUMNS, type Kept, recording, reopening } from './ledger/record.ts'
-import { identifier } from './statement.ts'
-
-/** A statement that is prepared under a name, with parameters of any kind. */
-export interface PreparedStatement {
-  readonly name: string
-  readonly text: string
-  readonly values: readonly unknown[]
-}
-
-/** Jobs that have ended and do not run again. */
-export interface Completion {
-  readonly ids: readonly string[]
-  /** Who ran them. What somebody else has locked meanwhile is theirs to complete. */
-  readonly worker: string
-  /** Whether some of them are in queues. */
-  readonly releasesQueues: boolean
-}
+import { agoOf, type Ending } from './ending.ts'
+import { JOB_COLUMNS, type Kept, recording, reopening } from './ledger/record.ts'
+import { identifier, type Statement, textArray } from './statement.ts'
 
 /**
  * Completes jobs as the engine does, by removing them and unlocking their queues, and records their runs in the same
- * statement: no job is gone without its run, and a job that is gone already is recorded no second time.
+ * statement: a job cannot go without its run, and a job that is gone already is not recorded again. Jobs that another
+ * worker has locked meanwhile are left to it.
  *
- * @param runs how they ended; of some there may be nothing known but that
+ * @param kept which runs get a row; `undefined` records nothing
  */
 export function completeJobs(
   schema: string,
-  kept: Kept,
-  { ids, worker, releasesQueues }: Completion,
-  runs: ReadonlyMap<string, EndedRun>
-): PreparedStatement {
-  const known = ids.map(id => runs.get(id))
-  const nowMs = performance.now()
-  // What no job of them has is one null, which costs the server nothing.
-  const column = <Value>(read: (run: EndedRun) => Value | null): readonly (Value | null)[] | null => {
-    const values = known.map(run => (run ? read(run) : null))
-    return values.every(value => value === null) ? null : values
+  kept: Kept | undefined,
+  worker: string,
+  endings: readonly Ending[]
+): Statement {
+  const ids = textArray(endings.map(({ id }) => id))
+  const releases = endings.some(({ isQueued }) => isQueued)
+  if (!kept) {
+    const text = once([schema, releases], () => unrecorded(schema, releases))
+    return { name: releases ? 'kretes_remove_q' : 'kretes_remove', text, values: [ids, worker] }
   }
-  const values = [
-    ids,
-    worker,
-    column(run => (run.state === 'succeeded' ? null : run.state)),
-    column(run => run.attempt),
-    column(run => run.durationMs),
-    column(run => agoOf(run, nowMs)),
-    column(run => run.result),
-    column(run => run.payload),
-    column(run => run.log),
-    column(run => run.problem)
-  ]
-  const reopens = known.some(run => run?.isAfterFailure)
-  const name = `kretes_complete${releasesQueues ? '_q' : ''}${reopens ? '_r' : ''}`
-  const text = once([schema, kept, releasesQueues, reopens], () => recorded(schema, kept, releasesQueues, reopens))
-  return { name, text, values }
-}
-
-/** Completes jobs as {@linkcode completeJobs} does, and records nothing. */
-export function completeUnrecorded(schema: string, { ids, worker, releasesQueues }: Completion): PreparedStatement {
-  const name = releasesQueues ? 'kretes_remove_q' : 'kretes_remove'
-  const text = once([schema, releasesQueues], () => unrecorded(schema, releasesQueues))
-  return { name, text, values: [ids, worker] }
+  const nowMs = performance.now()
+  // A column that is null for all jobs is one null, which costs the server nothing.
+  const column = (read: (ending: Ending) => string | number | null): string | null => {
+    const values = endings.map(read)
+    return values.every(value => value === null) ? null : textArray(values)
+  }
+  const reopens = endings.some(({ isAfterFailure }) => isAfterFailure)
+  return {
+    name: `kretes_complete${releases ? '_q' : ''}${reopens ? '_r' : ''}`,
+    text: once([schema, kept, releases, reopens], () => recorded(schema, kept, releases, reopens)),
+    values: [
+      ids,
+      worker,
+      column(({ state }) => (state === 'succeeded' ? null : state)),
+      column(({ attempt }) => attempt),
+      column(({ durationMs }) => durationMs),
+      column(ending => agoOf(ending, nowMs)),
+      column(({ result }) => result),
+      column(({ payload }) => payload),
+      column(({ log }) => log),
+      column(({ problem }) => problem)
+    ]
+  }
 }
 
 /** The texts are as long as a page, and always the same. */

@@ -47,34 +47,31 @@ export interface LockedJob {
  * Lets go of every job and queue that a worker holds, for others to take. Its jobs get their attempt back: they did
  * not fail.
  *
- * @param finish completes those jobs that are over, in the same transaction and while the worker still holds them.
- * Returns jobs that are over and that it could not complete; the engine's own statement then does
+ * @param settle writes, in the same transaction and while the worker still holds them, how runs of these jobs ended;
+ * returns the jobs that it has written, of which nothing is left to release
  * @returns how many were put back
  */
 export async function releaseWorker(
   sql: Sql,
   schema: string,
   worker: string,
-  finish?: (transaction: Sql, held: readonly LockedJob[]) => Promise<readonly string[]>
+  settle?: (transaction: Sql, held: readonly LockedJob[]) => Promise<readonly string[]>
 ): Promise<number> {
   return await sql.begin(async transaction => {
     const held = await transaction<{ id: string; attempts: number; locked_at_ms: string }[]>`
       select id, attempts, (extract(epoch from locked_at) * 1000)::text as locked_at_ms
       from ${sql(schema)}._private_jobs where locked_by = ${worker} order by id for update`
     const jobs = held.map(({ id, locked_at_ms }) => ({ id, lockedAtMs: Number(locked_at_ms) }))
-    const over = (await finish?.(transaction as unknown as Sql, jobs)) ?? []
+    const settled = new Set(await settle?.(transaction as unknown as Sql, jobs))
+    const left = held.filter(({ id }) => !settled.has(id))
     await transaction`select ${sql(schema)}.force_unlock_workers(array[${worker}]::text[])`
-    if (over.length > 0) {
-      await transaction`
-        select count(*) from ${sql(schema)}.complete_jobs(string_to_array(${over.join(',')}, ',')::bigint[])`
-    }
     const [putBack] = await transaction<{ count: number }[]>`
       select count(*)::int as count
-      from json_to_recordset(${JSON.stringify(held)}::text::json) as job (id bigint, attempts int),
+      from json_to_recordset(${JSON.stringify(left)}::text::json) as job (id bigint, attempts int),
       lateral ${sql(schema)}.reschedule_jobs(array[job.id], attempts => greatest(0, job.attempts - 1)) rescheduled`
-    const count = putBack?.count ?? 0
-    if (count > 0) await notifyWorkers(transaction, count)
-    return count
+    // Runs that were broken off wait again, too.
+    if (held.length > 0) await notifyWorkers(transaction, held.length)
+    return putBack?.count ?? 0
   })
 }
 

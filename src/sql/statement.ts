@@ -5,6 +5,8 @@
 export interface Statement {
   readonly text: string
   readonly values: readonly (string | null)[]
+  /** Under which a driver that needs one prepares it. Its text must be the same each time. */
+  readonly name?: string
 }
 
 /** Runs a statement in a pool, a session or somebody's transaction. Columns come as text wherever we ask for text. */

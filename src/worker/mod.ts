@@ -13,6 +13,6 @@
  * @module
  */
 export type { Keep } from '../ledger/keep.ts'
+export { type GuardOptions, guardProcess } from './execution/uncaught.ts'
 export type { LedgerOptions, WorkerOptions } from './options.ts'
-export { type GuardOptions, guardProcess } from './uncaught.ts'
 export { startWorker, type Worker } from './worker.ts'

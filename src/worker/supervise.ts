@@ -5,15 +5,14 @@ import { BackgroundError } from '../errors.ts'
 import { readEncoding } from '../sql/control.ts'
 import type { AnyTask } from '../task.ts'
 import { setTimer } from '../timer.ts'
-import { createFit } from './encoding.ts'
-import { createEndedRuns } from './ended.ts'
-import { startEngine } from './engine.ts'
-import { createExecutor } from './execute.ts'
+import { createFit } from './execution/encoding.ts'
+import { createEndings } from './execution/ending.ts'
+import { createExecutor } from './execution/execute.ts'
 import type { EngineStatus } from './health.ts'
-import type { Engine } from './life.ts'
 import type { ResolvedOptions } from './options.ts'
-import type { Outage } from './outage.ts'
-import { persist } from './persist.ts'
+import type { Outage } from './outage/outage.ts'
+import { repeat } from './outage/repeat.ts'
+import { type Runtime, startRuntime } from './runtime.ts'
 
 /** What {@linkcode supervise} takes. */
 export interface SuperviseOptions {
@@ -24,7 +23,7 @@ export interface SuperviseOptions {
   readonly outage: Outage
 }
 
-/** An engine that is kept running. */
+/** A runtime that is kept running. */
 export interface Supervisor {
   /** How many jobs run now. */
   readonly running: number
@@ -33,27 +32,38 @@ export interface Supervisor {
   readonly status: EngineStatus
   /** Resolves once it can take jobs. */
   readonly ready: Promise<void>
-  /** Resolves when the engine has stopped for good; rejects if no engine of this version can work here any more. */
+  /** Resolves when it has stopped for good; rejects if no engine of this version can work here any more. */
   readonly finished: Promise<void>
   /** Stops it; running jobs get this long. Asked again, the shorter time holds. Resolves with the jobs left unfinished. */
   stop(timeoutMs: number): Promise<number>
 }
 
-/** Keeps an engine running until it is asked to stop; one that ends unasked is followed by a new one. */
+/** Keeps a runtime running until it is asked to stop; one that ends unasked is followed by a new one. */
 export async function supervise({ options, tasks, url, control, outage }: SuperviseOptions): Promise<Supervisor> {
   const { logger, once, shutdownTimeoutMs, backoff, ledger } = options
   const fit = createFit(await readEncoding(control.sql))
-  const ended = ledger && createEndedRuns(ledger, logger, fit)
-  const executor = createExecutor({ logger, backoff, ended, fit })
+  const endings = createEndings({ ledger, logger, fit })
+  const executor = createExecutor({ logger, backoff, endings })
   const deadline = createDeadline()
   const stopping = new AbortController()
   const { signal } = stopping
   const { sql, replace } = control
   const ready = Promise.withResolvers<void>()
-  const rest = { control: sql, replaceControl: replace, onReady: ready.resolve, outage, signal }
-  const shared = { options, url, tasks, executor, ended, fit, ...rest }
-  const start = (): Promise<Engine> => startEngine(shared)
-  let engine = await start()
+  const start = (): Promise<Runtime> =>
+    startRuntime({
+      options,
+      url,
+      tasks,
+      executor,
+      endings,
+      fit,
+      control: sql,
+      replaceControl: replace,
+      onReady: ready.resolve,
+      outage,
+      signal
+    })
+  let runtime = await start()
   let restarting: Promise<void> | undefined
   const asked = Promise.withResolvers<undefined>()
   let stopped: Promise<number> | undefined
@@ -61,8 +71,8 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
 
   async function live(): Promise<void> {
     for (;;) {
-      // Tasks that ignore their signal keep an engine from ending: once asked to stop, nobody waits for it here.
-      const end = await Promise.race([engine.ended, asked.promise])
+      // Tasks that ignore their signal keep it from ending: once it is asked to stop, this does not wait for it.
+      const end = await Promise.race([runtime.ended, asked.promise])
       if (stopped || !end) break
       const { reason, isDeclaredDead } = end
       logger.error(`The engine ended and is started anew: ${reason.message}`, { error: reason })
@@ -77,34 +87,37 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
   }
 
   async function restart(): Promise<void> {
-    // Not awaited: it waits for the running jobs. The new engine has others to run meanwhile.
-    engine.stop()
+    // Not awaited: it waits for the running jobs. The new one has others to run meanwhile.
+    runtime.stop()
     let told = ''
-    for (let failures = 0; !stopped; failures++) {
-      try {
-        // Until nothing is left, or its jobs would count as those of a lost worker.
-        const left = await engine.release()
-        // A newer version may have migrated the database under this one, and that be what ended the engine.
-        await persist(() => refuseNewerEngine(sql, options.schema), { outage, signal })
-        if (left > 0) throw new Error(`${left} jobs are still locked`)
-        const next = await persist(start, { outage, signal })
-        if (stopped) return await leave(next)
-        engine = next
-        endWhenIdle()
-        return
-      } catch (error) {
-        if (stopped) return
+    const restarted = repeat(replaceRuntime, {
+      signal,
+      pauses: PAUSES,
+      onFailure(error) {
         if (error instanceof BackgroundError && error.code === 'DATABASE_NEWER') throw error
-        const pauseMs = Math.round(Math.min(MAX_PAUSE_MS, MIN_PAUSE_MS * 2 ** failures) * (0.5 + Math.random() / 2))
         const problem = `The engine could not be started, and is tried again until it can: ${error}`
         if (problem !== told) logger.warn(problem, { error })
         told = problem
-        await setTimeout(pauseMs, undefined, { signal }).catch(() => {})
       }
-    }
+    })
+    await restarted.catch(error => {
+      if (!stopped) throw error
+    })
   }
 
-  async function leave(unwanted: Engine): Promise<void> {
+  async function replaceRuntime(): Promise<void> {
+    // Until nothing is left, or its jobs would count as those of a lost worker.
+    const left = await runtime.release()
+    // A newer version may have migrated the database under this one, and that be what ended the engine.
+    await outage.outlast(() => refuseNewerEngine(sql, options.schema), signal)
+    if (left > 0) throw new Error(`${left} jobs are still locked`)
+    const next = await outage.outlast(start, signal)
+    if (stopped) return await leave(next)
+    runtime = next
+    endWhenIdle()
+  }
+
+  async function leave(unwanted: Runtime): Promise<void> {
     await unwanted.stop()
     await unwanted.release()
   }
@@ -112,7 +125,7 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
   async function shutDown(): Promise<number> {
     stopping.abort()
     await Promise.race([restarting?.catch(() => {}), deadline.passed])
-    const ending = engine.stop()
+    const ending = runtime.stop()
     await Promise.race([ending, deadline.passed])
     // A worker that was taken for dead has let go of runs before.
     const before = executor.released
@@ -122,9 +135,9 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
       executor.abort(new Error('The worker is stopping'))
       await Promise.race([ending, setTimeout(GRACE_MS, undefined, { ref: false })])
     }
-    if (isDone) await engine.lookAround()
+    if (isDone) await runtime.lookAround()
     const unfinished = executor.running + executor.released - before
-    const left = await engine.release()
+    const left = await runtime.release()
     if (left > 0) logger.warn(`The database does not answer; ${left} jobs go to other workers once it does`)
     return unfinished
   }
@@ -139,7 +152,7 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
   function endWhenIdle(): void {
     if (!once) return
     const reason = (error: unknown): void => logger.error(`Cannot tell whether jobs are due: ${error}`, { error })
-    engine.whenIdle().then(() => {
+    runtime.whenIdle().then(() => {
       isDone = true
       return stop(shutdownTimeoutMs)
     }, reason)
@@ -154,7 +167,7 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
       return stopped !== undefined
     },
     get status() {
-      return engine.status
+      return runtime.status
     },
     ready: ready.promise,
     finished: live(),
@@ -182,8 +195,7 @@ function createDeadline(): Deadline {
   }
 }
 
-const MIN_PAUSE_MS = 100
-const MAX_PAUSE_MS = 5_000
+const PAUSES = { leastMs: 100, mostMs: 5_000 }
 
 /** How long tasks get to react to their aborted signal. */
 const GRACE_MS = 1_000

@@ -9,10 +9,10 @@ import { BackgroundError } from '../errors.ts'
 import { refuseUnknown } from '../known.ts'
 import type { AnyTask } from '../task.ts'
 import { type Health, type HealthServer, serveHealth } from './health.ts'
-import { checkTasks, loadTasks } from './load.ts'
 import { type ResolvedOptions, resolveOptions, type WorkerOptions } from './options.ts'
-import { createOutage } from './outage.ts'
+import { createOutage } from './outage/outage.ts'
 import { type Supervisor, supervise } from './supervise.ts'
+import { checkTasks, loadTasks } from './tasks/load.ts'
 
 /** A worker that runs. */
 export interface Worker extends AsyncDisposable {

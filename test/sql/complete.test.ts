@@ -1,8 +1,7 @@
 import { createBackground } from '../../src/background.ts'
-import { type Completion, completeJobs, completeUnrecorded } from '../../src/sql/complete.ts'
+import { completeJobs } from '../../src/sql/complete.ts'
+import type { Ending } from '../../src/sql/ending.ts'
 import { KEEPS_ALL } from '../../src/sql/ledger/record.ts'
-import { parametersOf } from '../../src/sql/statement.ts'
-import { createFinishedJobs } from '../../src/worker/finished.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 
@@ -25,13 +24,13 @@ for (const isRecorded of [true, false]) {
       const [mine, theirs, free] = [await add(queue('one')), await add(queue('two')), await add(queue('three'))]
       await lock('mine', mine)
       await lock('other', theirs)
-      await complete({ ids: [mine, theirs, free], worker: 'mine', releasesQueues })
+      await complete('mine', [mine, theirs, free], releasesQueues)
       assert.equal(await rows(), [
         { id: theirs, by: 'other', queue: queue('other') },
         { id: free, by: null, queue: null }
       ])
       assert.equal(await recorded(), isRecorded ? [mine] : [])
-      await complete({ ids: [theirs], worker: 'other', releasesQueues })
+      await complete('other', [theirs], releasesQueues)
       assert.equal(
         (await rows()).map(({ id }) => id),
         [free]
@@ -40,23 +39,32 @@ for (const isRecorded of [true, false]) {
     })
   }
 
-  async function complete(completion: Completion): Promise<void> {
-    const { text, values } = isRecorded
-      ? completeJobs('graphile_worker', KEEPS_ALL, completion, new Map())
-      : completeUnrecorded('graphile_worker', completion)
-    await sql.unsafe(text, parametersOf(values) as (string | null)[])
+  async function complete(worker: string, ids: readonly string[], isQueued: boolean): Promise<void> {
+    const endings = ids.map(id => succeeded(id, isQueued))
+    const { text, values } = completeJobs('graphile_worker', isRecorded ? KEEPS_ALL : undefined, worker, endings)
+    await sql.unsafe(text, [...values])
   }
 }
 
-test('knows a finished job by its lock', () => {
-  const finished = createFinishedJobs()
-  finished.add({ id: '1', locked_at: new Date(5_000) })
-  assert.is(finished.has({ id: '1', lockedAtMs: 5_000.7 }), true)
-  assert.is(finished.has({ id: '1', lockedAtMs: 6_000 }), false)
-  assert.is(finished.has({ id: '3', lockedAtMs: 5_000 }), false)
-  finished.forget('1')
-  assert.is(finished.has({ id: '1', lockedAtMs: 5_000 }), false)
-})
+function succeeded(id: string, isQueued: boolean): Ending {
+  return {
+    id,
+    attempt: 1,
+    lockedAtMs: Date.now(),
+    isQueued,
+    state: 'succeeded',
+    durationMs: 1,
+    endedMs: performance.now(),
+    error: null,
+    result: null,
+    problem: null,
+    payload: null,
+    log: null,
+    isAfterFailure: false,
+    isRecorded: true,
+    next: { kind: 'remove' }
+  }
+}
 
 async function add(queue: string | null): Promise<string> {
   const [row] = await sql<

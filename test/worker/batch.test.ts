@@ -1,4 +1,4 @@
-import { createBatchSizer } from '../../src/worker/batch.ts'
+import { createBatchSizer } from '../../src/worker/claiming/batch-size.ts'
 import { resolveOptions } from '../../src/worker/options.ts'
 import { assert, suite } from '../helpers/suite.ts'
 
@@ -45,8 +45,7 @@ function sizeAfter(limits: Limits, events: readonly Event[]): number {
   let nowMs = 0
   performance.now = () => nowMs
   try {
-    let size = limits.least
-    const sizer = createBatchSizer({ ...limits, resize: next => (size = next) })
+    const sizer = createBatchSizer(limits)
     for (const event of events) {
       if (event === 'returned') {
         sizer.returned()
@@ -55,9 +54,9 @@ function sizeAfter(limits: Limits, events: readonly Event[]): number {
       // A fetch that takes longer than the jobs of the one before is worth more of them.
       sizer.fetching()
       nowMs += 10
-      sizer.fetched(Array.from({ length: event === 'more' ? size : 0 }, () => ({ job_queue_id: null })))
+      sizer.fetched(Array.from({ length: event === 'more' ? sizer.size : 0 }, () => ({ job_queue_id: null })))
     }
-    return size
+    return sizer.size
   } finally {
     performance.now = now
   }

@@ -1,7 +1,7 @@
 import { symlink, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { BackgroundError } from '../../src/errors.ts'
-import { discoverTasks } from '../../src/worker/discover.ts'
+import { discoverTasks } from '../../src/worker/tasks/discover.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { createProject } from './project.ts'
 

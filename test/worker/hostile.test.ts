@@ -2,7 +2,7 @@ import { createBackground, PermanentError, Snooze, type Task } from '../../mod.t
 import type { JobDetails } from '../../src/inspect.ts'
 import type { Logger } from '../../src/logger.ts'
 import { defineTask } from '../../src/task.ts'
-import { describeError, toErrorJson } from '../../src/worker/describe.ts'
+import { describeError, toErrorJson } from '../../src/worker/execution/error-text.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'

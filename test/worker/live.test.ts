@@ -1,7 +1,7 @@
 import { createBackground } from '../../mod.ts'
 import type { TaskContext } from '../../src/task.ts'
-import { createLive } from '../../src/worker/live.ts'
-import { Run } from '../../src/worker/run.ts'
+import { createProgressReporter } from '../../src/worker/execution/progress.ts'
+import { Run } from '../../src/worker/execution/run.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -97,7 +97,7 @@ test('costs nothing while nothing changes, and is told again where it could not 
     told.push(news)
     if (isBroken) throw new Error('the database is away')
   }
-  const live = createLive({ runs, show, logger: createRecorder() })
+  const live = createProgressReporter({ runs, show, logger: createRecorder() })
   const rounds = async (count: number): Promise<void> => {
     const before = performance.now()
     await until(() => performance.now() - before > count * 520)

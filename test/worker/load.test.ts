@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { BackgroundError } from '../../src/errors.ts'
 import { defineTask, type Task } from '../../src/task.ts'
-import { checkTasks, loadTasks } from '../../src/worker/load.ts'
+import { checkTasks, loadTasks } from '../../src/worker/tasks/load.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { createProject, installPackages, loadIn, type Outcome } from './project.ts'
 

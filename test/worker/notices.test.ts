@@ -1,6 +1,6 @@
 import postgres from 'postgres'
 import { createBackground } from '../../mod.ts'
-import { coalesce } from '../../src/worker/coalesce.ts'
+import { throttle } from '../../src/worker/throttle.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -93,7 +93,7 @@ for (const payload of [
 test('is answered together with all others that come while it is answered', async () => {
   let looks = 0
   let finish = (): void => {}
-  const { ask, stop } = coalesce(() => {
+  const { ask, stop } = throttle(() => {
     looks++
     return new Promise(resolve => {
       finish = resolve

@@ -1,10 +1,8 @@
 import pg from 'pg'
 import { createBackground, Queue, Snooze } from '../../mod.ts'
-import type { Outcome } from '../../src/sql/outcome.ts'
-import type { Execute, Statement } from '../../src/sql/statement.ts'
-import { createEndedRuns } from '../../src/worker/ended.ts'
-import { writeFailures } from '../../src/worker/failures.ts'
-import { resolveOptions } from '../../src/worker/options.ts'
+import type { Ending } from '../../src/sql/ending.ts'
+import { KEEPS_ALL } from '../../src/sql/ledger/record.ts'
+import { retryJobs } from '../../src/sql/retry.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -132,28 +130,18 @@ test('is written once though connections are lost all the time', async () => {
   assert.equal([...new Set(runs.values())], [3])
 })
 
-// The statement of the engine, as it sends it; `worker.test.ts` holds it against the real one.
-const FAIL = `
-  update graphile_worker._private_jobs as jobs
-  set last_error = (el->>'message'), run_at = now() + interval '1 hour', locked_by = null, locked_at = null
-  from json_array_elements($2::json) as els(el)
-  where id = (el->>'jobId')::bigint and locked_by = $1::text`
-
 const client = new pg.Client({ connectionString: database.url })
 await client.connect()
 onceDone(() => client.end())
-const execute: Execute = async <Row>({ text, values }: Statement) =>
-  (await client.query(text, [...values])).rows as Row[]
-
 /** No fetch follows another of the same job so soon as they do here. */
 let locks = 0
 
-async function lock(): Promise<Outcome> {
+async function lock(): Promise<Ending> {
   const { id } = await background.schedule({ task: 'Held' })
   return await relock(id)
 }
 
-async function relock(id: string): Promise<Outcome> {
+async function relock(id: string): Promise<Ending> {
   const [row] = await sql<{ attempts: number; locked_at: Date }[]>`
     update graphile_worker._private_jobs
     set
@@ -166,20 +154,24 @@ async function relock(id: string): Promise<Outcome> {
     id,
     attempt: attempts,
     lockedAtMs: locked_at.getTime(),
-    delayMs: 5_000,
-    failedMs: performance.now(),
-    runAt: null,
-    isFree: true,
-    isFinal: false,
-    reason: 'no'
+    isQueued: false,
+    state: 'snoozed',
+    durationMs: 1,
+    endedMs: performance.now(),
+    error: null,
+    result: null,
+    problem: null,
+    payload: null,
+    log: null,
+    isAfterFailure: false,
+    isRecorded: true,
+    next: { kind: 'wait', delayMs: 5_000 }
   }
 }
 
-async function write(outcome: Outcome): Promise<void> {
-  const values = ['me', JSON.stringify([{ jobId: outcome.id, message: 'no' }])]
-  await client.query('begin')
-  await writeFailures(execute, 'graphile_worker', { text: FAIL, values }, new Map([[outcome.id, outcome]]))
-  await client.query('commit')
+async function write(ending: Ending): Promise<void> {
+  const { text, values } = retryJobs('graphile_worker', KEEPS_ALL, 'me', [ending])
+  await client.query(text, [...values])
 }
 
 async function rowOf(id: string): Promise<Record<string, unknown>> {
@@ -198,29 +190,23 @@ writing('changes nothing the second time, though others have set the job meanwhi
   assert.equal(await rowOf(outcome.id), { attempts: 0, locked_by: null, wait: 60 })
 })
 
-writing('of which only the engine knows is recorded once, with what it says and what the database knows', async () => {
-  const { id } = await lock()
-  const ended = createEndedRuns(resolveOptions({}).ledger!, createRecorder())
-  const values = ['me', JSON.stringify([{ jobId: id, message: 'Unsupported task' }])]
-  for (let time = 1; time <= 2; time++) {
-    await client.query('begin')
-    await writeFailures(execute, 'graphile_worker', { text: FAIL, values }, new Map(), ended)
-    await client.query('commit')
-  }
-  const runs = await sql`
-    select state, attempt, started_at, worker, error_message, result, payload, log from kretes.runs where job_id = ${id}`
-  const what = {
+writing('is recorded once, with what the database knows of it', async () => {
+  const ending: Ending = {
+    ...(await lock()),
     state: 'failed',
-    attempt: 1,
-    started_at: null,
-    worker: 'me',
-    error_message: 'Unsupported task'
+    error: '{"message":"no"}',
+    next: { kind: 'fail', reason: 'no' }
   }
+  await write(ending)
+  await write(ending)
+  const runs = await sql`
+    select state, attempt, worker, error_message, result, payload, log from kretes.runs where job_id = ${ending.id}`
+  const what = { state: 'failed', attempt: 1, worker: 'me', error_message: 'no' }
   assert.equal([...runs], [{ ...what, result: null, payload: null, log: null }])
   const counted = await sql`select sum(runs)::int as runs from kretes.counters where task = 'Held' and state = 'failed'`
   assert.is(counted[0]?.runs, 1)
-  const { attempts, locked_by } = await rowOf(id)
-  assert.equal([attempts, locked_by], [1, null])
+  const { attempts, locked_by } = await rowOf(ending.id)
+  assert.equal([attempts, locked_by], [25, null])
 })
 
 writing('does not unlock the job when this very worker runs it again', async () => {

@@ -1,4 +1,4 @@
-import { createPacer, type Pacer } from '../../src/worker/pace.ts'
+import { createPacer, type Pacer } from '../../src/worker/claiming/pace.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { TaskFile } from '../../src/worker/discover.ts'
+import type { TaskFile } from '../../src/worker/tasks/discover.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { run } from '../helpers/process.ts'
 

@@ -1,8 +1,8 @@
 import { type BackgroundError, createBackground, type Task } from '../../mod.ts'
 import { silentLogger } from '../../src/logger.ts'
 import type { LiveNews } from '../../src/sql/ledger/live.ts'
-import { createLive } from '../../src/worker/live.ts'
-import { Run } from '../../src/worker/run.ts'
+import { createProgressReporter } from '../../src/worker/execution/progress.ts'
+import { Run } from '../../src/worker/execution/run.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -88,7 +88,7 @@ test('of what a run tells hides nothing of the others', async () => {
     if (changed.some(({ id }) => id === '3')) throw Object.assign(new Error('out of range'), { code: '22003' })
     for (const { id, progress } of changed) shown.push(`${id} ${progress}`)
   }
-  const live = createLive({ runs, show, logger: silentLogger })
+  const live = createProgressReporter({ runs, show, logger: silentLogger })
   live.stop()
   await until(() => shown.length === 4)
   assert.equal(shown, ['1 0', '2 0', '4 0', '5 0'])

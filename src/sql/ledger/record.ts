@@ -1,7 +1,7 @@
-import { isCancelled, ownSchema } from '../names.ts'
-import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
+import { ownSchema } from '../names.ts'
+import { type Fragment, identifier } from '../statement.ts'
 import { dueSince } from '../times.ts'
-import { BUCKETS_PER_DOUBLING, FAILURE_STATES, type RunState } from './schema.ts'
+import { BUCKETS_PER_DOUBLING, FAILURE_STATES } from './schema.ts'
 
 /** Which runs get a row; all are counted. */
 export interface Kept {
@@ -11,91 +11,6 @@ export interface Kept {
 
 /** For those who cannot know what a worker keeps. */
 export const KEEPS_ALL: Kept = { keepsSuccesses: true, keepsFailures: true }
-
-/** The end of a run, as its worker knows it. Times are spans, so that all that is recorded is by the database's clock. */
-export interface EndedRun {
-  readonly id: string
-  readonly state: RunState
-  /** `null` if only the database knows. */
-  readonly attempt: number | null
-  /** How long it ran, in milliseconds; `null` if it never began. */
-  readonly durationMs: number | null
-  /** When it ended, by this process's `performance.now()`. */
-  readonly endedMs: number
-  /** What went wrong, as JSON text. */
-  readonly error: string | null
-  /** What its task returned, as JSON text. */
-  readonly result: string | null
-  /** Why that is not kept. */
-  readonly problem: string | null
-  /** What its task was given, as JSON text, if that is to be kept. */
-  readonly payload: string | null
-  /** The lines that it logged, as a JSON text. */
-  readonly log: string | null
-  /** Whether an earlier run of its job has failed, perhaps for good until somebody retried it. */
-  readonly isAfterFailure: boolean
-}
-
-/** A run that did not succeed, and what is to become of its job. */
-export interface FailedRun extends EndedRun {
-  /** Whether the job is over with it, if that is not for its attempts to say. */
-  readonly isOver: boolean
-  /** Whether the attempt does not count. */
-  readonly isFree: boolean
-}
-
-/**
- * Records runs that did not succeed and whose jobs are still there. To be asked before anything is done to the jobs, in
- * the same transaction, for jobs that it has locked.
- *
- * A job is also over if somebody has spent its attempts meanwhile: a newer job of its key has taken its place.
- */
-export async function recordFailures(
-  execute: Execute,
-  schema: string,
-  kept: Kept,
-  worker: string,
-  runs: readonly FailedRun[]
-): Promise<void> {
-  const nowMs = performance.now()
-  const json = JSON.stringify(
-    runs.map(({ id, state, attempt, durationMs, endedMs, error, payload, log, isOver, isFree }) => ({
-      id,
-      state,
-      attempt,
-      duration: durationMs,
-      ago: agoOf({ endedMs }, nowMs),
-      error: error ?? undefined,
-      payload: payload ?? undefined,
-      log: log ?? undefined,
-      over: isOver,
-      free: isFree
-    }))
-  )
-  await execute(statement`
-    with ended as materialized (
-      select
-        ${JOB_COLUMNS},
-        case when ${isCancelled('job.flags')} then 'cancelled' else run.state end as run_state,
-        coalesce(run.attempt, job.attempts) as run_attempt,
-        run.duration,
-        run.ago,
-        case when ${isCancelled('job.flags')} then null else run.error end as error,
-        null::text as result,
-        null::text as problem,
-        run.payload,
-        run.log,
-        run.over
-          or (job.attempts >= job.max_attempts and not (run.free and job.attempts = coalesce(run.attempt, job.attempts)))
-          or ${isCancelled('job.flags')} as is_over
-      from json_to_recordset(${json}::text::json) as run
-        (id bigint, state text, attempt int, duration float8, ago float8, error text, payload text, log text, over bool,
-        free bool)
-      join ${identifier(schema)}._private_jobs job on job.id = run.id
-      where job.locked_by = ${worker}::text
-    ), ${recording(schema, kept)}
-    select from told`)
-}
 
 /**
  * For a statement that begins with `ended`, the jobs whose run is over: turns them into runs, records and counts these.
@@ -188,13 +103,6 @@ function keeping({ keepsSuccesses, keepsFailures }: Kept): string {
   if (keepsSuccesses) return 'not is_failure'
   return keepsFailures ? 'is_failure' : 'false'
 }
-
-/** How long ago it ended. What waited longer to be written ended at the latest half a day ago: the ledger has room there. */
-export function agoOf({ endedMs }: Pick<EndedRun, 'endedMs'>, nowMs: number): number {
-  return Math.min(Math.round((nowMs - endedMs) * 10) / 10, HALF_A_DAY_MS)
-}
-
-const HALF_A_DAY_MS = 43_200_000
 
 /** What {@linkcode recording} needs of a job, by the names that it expects. */
 export const JOB_COLUMNS: Fragment = {

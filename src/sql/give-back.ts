@@ -1,0 +1,20 @@
+import { identifier, type Statement, statement, textArray } from './statement.ts'
+
+/** Gives jobs back that a worker has not begun, for any worker to run, with the attempt that their lock has counted. */
+export function giveBackJobs(schema: string, worker: string, ids: readonly string[]): Statement {
+  const engine = identifier(schema)
+  return {
+    ...statement`
+    with free as (
+      update ${engine}._private_jobs
+      set locked_at = null, locked_by = null, attempts = greatest(0, attempts - 1)
+      where id = any(${textArray(ids)}::text::bigint[]) and locked_by = ${worker}::text
+      returning job_queue_id
+    )
+    update ${engine}._private_job_queues queue
+    set locked_at = null, locked_by = null
+    from free
+    where queue.id = free.job_queue_id and queue.locked_by = ${worker}::text`,
+    name: 'kretes_give_back'
+  }
+}

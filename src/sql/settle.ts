@@ -1,0 +1,33 @@
+import { completeJobs } from './complete.ts'
+import type { Ending } from './ending.ts'
+import type { Kept } from './ledger/record.ts'
+import { retryJobs } from './retry.ts'
+import type { Statement } from './statement.ts'
+
+/**
+ * The statements that write how runs ended. Each may be repeated, and all of them: jobs that another run or another worker
+ * has by then are left alone.
+ *
+ * @param kept which runs the ledger keeps; `undefined` records nothing
+ */
+export function settleJobs(
+  schema: string,
+  kept: Kept | undefined,
+  worker: string,
+  endings: readonly Ending[]
+): readonly Statement[] {
+  const isOver = ({ next }: Ending): boolean => next.kind === 'remove'
+  const recorded = kept ? endings.filter(({ isRecorded }) => isRecorded) : []
+  const groups = [
+    { kept, part: recorded },
+    { kept: undefined, part: recorded.length === endings.length ? [] : endings.filter(one => !recorded.includes(one)) }
+  ]
+  return groups.flatMap(({ kept, part }) => {
+    const over = part.filter(isOver)
+    const others = over.length === part.length ? [] : part.filter(one => !isOver(one))
+    return [
+      ...(over.length > 0 ? [completeJobs(schema, kept, worker, over)] : []),
+      ...(others.length > 0 ? [retryJobs(schema, kept, worker, others)] : [])
+    ]
+  })
+}

@@ -1,0 +1,128 @@
+import { type ClaimedJob, claimJobs, jobsOf } from '../../sql/claim.ts'
+import { giveBackJobs } from '../../sql/give-back.ts'
+import type { Kept } from '../../sql/ledger/record.ts'
+import { unlockAbandoned } from '../../sql/locks.ts'
+import { settleJobs } from '../../sql/settle.ts'
+import type { Execute } from '../../sql/statement.ts'
+import type { JobStore } from '../engine/store.ts'
+import type { Claim } from '../execution/claim.ts'
+import type { Outage } from '../outage/outage.ts'
+import type { Claims } from './claims.ts'
+import type { FetchPolicy } from './fetch-policy.ts'
+import type { Settlement } from './settle.ts'
+
+/** What {@linkcode createJobStore} takes. */
+export interface JobStoreOptions {
+  readonly execute: Execute
+  readonly schema: string
+  /** Which runs the ledger keeps; without, it records nothing. */
+  readonly kept: Kept | undefined
+  /** The name under which jobs are locked. */
+  worker(): string
+  /** The names of the tasks that it runs. */
+  readonly tasks: readonly string[]
+  readonly claims: Claims
+  readonly policy: FetchPolicy
+  readonly settlement: Settlement
+  readonly outage: Outage
+  /** Aborts when no more jobs are wanted. */
+  readonly draining: AbortSignal
+  /** Aborts when the worker lets go of all that it holds. */
+  readonly closing: AbortSignal
+  /** Awaited before each fetch: nothing is locked by a worker that its peers do not know. */
+  beforeFetch(): Promise<void>
+  /** Called with how many jobs a fetch has brought, and how many it could have. */
+  onFetched(count: number, asked: number): void
+  /** Called when a fetch failed, and the database may have locked jobs for it. */
+  onFetchLost(): void
+  onSettled(): void
+  /** Ends a claim that the engine has failed without running the job. */
+  refuse(claim: Claim, error: Error): Promise<void>
+}
+
+/** The jobs of the database, as the engine takes them and brings them back. */
+export function createJobStore(options: JobStoreOptions): JobStore {
+  const { execute, schema, kept, worker, tasks, claims, policy, settlement, outage } = options
+  const { draining, closing } = options
+  const returning = new Set<Promise<unknown>>()
+
+  async function claim(): Promise<readonly ClaimedJob[]> {
+    // Were jobs fetched again while their return is repeated, the repetition would give them away while they run.
+    await Promise.allSettled(returning)
+    if (!draining.aborted) await settlement.whenFew(draining)
+    if (!draining.aborted) await options.beforeFetch()
+    const size = await policy.begin()
+    try {
+      const jobs = draining.aborted ? [] : await look(size, [])
+      for (const job of jobs) claims.add(job)
+      policy.fetched(jobs)
+      options.onFetched(jobs.length, jobs[0]?.is_cut ? jobs.length : size)
+      return jobs
+    } catch (error) {
+      policy.failed()
+      options.onFetchLost()
+      throw error
+    }
+  }
+
+  /** Looks behind the queues that are stuck, until there are jobs or no more such queues. */
+  async function look(size: number, without: readonly number[]): Promise<readonly ClaimedJob[]> {
+    const rows = await execute<ClaimedJob>(claimJobs(schema, { worker: worker(), tasks, size, without }))
+    const { jobs, stuck } = jobsOf(rows)
+    return stuck.length > 0 ? await look(size, [...without, ...stuck]) : jobs
+  }
+
+  async function settle(ended: readonly Claim[]): Promise<void> {
+    await settlement.write(ended, async part => {
+      const endings = part.flatMap(({ ending }) => ending ?? [])
+      for (const statement of settleJobs(schema, kept, worker(), endings)) {
+        await outage.outlast(() => execute(statement), closing)
+      }
+      claims.confirm(part)
+      policy.settled({
+        releasesQueues: part.some(({ isQueued }) => isQueued),
+        hasRetries: endings.some(({ next }) => next.kind !== 'remove')
+      })
+      options.onSettled()
+    })
+  }
+
+  async function giveBack(unbegun: readonly Claim[]): Promise<void> {
+    await settlement.write(unbegun, async part => {
+      const ids = part.map(({ job }) => job.id)
+      await outage.outlast(() => execute(giveBackJobs(schema, worker(), ids)), closing)
+      claims.confirm(part)
+      policy.returned(
+        ids.length,
+        part.some(({ isQueued }) => isQueued)
+      )
+      options.onSettled()
+    })
+  }
+
+  return {
+    claim: () => outage.outlast(claim, draining),
+    async settle(jobs) {
+      const ended: Claim[] = []
+      for (const { id, error } of jobs) {
+        const claim = claims.of(id)
+        if (!claim) continue
+        if (!claim.ending) await options.refuse(claim, new Error(error ?? 'Its run came to no end'))
+        ended.push(claim)
+      }
+      await settle(ended)
+    },
+    async giveBack(ids) {
+      const work = giveBack(ids.flatMap(id => claims.of(id) ?? []))
+      returning.add(work)
+      try {
+        await work
+      } finally {
+        returning.delete(work)
+      }
+    },
+    async releaseStale() {
+      await outage.outlast(() => execute(unlockAbandoned(schema)), closing)
+    }
+  }
+}

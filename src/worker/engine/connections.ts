@@ -1,0 +1,118 @@
+import process from 'node:process'
+import { setTimeout } from 'node:timers/promises'
+import pg from 'pg'
+import { readAddress } from '../../database/address/address.ts'
+import { optionsForPg } from '../../database/address/drivers.ts'
+import { createSockets } from '../../database/sockets.ts'
+import type { Logger } from '../../logger.ts'
+import { beginFitStatement, type Introduction } from '../../sql/settings.ts'
+import { commitStatement, type Execute, type Statement } from '../../sql/statement.ts'
+import { introduce, sever } from './client.ts'
+import type { HangWatch } from './hangs.ts'
+import { createRoute } from './route.ts'
+
+/** What {@linkcode openConnections} takes. */
+export interface ConnectionsOptions {
+  /** The connection string; `undefined` leaves it to `PG*`. */
+  readonly url: string | undefined
+  readonly max: number
+  /** Whether statements are prepared under their names. */
+  readonly prepare: boolean
+  readonly logger: Logger
+  readonly hangs: HangWatch
+  /** Called when a connection was found to hang. */
+  onHung(): void
+}
+
+/** The connections on which the engine works. */
+export interface Connections {
+  readonly max: number
+  /** Runs a statement on any of them. */
+  readonly execute: Execute
+  /** Takes one out, for as long as it is not released. */
+  acquire(): Promise<pg.PoolClient>
+  /** Closes those that are idle: another was found to hang, and these may, too. */
+  distrust(): void
+  /** Closes all; those that are busy, or whose peer does not answer, after a moment. */
+  close(): Promise<void>
+}
+
+/** Opens connections when they are needed. A connection on which a statement fails is not used again. */
+export function openConnections({ url, max, prepare, logger, hangs, onHung }: ConnectionsOptions): Connections {
+  const sockets = createSockets()
+  const servers = optionsForPg(readAddress(url, process.env), 'kretes worker')
+  const route = createRoute(servers)
+  const introductions = new WeakMap<pg.ClientBase, Introduction>()
+  const idle = new Set<object>()
+  const pool = new pg.Pool({
+    ...servers[0],
+    max,
+    stream: () => sockets.create(),
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    idleTimeoutMillis: 30_000,
+    async onConnect(client) {
+      const introduction = await introduce(client, CONNECT_TIMEOUT_MS)
+      if (introduction) introductions.set(client, introduction)
+    }
+  })
+  // Without a listener, a connection that breaks while it is idle would end the process. Its next user sees it too.
+  pool.on('error', error => logger.debug(`A connection broke: ${error.message}`))
+  pool.on('connect', client => client.on('error', () => {}))
+  pool.on('acquire', client => idle.delete(client))
+  pool.on('release', (error, client) => {
+    if (!error) idle.add(client)
+  })
+  pool.on('remove', client => idle.delete(client))
+
+  async function acquire(): Promise<pg.PoolClient> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await pool.connect()
+      } catch (error) {
+        if (!route.turn(pool, error, tries)) throw error
+      }
+    }
+  }
+
+  async function execute<Row>({ text, values, name }: Statement): Promise<readonly Row[]> {
+    const client = await acquire()
+    const introduction = introductions.get(client)
+    const answered = hangs.add(introduction?.pid ?? 0, () => {
+      sever(client)
+      onHung()
+    })
+    try {
+      const isFit = introduction?.is_fit !== false
+      if (!isFit) await client.query(beginFitStatement.text)
+      const query = { text, values: values as (string | null)[], ...(prepare && name !== undefined && { name }) }
+      const { rows } = await client.query(query)
+      if (!isFit) await client.query(commitStatement.text)
+      client.release()
+      return rows as readonly Row[]
+    } catch (error) {
+      // It ends, and with it the state that the error has left it in.
+      client.release(error as Error)
+      throw error
+    } finally {
+      answered()
+    }
+  }
+
+  return {
+    max,
+    execute,
+    acquire,
+    distrust() {
+      for (const client of idle) sever(client)
+    },
+    async close() {
+      const closed = pool.end().catch(() => {})
+      await Promise.race([closed, setTimeout(CLOSE_TIMEOUT_MS, undefined, { ref: false })])
+      sockets.destroy()
+    }
+  }
+}
+
+const CONNECT_TIMEOUT_MS = 10_000
+const CLOSE_TIMEOUT_MS = 1_000

@@ -1,0 +1,165 @@
+import { EventEmitter } from 'node:events'
+import type { Runner, TaskList, WorkerEvents } from 'graphile-worker'
+import { loadWithHome } from '../../database/home.ts'
+import type { Logger } from '../../logger.ts'
+import { CANCEL_CHANNEL, listenForCancels } from '../../sql/cancel.ts'
+import type { Outage } from '../outage/outage.ts'
+import type { Connections } from './connections.ts'
+import { keepExitCode } from './exit-code.ts'
+import type { ListeningClient } from './listening.ts'
+import { createEngineLogger } from './logger.ts'
+import { createEnginePool } from './pool.ts'
+import type { JobStore } from './store.ts'
+
+/** What {@linkcode startEngine} takes. */
+export interface EngineOptions {
+  readonly connections: Connections
+  readonly store: JobStore
+  readonly outage: Outage
+  readonly schema: string
+  /** The names of the tasks that it runs. */
+  readonly tasks: readonly string[]
+  /** Runs a job to its end; it never throws. */
+  run(job: string): Promise<void>
+  readonly concurrency: number
+  /** How many jobs a fetch is expected to bring. */
+  readonly batchSize: number
+  /** After how long claimed jobs go back that have not begun. */
+  readonly returnAfterMs: number
+  readonly pollIntervalMs: number
+  readonly logger: Logger
+  /** Gives up what waits for the database. */
+  readonly signal: AbortSignal
+  /** Called when jobs were scheduled. */
+  onScheduled(): void
+  /** Called with the connection on which the engine begins to listen, and when it has lost that. */
+  onListening(client: ListeningClient): void
+  onListeningLost(error: unknown): void
+  /** Called with a notification that a job was cancelled; without one when some may have been missed. */
+  onCancelled(notice?: string): void
+  /** Called when the engine's schema may have been migrated. */
+  onMigrated(): void
+}
+
+/** The engine at work. */
+export interface Engine {
+  /** The name under which it locks jobs and queues. */
+  readonly id: string
+  /** Whether it is short of jobs, so that a wake makes it fetch. */
+  readonly isHungry: boolean
+  /** Makes it fetch now instead of at the next poll. */
+  wake(): void
+  /** Stops fetching, gives back what was prefetched, waits for the running jobs. */
+  stop(): Promise<void>
+  /** Has it end in the same way, unasked. */
+  end(reason: Error): void
+  /** Settles when it has ended, for whatever reason; resolves with the reason if it was not asked to. */
+  readonly ended: Promise<Error | undefined>
+}
+
+/** Hands the work to graphile-worker's `run()`. Only this folder knows its events, options and statements. */
+export async function startEngine(options: EngineOptions): Promise<Engine> {
+  const graphile = await loadWithHome(() => import('graphile-worker'))
+  const { events, state } = follow(options)
+  const starting = (): Promise<Runner> =>
+    graphile.run({
+      pgPool: createEnginePool(options),
+      schema: options.schema,
+      taskList: toTaskList(options),
+      // Otherwise the engine looks for a file named crontab in the current directory.
+      parsedCronItems: [],
+      noHandleSignals: true,
+      pollInterval: options.pollIntervalMs,
+      concurrency: options.concurrency,
+      events,
+      logger: createEngineLogger(graphile.Logger, options.logger),
+      preset: {
+        worker: {
+          localQueue: { size: options.batchSize, ttl: options.returnAfterMs },
+          completeJobBatchDelay: 0,
+          failJobBatchDelay: 0
+        }
+      }
+    })
+  const runner = await keepExitCode(starting)
+  let isStopping = false
+  let endReason = new Error('The engine ended unasked')
+  const stop = (): Promise<void> =>
+    Promise.resolve(runner.stop()).catch(error => options.logger.debug(`The engine stopped with an error: ${error}`))
+  const ended = runner.promise.then(
+    () => (isStopping ? undefined : endReason),
+    (error: unknown) => (isStopping ? undefined : error instanceof Error ? error : new Error(String(error)))
+  )
+  return {
+    id: state.id,
+    ended,
+    get isHungry() {
+      return state.isHungry
+    },
+    wake: () => state.wake(),
+    async stop() {
+      isStopping = true
+      await stop()
+    },
+    end(reason) {
+      endReason = reason
+      void stop()
+    }
+  }
+}
+
+/** What the engine's events tell of it. */
+interface EngineState {
+  id: string
+  isHungry: boolean
+  wake(): void
+}
+
+function follow(options: EngineOptions): { readonly events: WorkerEvents; readonly state: EngineState } {
+  const events: WorkerEvents = new EventEmitter()
+  const state: EngineState = { id: '', isHungry: true, wake() {} }
+  events.on('pool:create', ({ workerPool }) => {
+    state.id = workerPool.id
+    state.wake = () => workerPool.nudge(1)
+  })
+  events.on('localQueue:setMode', ({ newMode }) => {
+    state.isHungry = newMode === 'POLLING'
+  })
+  // Before the engine hands jobs out: it knows tasks by the ids that they had when it started.
+  events.on('localQueue:getJobs:complete', ({ jobs }) => {
+    for (const job of jobs as unknown as { task_identifier: string; task_name: string }[]) {
+      job.task_identifier = job.task_name
+    }
+  })
+  events.on('pool:listen:notification', ({ message }) => {
+    if (message.channel === 'jobs:insert') options.onScheduled()
+    if (message.channel === CANCEL_CHANNEL) options.onCancelled(message.payload)
+    if (message.channel === 'worker:migrate') {
+      // Any login can send one, and right after this event the engine would end upon it.
+      message.payload = ''
+      options.onMigrated()
+    }
+  })
+  // Notifications are lost until the engine listens, at its start or after a lost connection. This event comes just
+  // before it asks to listen, and a client takes one statement at a time.
+  events.on('pool:listen:success', ({ client }) => {
+    client.once('drain', () => {
+      client.query(listenForCancels.text).then(
+        () => {
+          state.wake()
+          options.onCancelled()
+        },
+        error => options.logger.debug(`Cannot listen for cancelled jobs: ${error}`, { error })
+      )
+    })
+    options.onListening(client as unknown as ListeningClient)
+  })
+  events.on('pool:listen:error', ({ error }) => options.onListeningLost(error))
+  return { events, state }
+}
+
+function toTaskList({ tasks, run }: EngineOptions): TaskList {
+  const list: TaskList = Object.create(null)
+  for (const name of tasks) list[name] = (_payload, { job }) => run(job.id)
+  return list
+}

@@ -1,0 +1,88 @@
+import { EventEmitter } from 'node:events'
+import type pg from 'pg'
+import type { Outage } from '../outage/outage.ts'
+import type { Connections } from './connections.ts'
+import { type EngineStatement, readRequest } from './statements.ts'
+import type { JobStore } from './store.ts'
+
+/** What {@linkcode createEnginePool} takes. */
+export interface EnginePoolOptions {
+  readonly connections: Connections
+  readonly store: JobStore
+  readonly outage: Outage
+  /** Gives up what waits for the database. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * The pool that the engine is given in place of one of node-postgres. It answers what the engine asks about jobs from the
+ * store, and carries out all else. The engine would end for good if it could not write that a job is done, so while the
+ * database is away it waits.
+ */
+export function createEnginePool({ connections, store, outage, signal }: EnginePoolOptions): pg.Pool {
+  const outlast = <Result>(work: () => Promise<Result>): Promise<Result> => outage.outlast(work, signal)
+
+  /** With a callback, the engine asks for the connection on which it listens; its own pauses grow to a minute. */
+  function connect(callback?: ConnectCallback): Promise<EngineClient> | undefined {
+    if (!callback) return Promise.resolve(createClient())
+    outlast(connections.acquire).then(
+      client => callback(undefined, client, error => client.release(error as Error | undefined)),
+      error => callback(error, undefined, () => {})
+    )
+  }
+
+  /** Takes a connection for each statement, or one for all of them once a transaction has begun. */
+  function createClient(): EngineClient {
+    let held: pg.PoolClient | undefined
+    return {
+      async query(given, values) {
+        const statement = typeof given === 'string' ? { text: given, values } : given
+        if (!held && !/^\s*begin\b/i.test(statement.text)) return { rows: await answer(statement) }
+        held ??= await connections.acquire()
+        return await held.query(statement.text, statement.values as unknown[])
+      },
+      release: () => held?.release()
+    }
+  }
+
+  async function answer(statement: EngineStatement): Promise<readonly unknown[]> {
+    const request = readRequest(statement)
+    switch (request.kind) {
+      case 'claim':
+        return await store.claim()
+      case 'settle':
+        await store.settle(request.jobs)
+        return []
+      case 'give back':
+        await store.giveBack(request.ids)
+        return []
+      case 'release stale':
+        await store.releaseStale()
+        return []
+      case 'abandon':
+        return []
+      case 'other':
+        return await outlast(() => connections.execute({ ...statement, values: (statement.values ?? []) as never }))
+    }
+  }
+
+  const { query } = createClient()
+  const pool = Object.assign(new EventEmitter(), { options: { max: connections.max }, connect, query })
+  // Where it finds none, the engine adds listeners of its own.
+  for (const event of ['error', 'connect']) pool.on(event, () => {})
+  return pool as unknown as pg.Pool
+}
+
+interface EngineClient {
+  query(
+    statement: string | EngineStatement,
+    values?: readonly unknown[]
+  ): Promise<{ readonly rows: readonly unknown[] }>
+  release(): void
+}
+
+type ConnectCallback = (
+  error: Error | undefined,
+  client: pg.PoolClient | undefined,
+  done: (release?: unknown) => void
+) => void

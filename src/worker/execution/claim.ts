@@ -1,0 +1,57 @@
+import type { Job } from '../../job.ts'
+import { isMarkedCancelled } from '../../sql/cancel.ts'
+import type { ClaimedJob } from '../../sql/claim.ts'
+import type { Ending } from '../../sql/ending.ts'
+import { clampDate } from '../../sql/times.ts'
+import { lossesOf } from '../../sql/workers.ts'
+import type { Run } from './run.ts'
+
+/** A job under one lock of this worker's, from the fetch until the database has confirmed what became of it. */
+export interface Claim {
+  readonly job: Job
+  readonly payload: unknown
+  /** When the lock was taken, in milliseconds since 1970. It tells the claim from others of the same job. */
+  readonly lockedAtMs: number
+  /** Whether the job is on a named queue. */
+  readonly isQueued: boolean
+  readonly hasFailedBefore: boolean
+  /** How many workers were lost while they had the job. */
+  readonly losses: number
+  /** Whether the job was cancelled before it began. */
+  isCancelled: boolean
+  /** While the task runs, or its `onFailure`. */
+  run: Run | undefined
+  /** Once it is known what becomes of the job. */
+  ending: Ending | undefined
+}
+
+/** The claim that begins with a fetched job. */
+export function toClaim(row: ClaimedJob): Claim {
+  return {
+    job: {
+      id: row.id,
+      task: row.task_name,
+      queue: row.queue_name,
+      priority: row.priority,
+      runAt: clampDate(Number(row.run_at)),
+      attempts: row.attempts,
+      maxAttempts: row.max_attempts,
+      key: row.key,
+      scheduledAt: row.created_at
+    },
+    payload: row.payload,
+    lockedAtMs: row.locked_at.getTime(),
+    isQueued: row.job_queue_id !== null,
+    hasFailedBefore: row.last_error !== null,
+    losses: lossesOf(row.flags),
+    isCancelled: isMarkedCancelled(row.flags),
+    run: undefined,
+    ending: undefined
+  }
+}
+
+/** Ends the run of a claim, or sees to it that it does not begin. */
+export function cancel(claim: Claim): void {
+  if (claim.run) claim.run.interrupt({ kind: 'cancel', reason: new DOMException('Cancelled', 'AbortError') })
+  else claim.isCancelled = true
+}

@@ -1,0 +1,59 @@
+import { compileBackoff } from '../../backoff.ts'
+import { isPermanent, isSnooze, readSnooze } from '../../errors.ts'
+import type { Logger } from '../../logger.ts'
+import { messageOf, readThrown } from '../../thrown.ts'
+import type { Plan } from './plan.ts'
+import type { Run } from './run.ts'
+
+/** What came of performing a task. */
+export type Result =
+  | { readonly kind: 'returned'; readonly value: unknown }
+  | { readonly kind: 'threw'; readonly error: unknown }
+  /** The job was cancelled before it began. */
+  | { readonly kind: 'cancelled' }
+
+/** What becomes of a job after a run, with what the task returned or threw. */
+export type Verdict = (
+  | { readonly kind: 'succeeded'; readonly value: unknown }
+  | { readonly kind: 'cancelled' }
+  | { readonly kind: 'retried'; readonly delayMs: number }
+  | { readonly kind: 'failed' }
+  /** The worker is stopping: another one runs it, and the attempt does not count. */
+  | { readonly kind: 'released' }
+  | { readonly kind: 'snoozed'; readonly delayMs?: number | undefined; readonly until?: Date | undefined }
+) & { readonly error?: unknown }
+
+/** Decides what becomes of a job. A run that was interrupted has failed, whatever its task made of it. */
+export function decide(run: Run, plan: Plan, result: Result, logger: Logger): Verdict {
+  const { interruption } = run
+  if (result.kind === 'cancelled') return { kind: 'cancelled' }
+  if (result.kind === 'returned' && !interruption) return { kind: 'succeeded', value: result.value }
+  const error = interruption?.reason ?? ('error' in result ? result.error : undefined)
+  if (interruption?.kind === 'cancel') return { kind: 'cancelled', error }
+  if (!isSnooze(error)) return judge(run, plan, error, logger)
+  try {
+    return { kind: 'snoozed', ...readSnooze(error), error }
+  } catch (cause) {
+    return judge(run, plan, new RangeError(readThrown(cause, MOST_CHARACTERS).message, { cause: error }), logger)
+  }
+}
+
+function judge(run: Run, plan: Plan, error: unknown, logger: Logger): Verdict {
+  if (isPermanent(error)) return { kind: 'failed', error }
+  if (run.isAborted && !run.interruption) return { kind: 'released', error }
+  if (run.attempt >= run.job.maxAttempts) return { kind: 'failed', error }
+  return { kind: 'retried', delayMs: delayAfter(run, plan, error, logger), error }
+}
+
+/** A backoff that fails is no reason to lose a job. */
+function delayAfter(run: Run, plan: Plan, error: unknown, logger: Logger): number {
+  try {
+    return plan.delayOf(run.attempt, error)
+  } catch (cause) {
+    logger.error(`${run}: its backoff threw; the default one holds: ${messageOf(cause)}`, { error: cause })
+    return FALLBACK(run.attempt, error)
+  }
+}
+
+const FALLBACK = compileBackoff('exponential', 'retry a job')
+const MOST_CHARACTERS = 1_000

@@ -1,0 +1,27 @@
+import { compileBackoff, type DelayOf } from '../../backoff.ts'
+import { toTimeLimit } from '../../duration.ts'
+import { type AnyTask, optionsOf, type TaskContext } from '../../task.ts'
+
+/** How the jobs of a task are run. */
+export interface Plan {
+  readonly timeoutMs: number | undefined
+  readonly delayOf: DelayOf
+  readonly onFailure: ((error: unknown, context: TaskContext, input: never) => unknown) | undefined
+}
+
+/** Makes the plans of tasks, each once. */
+export function createPlanner(fallback: DelayOf): (task: AnyTask) => Plan {
+  const plans = new WeakMap<AnyTask, Plan>()
+  return task => {
+    const known = plans.get(task)
+    if (known) return known
+    const { backoff, timeout, onFailure } = optionsOf(task)
+    const plan: Plan = {
+      timeoutMs: timeout === undefined ? undefined : toTimeLimit(timeout, 'run a task', 'timeout'),
+      delayOf: backoff === undefined ? fallback : compileBackoff(backoff, 'run a task'),
+      onFailure
+    }
+    plans.set(task, plan)
+    return plan
+  }
+}

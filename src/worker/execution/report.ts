@@ -1,0 +1,44 @@
+import type { LogFields, Logger } from '../../logger.ts'
+import type { Verdict } from './decide.ts'
+import type { Run } from './run.ts'
+
+/** Logs that a run has begun. */
+export function reportStart(logger: Logger, run: Run): void {
+  logger.info(`${run} started`, fieldsOf('started', run))
+}
+
+/** Logs what becomes of a job after a run. */
+export function reportEnd(logger: Logger, run: Run, verdict: Verdict): void {
+  const { level, event, text, details } = describe(verdict)
+  const fields = { ...fieldsOf(event, run), durationMs: run.durationMs, ...details }
+  logger[level](`${run} ${text}`, level === 'info' ? fields : { ...fields, error: verdict.error })
+}
+
+function describe(verdict: Verdict): { level: keyof Logger; event: string; text: string; details?: LogFields } {
+  switch (verdict.kind) {
+    case 'succeeded':
+      return { level: 'info', event: 'succeeded', text: 'succeeded' }
+    case 'cancelled':
+      return { level: 'info', event: 'cancelled', text: 'was cancelled' }
+    case 'released':
+      return { level: 'warn', event: 'released', text: 'stopped and goes back for another worker' }
+    case 'snoozed': {
+      const { until: runAt, delayMs } = verdict
+      const snoozed = { level: 'info', event: 'snoozed' } as const
+      if (!runAt) return { ...snoozed, text: `is snoozed for ${delayMs} ms`, details: { delayMs } }
+      return { ...snoozed, text: `is snoozed until ${runAt.toISOString()}`, details: { runAt } }
+    }
+    case 'failed':
+      return { level: 'error', event: 'failed', text: 'failed for good', details: { isLast: true } }
+    case 'retried': {
+      const { delayMs } = verdict
+      const text = `failed, next attempt in ${delayMs} ms`
+      return { level: 'error', event: 'failed', text, details: { isLast: false, delayMs } }
+    }
+  }
+}
+
+function fieldsOf(event: string, { job }: Run): LogFields {
+  const { id, task, queue, attempts: attempt, maxAttempts } = job
+  return { event: `job.${event}`, task, job: id, queue, attempt, maxAttempts }
+}

@@ -1,0 +1,91 @@
+import type { Sql } from 'postgres'
+import { codeOf, isTransientFailure } from '../../database/failure.ts'
+import { executeIn } from '../../database/session.ts'
+import type { Logger } from '../../logger.ts'
+import { type LockedJob, releaseWorker } from '../../sql/control.ts'
+import type { Ending } from '../../sql/ending.ts'
+import type { Kept } from '../../sql/ledger/record.ts'
+import { settleJobs } from '../../sql/settle.ts'
+import {
+  type Execute,
+  limitLocksStatement,
+  returnToSavepointStatement,
+  savepointStatement
+} from '../../sql/statement.ts'
+import type { Claims } from '../claiming/claims.ts'
+import type { Claim } from '../execution/claim.ts'
+import type { Endings } from '../execution/ending.ts'
+
+/** What {@linkcode releaseClaims} takes. */
+export interface ReleaseOptions {
+  readonly control: Sql
+  readonly schema: string
+  readonly kept: Kept | undefined
+  readonly claims: Claims
+  readonly endings: Endings
+  readonly logger: Logger
+}
+
+/**
+ * Lets go of all that a worker holds, for others to run. Endings that were not written yet are written in the same
+ * transaction, so that no job runs again that has ended, and runs are recorded that are broken off.
+ */
+export async function releaseClaims(worker: string, options: ReleaseOptions): Promise<void> {
+  const { control, schema, claims, endings } = options
+  await releaseWorker(control, schema, worker, async (transaction, jobs) => {
+    const unwritten = jobs.flatMap(job => {
+      const claim = claims.of(job.id)
+      const ending = claim && isUnder(claim, job) ? endingOf(claim, endings) : undefined
+      // What the engine's connections could not record may be refused no more.
+      return ending ? { ...ending, isRecorded: true } : []
+    })
+    await write(executeIn(transaction), worker, unwritten, options)
+    return unwritten.map(({ id }) => id)
+  })
+}
+
+/** The driver of the engine knows the time of a lock to the millisecond. */
+function isUnder({ lockedAtMs }: Claim, job: LockedJob): boolean {
+  return Math.abs(lockedAtMs - job.lockedAtMs) < 2
+}
+
+function endingOf(claim: Claim, endings: Endings): Ending | undefined {
+  return claim.ending ?? (claim.run && endings.ofBrokenOff(claim, claim.run))
+}
+
+/**
+ * A ledger that cannot be written is no reason to keep jobs, or to run one again: a run that is not recorded is less bad
+ * than a job that runs twice.
+ */
+async function write(
+  execute: Execute,
+  worker: string,
+  endings: readonly Ending[],
+  { schema, kept, logger }: ReleaseOptions
+): Promise<void> {
+  const writeAll = async (kept?: Kept): Promise<void> => {
+    for (const statement of settleJobs(schema, kept, worker, endings)) await execute(statement)
+  }
+  if (endings.length === 0) return
+  if (!kept) return await writeAll()
+  await execute(savepointStatement)
+  try {
+    // A statement that changes the ledger is not waited for: the jobs would be left to a peer, which runs them again.
+    await execute(limitLocksStatement(LOCK_TIMEOUT_MS))
+    await writeAll(kept)
+    await execute(limitLocksStatement(0))
+  } catch (error) {
+    if (isTransientFailure(error) && codeOf(error) !== LOCK_NOT_AVAILABLE) throw error
+    await execute(returnToSavepointStatement)
+    const count = endings.length
+    logger.error(`Cannot record ${count === 1 ? '1 run' : `${count} runs`} of a worker that stops: ${error}`, {
+      event: 'ledger.failed',
+      runs: count,
+      error
+    })
+    await writeAll()
+  }
+}
+
+const LOCK_TIMEOUT_MS = 1_000
+const LOCK_NOT_AVAILABLE = '55P03'

@@ -1,0 +1,32 @@
+import type { Sql } from 'postgres'
+import { refuseNewerEngine } from '../database/migrate.ts'
+import { BackgroundError } from '../errors.ts'
+import type { Logger } from '../logger.ts'
+import { type Throttled, throttle } from './throttle.ts'
+
+/** What {@linkcode createSchemaWatch} takes. */
+export interface SchemaWatchOptions {
+  readonly control: Sql
+  readonly schema: string
+  /** A newer version has migrated the engine's schema so far that this one's engine has to end. */
+  onNewer(error: BackgroundError): void
+  readonly logger: Logger
+}
+
+/** Looks at the schema's version when asked. That version ends the engine; a notification is only a hint to look. */
+export function createSchemaWatch({ control, schema, onNewer, logger }: SchemaWatchOptions): Throttled {
+  let isNewer = false
+  const watch = throttle(async () => {
+    try {
+      if (!isNewer) await refuseNewerEngine(control, schema)
+    } catch (error) {
+      isNewer = error instanceof BackgroundError && error.code === 'DATABASE_NEWER'
+      if (isNewer) return onNewer(error as BackgroundError)
+      logger.debug(`Cannot look at the version of the schema: ${error}`, { error })
+      watch.ask()
+    }
+  }, PAUSE_MS)
+  return watch
+}
+
+const PAUSE_MS = 1_000

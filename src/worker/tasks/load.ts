@@ -1,0 +1,142 @@
+import { resolve } from 'node:path'
+import { BackgroundError } from '../../errors.ts'
+import { type AnyTask, definedNameOf, isTaskName, notATaskName } from '../../task.ts'
+import { discoverTasks, displayPath, type TaskFile } from './discover.ts'
+import { importFile } from './import.ts'
+import { type Loader, prepareLoader } from './loader.ts'
+
+/** The tasks of a directory, ready to run. */
+export interface LoadedTasks {
+  /** Each task by its name. */
+  readonly tasks: ReadonlyMap<string, AnyTask>
+  /** The files they come from, sorted by name. */
+  readonly files: TaskFile[]
+}
+
+/**
+ * Imports every task file below a directory. One bad file hides no other: all are looked at, and everything that is
+ * wrong with any of them is said at once.
+ *
+ * @throws {BackgroundError} code `TASKS`, one message that lists every problem
+ */
+export async function loadTasks(directory: string): Promise<LoadedTasks> {
+  const { files, problems } = await discoverTasks(directory)
+  const loader = files.length > 0 ? prepareLoader(resolve(directory)) : 'native'
+  const results = await Promise.all(files.map(file => loadFile(file, loader)))
+  const failures = results.filter(result => 'problem' in result)
+  const named = nameTasks(results.flatMap(result => ('task' in result ? [result] : [])))
+  const lines = [...problems, ...failures.map(failure => failure.problem), ...named.problems].sort()
+  const causes = failures.flatMap(failure => failure.causes)
+  if (lines.length > 0) throw refusal(`the tasks in ${displayPath(directory)}`, lines, causes)
+  return { tasks: named.tasks, files }
+}
+
+/**
+ * Imports one task: from the file of its name, or from whichever file names it by hand.
+ *
+ * @returns nothing if there is no such task
+ * @throws {BackgroundError} code `TASKS` if the directory is missing or the file of its name cannot be loaded
+ */
+export async function loadTask(directory: string, name: string): Promise<AnyTask | undefined> {
+  const { files } = await discoverTasks(directory)
+  const own = files.filter(file => file.name === name)
+  const candidates = own.length > 0 ? own : files
+  const loader = candidates.length > 0 ? prepareLoader(resolve(directory)) : 'native'
+  const results = await Promise.all(candidates.map(file => loadFile(file, loader)))
+  const failure = results.find(result => 'problem' in result)
+  if (failure && own.length > 0) throw refusal(`the task ${name}`, [failure.problem], failure.causes)
+  return nameTasks(results.flatMap(result => ('task' in result ? [result] : []))).tasks.get(name)
+}
+
+/**
+ * Checks tasks that are given in code, as in `{ SendEmail, ResizeImage }`, by the rules that hold for task files.
+ *
+ * @throws {BackgroundError} code `TASKS`, one message that lists every problem
+ */
+export function checkTasks(record: Readonly<Record<string, AnyTask>>): ReadonlyMap<string, AnyTask> {
+  const misfits: string[] = []
+  const found: Found[] = []
+  for (const [key, task] of Object.entries(record)) {
+    const problem = problemOf(task, 'its value')
+    if (problem) misfits.push(`${key}: ${problem}`)
+    else found.push({ place: key, name: key, task })
+  }
+  const { tasks, problems } = nameTasks(found)
+  const lines = [...misfits, ...problems]
+  if (lines.length > 0) throw refusal('the tasks', lines, [])
+  return tasks
+}
+
+/** A task, and where it was found. */
+interface Found {
+  /** As messages show it. */
+  readonly place: string
+  /** The file's base name or the record's key. */
+  readonly name: string
+  readonly task: AnyTask
+}
+
+/** What a task was named by hand counts, then where it was found. Its function's own name may be a minifier's work. */
+function nameTasks(found: readonly Found[]): { tasks: Map<string, AnyTask>; problems: string[] } {
+  const tasks = new Map<string, AnyTask>()
+  const places = new Map<string, string>()
+  const problems: string[] = []
+  for (const { place, name: foundName, task } of found) {
+    const name = definedNameOf(task) ?? foundName
+    const first = places.get(name)
+    // Two files of one name are known for it before they are loaded.
+    const isOfHand = name !== foundName || (tasks.has(name) && definedNameOf(tasks.get(name)) !== undefined)
+    if (!isTaskName(name)) problems.push(`${place}: ${notATaskName(name)}`)
+    else if (first && isOfHand) problems.push(`${place}: its task is named ${name}, as is that of ${first}`)
+    places.set(name, first ?? place)
+    tasks.set(name, task)
+  }
+  return { tasks, problems }
+}
+
+type Result = Found | { problem: string; causes: unknown[] }
+
+async function loadFile(file: TaskFile, loader: Loader): Promise<Result> {
+  const { name, relativePath } = file
+  const imported = await importFile(file, loader)
+  if ('failure' in imported) {
+    return { problem: `${relativePath}: ${imported.failure}`, causes: [imported.cause] }
+  }
+  const task = defaultExportOf(imported.exported)
+  const isMissing = task === undefined
+  const problem = isMissing ? noDefaultExport(imported.exported, name) : problemOf(task, 'its default export')
+  if (problem) return { problem: `${relativePath}: ${problem}`, causes: [] }
+  return { place: relativePath, name, task: task as AnyTask }
+}
+
+/** A module compiled to CommonJS keeps its default export one level deeper than others. */
+function defaultExportOf(exported: Record<string, unknown>): unknown {
+  const value = exported.default
+  const isCompiled = typeof value === 'object' && value !== null && '__esModule' in value
+  return isCompiled ? (value as { default?: unknown }).default : value
+}
+
+function noDefaultExport(exported: Record<string, unknown>, name: string): string {
+  const isNamed = typeof exported[name] === 'function'
+  return `it has no default export${isNamed ? `; add: export default ${name}` : ''}`
+}
+
+function problemOf(task: unknown, subject: string): string | undefined {
+  if (typeof task !== 'function') return `${subject} is ${kindOf(task)}, not a function`
+  return /^class\b/.test(Function.prototype.toString.call(task)) ? `${subject} is a class, not a function` : undefined
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (Array.isArray(value)) return 'an array'
+  if (value instanceof Promise) return 'a promise'
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
+}
+
+function refusal(object: string, problems: readonly string[], causes: readonly unknown[]): BackgroundError {
+  const count = problems.length === 1 ? '1 problem' : `${problems.length} problems`
+  const message = [`Cannot load ${object}: ${count}`, ...problems.map(problem => `  ${problem}`)].join('\n')
+  if (causes.length === 0) return new BackgroundError('TASKS', message)
+  const cause = causes.length === 1 ? causes[0] : new AggregateError(causes, 'Several task files cannot be loaded')
+  return new BackgroundError('TASKS', message, { cause })
+}
