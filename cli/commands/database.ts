@@ -1,7 +1,7 @@
 import { describeUrl } from '../../src/database/config.ts'
-import { findProject } from '../../src/database/embedded/project.ts'
 import { findEmbedded, openEmbedded, stopEmbedded } from '../../src/database/embedded.ts'
 import { requireDatabase } from '../../src/database/open.ts'
+import { findProject } from '../../src/database/project.ts'
 import { BackgroundError } from '../../src/errors.ts'
 import type { CommandContext } from '../context.ts'
 import { type NamedDatabase, readDatabase, waitFor } from '../databases.ts'

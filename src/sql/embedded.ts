@@ -1,27 +1,25 @@
 import type { Sql } from 'postgres'
 
-/** What the single-user backend is told once, when the cluster is made. A line is a statement. */
+/** For PostgreSQL in single-user mode, which takes each line as a statement. */
 export const createEmbeddedDatabase = 'create database kretes\n'
 
-/** Marks the session as one that uses the server; refused while the server is about to stop. */
-export async function enterServer(session: Sql): Promise<boolean> {
-  const [row] = await session<{ entered: boolean }[]>`select pg_try_advisory_lock_shared(${PRESENCE}) as entered`
-  return row?.entered ?? false
+/** Locks the server against stopping, for the session. Returns false if the server is about to stop. */
+export async function lockServer(session: Sql): Promise<boolean> {
+  return await isTrue(session<Answer[]>`select pg_try_advisory_lock_shared(${IN_USE}) as is`)
 }
 
-/** Whether a session of that name carries out a statement. */
-export async function isAtWork(session: Sql, name: string): Promise<boolean> {
-  const [row] = await session<{ is: boolean }[]>`
-    select exists (select from pg_stat_activity where application_name = ${name} and state = 'active') as is`
-  return row?.is ?? false
+/** Whether a session with this name runs a statement. */
+export async function isRunning(session: Sql, name: string): Promise<boolean> {
+  return await isTrue(session<Answer[]>`
+    select exists (select from pg_stat_activity where application_name = ${name} and state = 'active') as is`)
 }
 
 /**
- * Stops the server once nobody else has been connected for so many rounds of half a second as the setting
- * `kretes.patience` says. It outlives its client. Each round is a transaction of its own, which holds back no vacuum. The
- * second lock is that of {@linkcode enterServer}: no process of ours enters a server that is about to stop.
+ * Stops the server when no other client has been connected for as many rounds of half a second as the setting
+ * `kretes.patience` says. The statement outlives its client. Each round is a transaction of its own, which holds back no
+ * vacuum. The first lock makes sure that one session watches, the second one is the lock of {@linkcode lockServer}.
  */
-export async function watchServer(session: Sql): Promise<void> {
+export async function stopWhenUnused(session: Sql): Promise<void> {
   await session`
     do $$
     declare
@@ -46,7 +44,7 @@ export async function watchServer(session: Sql): Promise<void> {
           perform pg_advisory_unlock(7381240596318827);
         end if;
         idle := case when used then 0 else idle + 1 end;
-        -- Behind the closed door it looks once more.
+        -- With the lock held, the next round looks once more.
         closed := idle > patience and pg_try_advisory_lock(7381240596318827);
         commit;
         perform pg_sleep(case when closed then 0 else 0.5 end);
@@ -56,8 +54,8 @@ export async function watchServer(session: Sql): Promise<void> {
     end $$`.simple()
 }
 
-/** Keeps the server in use: a session that never ends, and outlives its client. */
-export async function stayInServer(session: Sql): Promise<void> {
+/** Keeps the server in use. The statement never ends and outlives its client. */
+export async function keepServer(session: Sql): Promise<void> {
   await session`
     do $$
     begin
@@ -68,5 +66,14 @@ export async function stayInServer(session: Sql): Promise<void> {
     end $$`.simple()
 }
 
-/** Any number that nobody else is likely to lock. As text, since it is a bigint. */
-const PRESENCE = '7381240596318827'
+interface Answer {
+  readonly is: boolean
+}
+
+/** The driver may put holes before the row of a statement that follows a lost one (postgres 3.4.9). */
+async function isTrue(asked: Promise<readonly Answer[]>): Promise<boolean> {
+  return (await asked).at(-1)?.is ?? false
+}
+
+/** An arbitrary number, as text since it is a bigint. */
+const IN_USE = '7381240596318827'
