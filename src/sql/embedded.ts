@@ -1,17 +1,18 @@
-import type { Sql } from 'postgres'
+import { type Execute, type Fragment, type Statement, statement } from './statement.ts'
 
 /** For PostgreSQL in single-user mode, which takes each line as a statement. */
 export const createEmbeddedDatabase = 'create database kretes\n'
 
 /** Locks the server against stopping, for the session. Returns false if the server is about to stop. */
-export async function lockServer(session: Sql): Promise<boolean> {
-  return await isTrue(session<Answer[]>`select pg_try_advisory_lock_shared(${IN_USE}) as is`)
+export async function lockServer(execute: Execute): Promise<boolean> {
+  return await isTrue(execute, statement`select pg_try_advisory_lock_shared(${IN_USE}) as is`)
 }
 
 /** Whether a session with this name runs a statement. */
-export async function isRunning(session: Sql, name: string): Promise<boolean> {
-  return await isTrue(session<Answer[]>`
-    select exists (select from pg_stat_activity where application_name = ${name} and state = 'active') as is`)
+export async function isRunning(execute: Execute, name: string): Promise<boolean> {
+  const exists = statement`
+    select exists (select from pg_stat_activity where application_name = ${name}::text and state = 'active') as is`
+  return await isTrue(execute, exists)
 }
 
 /**
@@ -19,8 +20,8 @@ export async function isRunning(session: Sql, name: string): Promise<boolean> {
  * `kretes.patience` says. The statement outlives its client. Each round is a transaction of its own, which holds back no
  * vacuum. The first lock makes sure that one session watches, the second one is the lock of {@linkcode lockServer}.
  */
-export async function stopWhenUnused(session: Sql): Promise<void> {
-  await session`
+export async function stopWhenUnused(execute: Execute): Promise<void> {
+  await execute(statement`
     do $$
     declare
       patience int := current_setting('kretes.patience');
@@ -51,29 +52,25 @@ export async function stopWhenUnused(session: Sql): Promise<void> {
       end loop;
       execute format('copy (select 1) to program %L', stop || server);
       perform pg_sleep(60);
-    end $$`.simple()
+    end $$`)
 }
 
 /** Keeps the server in use. The statement never ends and outlives its client. */
-export async function keepServer(session: Sql): Promise<void> {
-  await session`
+export async function keepServer(execute: Execute): Promise<void> {
+  await execute(statement`
     do $$
     begin
       loop
         perform pg_sleep(1);
         commit;
       end loop;
-    end $$`.simple()
-}
-
-interface Answer {
-  readonly is: boolean
+    end $$`)
 }
 
 /** The driver may put holes before the row of a statement that follows a lost one (postgres 3.4.9). */
-async function isTrue(asked: Promise<readonly Answer[]>): Promise<boolean> {
-  return (await asked).at(-1)?.is ?? false
+async function isTrue(execute: Execute, question: Statement): Promise<boolean> {
+  return (await execute<{ is: boolean }>(question)).at(-1)?.is ?? false
 }
 
-/** An arbitrary number, as text since it is a bigint. */
-const IN_USE = '7381240596318827'
+/** An arbitrary number. */
+const IN_USE: Fragment = { sql: '7381240596318827' }

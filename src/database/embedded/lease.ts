@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net'
-import postgres, { type Options, type PostgresType, type Sql } from 'postgres'
+import postgres, { type Options, type PostgresType } from 'postgres'
 import { isRunning, keepServer, lockServer, stopWhenUnused } from '../../sql/embedded.ts'
+import type { Execute, Statement } from '../../sql/statement.ts'
 import { until } from './until.ts'
 
 /**
@@ -31,10 +32,9 @@ export interface LeaseOptions {
  * @throws the driver's error if the server does not answer
  */
 export async function takeLease(options: LeaseOptions): Promise<Lease | null> {
-  const { session, setWaiting } = openSession(options, NAME)
-  const release = (): Promise<void> => session.end({ timeout: 1 }).catch(() => {})
+  const { execute, setWaiting, end: release } = openSession(options, NAME)
   try {
-    if (!(await lockServer(session))) {
+    if (!(await lockServer(execute))) {
       await release()
       return null
     }
@@ -46,16 +46,15 @@ export async function takeLease(options: LeaseOptions): Promise<Lease | null> {
   setWaiting(false)
 
   /** Starts a statement that runs on in the server without its client, unless one of that name runs. */
-  async function leaveBehind(name: string, run: (session: Sql) => Promise<void>): Promise<void> {
-    if (await isRunning(session, name)) return
-    const { session: left, drop } = openSession(options, name)
+  async function leaveBehind(name: string, run: (execute: Execute) => Promise<void>): Promise<void> {
+    if (await isRunning(execute, name)) return
+    const left = openSession(options, name)
     let isOver = false
-    const onEnd = (): void => {
-      isOver = true
-    }
-    run(left).then(onEnd, onEnd)
-    await until(async () => isOver || (await isRunning(session, name)), BEGIN_MS)
-    drop()
+    void run(left.execute)
+      .catch(() => {})
+      .finally(() => (isOver = true))
+    await until(async () => isOver || (await isRunning(execute, name)), BEGIN_MS)
+    left.drop()
   }
 
   async function waitFor<Result>(work: Promise<Result>): Promise<Result> {
@@ -65,7 +64,7 @@ export async function takeLease(options: LeaseOptions): Promise<Lease | null> {
 
   return {
     stay: () => waitFor(leaveBehind(STAY, keepServer)),
-    isStaying: () => waitFor(isRunning(session, STAY)),
+    isStaying: () => waitFor(isRunning(execute, STAY)),
     release
   }
 }
@@ -75,16 +74,17 @@ const WATCH = 'kretes embedded watch'
 const STAY = 'kretes embedded stay'
 const BEGIN_MS = 5_000
 
-interface LeaseSession {
-  readonly session: Sql
+interface Session {
+  readonly execute: Execute
   /** Whether the open connection keeps the process alive. */
   setWaiting(isWaiting: boolean): void
-  /** Closes the connection at once, whatever runs on it. */
+  /** Closes the connection. Does nothing if the server is gone. */
+  end(): Promise<void>
+  /** Closes the connection at once and leaves its statement to the server. */
   drop(): void
 }
 
-/** Opens a client with one connection. */
-function openSession({ port, password, patienceMs }: LeaseOptions, name: string): LeaseSession {
+function openSession({ port, password, patienceMs }: LeaseOptions, name: string): Session {
   let socket: Socket | undefined
   let isDropped = false
   const open = (): Promise<Socket> =>
@@ -118,15 +118,17 @@ function openSession({ port, password, patienceMs }: LeaseOptions, name: string)
     connection: { ...SETTINGS, application_name: name, 'kretes.patience': String(Math.ceil(patienceMs / 500)) },
     socket: open
   }
-  const session = postgres(options)
+  const client = postgres(options)
   return {
-    session,
+    execute: async <Row>({ text, values }: Statement) =>
+      (await client.unsafe(text, [...values])) as unknown as readonly Row[],
     setWaiting: isWaiting => void (isWaiting ? socket?.ref() : socket?.unref()),
+    end: () => client.end({ timeout: 1 }).catch(() => {}),
     drop() {
       // The driver would wait for the server to close its side, and for a socket that is not connected yet.
       isDropped = true
       socket?.destroy()
-      void session.end({ timeout: 0 })
+      void client.end({ timeout: 0 })
     }
   }
 }

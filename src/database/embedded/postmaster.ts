@@ -19,8 +19,7 @@ export interface Postmaster {
 /** Finds the server that runs on a data directory. `postmaster.pid` alone does not prove that it runs. */
 export async function findPostmaster(data: string): Promise<Postmaster | null> {
   const file = await readPidFile(data)
-  if (!file || !(await isPostmaster(file.pid, data))) return null
-  return file
+  return file && (await isPostmaster(file.pid, data)) ? file : null
 }
 
 /**
@@ -36,11 +35,7 @@ export async function removeStalePidFile(data: string): Promise<void> {
   if (!file && Date.now() - found.mtimeMs < EMPTY_MS) return
   if (file && (!isAlive(file.pid) || (await isPostmaster(file.pid, data)))) return
   const taken = `${path}.${randomUUID()}`
-  const isTaken = await nullIf(
-    rename(path, taken).then(() => true),
-    'ENOENT'
-  )
-  if (!isTaken) return
+  if ((await nullIf(rename(path, taken), 'ENOENT')) === null) return
   // If another process was faster, the file is that of its new server, and is put back. Until then, the shared memory of
   // the directory keeps a second server away.
   if (parsePid(await readFile(taken, 'utf8')) !== (file?.pid ?? 0)) await nullIf(link(taken, path), 'EEXIST')

@@ -51,8 +51,8 @@ export function environment(): Record<string, string> {
 }
 
 /** The end of a log, for the message of an error. */
-export function lastLines(text: string, count = 5): string {
-  const lines = text.trim().split('\n').slice(-count)
+export function lastLines(text: string): string {
+  const lines = text.trim().split('\n').slice(-5)
   return text.trim() ? `; its last lines:\n${lines.join('\n')}` : ''
 }
 

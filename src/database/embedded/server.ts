@@ -66,27 +66,25 @@ export async function openServer(options: OpenOptions): Promise<EmbeddedServer> 
   for (; performance.now() < deadline; await sleep(10)) {
     signal?.throwIfAborted()
     const cluster = await findCluster(home)
+    const running = cluster && (await findPostmaster(cluster.data))
+    let hasProgress = true
     if (!cluster) {
       await createCluster(home, await findBinaries(project), onProgress, signal)
-      deadline = performance.now() + STANDSTILL_MS
-      continue
-    }
-    const running = await findPostmaster(cluster.data)
-    if (running?.status === 'ready') {
+    } else if (!running) {
+      const start = await startServer(cluster, options)
+      if (start.pid === null) obstacle = start
+      hasProgress = start.pid !== null
+      started = start.pid ?? started
+    } else if (running.status === 'ready') {
       const lease = await tryToTakeLease(running, cluster, patienceMs)
       if ('release' in lease) return toServer(cluster, running, lease, running.pid !== started)
       obstacle = lease
-    } else if (running) {
-      // Recovery has no time limit.
-      if (running.status === 'starting') deadline = performance.now() + STANDSTILL_MS
+      hasProgress = false
     } else {
-      const start = await startServer(cluster, options)
-      if (start.pid === null) obstacle = start
-      else {
-        started = start.pid
-        deadline = performance.now() + STANDSTILL_MS
-      }
+      // Recovery has no time limit.
+      hasProgress = running.status === 'starting'
     }
+    if (hasProgress) deadline = performance.now() + STANDSTILL_MS
   }
   const log = relative('.', join(home, 'postgres.log'))
   throw new EmbeddedError(

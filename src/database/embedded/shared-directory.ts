@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdtemp, readdir, readlink, realpath, rename, rm, stat, symlink } from 'node:fs/promises'
+import { chmod, lstat, mkdtemp, readdir, readlink, realpath, rename, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import process from 'node:process'
@@ -150,8 +150,7 @@ async function findPlaces(home: string, account: Account | undefined): Promise<s
   if (!account) return [home]
   const places: string[] = []
   for (const place of new Set([home, ...OUTSIDE()])) {
-    const isThere = await stat(place).catch(() => null)
-    if (isThere && (await canReach(place, account))) places.push(place)
+    if (await canReach(place, account).catch(() => false)) places.push(place)
   }
   return places
 }

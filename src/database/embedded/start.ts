@@ -94,9 +94,8 @@ async function keepLog(home: string, log: string): Promise<void> {
 }
 
 /** Returns the preferred port if it is free, else a random port. */
-async function choosePort(preferred: number | undefined): Promise<number> {
-  if (preferred && (await tryPort(preferred))) return preferred
-  const port = await tryPort(0)
+async function choosePort(preferred = 0): Promise<number> {
+  const port = (await tryPort(preferred)) ?? (await tryPort(0))
   if (port) return port
   throw new EmbeddedError('Cannot start PostgreSQL: there is no free port on 127.0.0.1')
 }
