@@ -1,4 +1,4 @@
-import { describeUrl } from '../../src/database/config.ts'
+import { describeUrl } from '../../src/database/choose.ts'
 import { findEmbedded, openEmbedded, stopEmbedded } from '../../src/database/embedded.ts'
 import { requireDatabase } from '../../src/database/open.ts'
 import { findProject } from '../../src/database/project.ts'

@@ -37,6 +37,17 @@ export function isTransientFailure(error: unknown): boolean {
   return isConnectionFailure(error) || (code !== undefined && TRANSIENT_CODES.test(code))
 }
 
+/**
+ * Whether a statement may have taken effect although it failed: the connection was lost after it was sent and before
+ * the answer came. An answer of the server is certain, and so is a connection that was never made.
+ */
+export function isOutcomeUnknown(error: unknown): boolean {
+  const code = codeOf(error)
+  if (code === undefined) return false
+  // Poolers use class 08 for a failure between them and the server. 40003 means that the outcome is unknown.
+  return LOST.has(code) || (code.startsWith('08') && !NEVER_SENT.has(code)) || code === '40003'
+}
+
 /** Why a statement failed, in the words of {@linkcode explainFailure} or else its own. */
 export function describeFailure(error: unknown, database: string): string {
   const code = codeOf(error)
@@ -114,6 +125,20 @@ const REASONS: Readonly<Record<string, readonly [BackgroundErrorCode, string]>> 
 const CONNECTION_CODES = new Set([
   ...Object.keys(REASONS).filter(code => !['28P01', '28000', '3D000', '42501', '22P05'].includes(code))
 ])
+
+const LOST = new Set([
+  'CONNECTION_CLOSED',
+  'CONNECTION_DESTROYED',
+  'ECONNABORTED',
+  'ECONNRESET',
+  'ENETDOWN',
+  'ENETRESET',
+  'EPIPE',
+  'ETIMEDOUT'
+])
+
+/** The server, or a pooler, refused the connection itself. */
+const NEVER_SENT = new Set(['08001', '08004'])
 
 /** What pg says of a connection without a code. */
 const UNCODED_FAILURE = /connection terminated|timeout expired|timeout exceeded|read timeout|not queryable/i

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { Logger as EngineLogger, Runner as EngineRunner, TaskList, WorkerEvents } from 'graphile-worker'
 import { isTransientFailure } from '../database/failure.ts'
-import { loadWithHome } from '../database/home.ts'
+import { loadWithHome } from '../database/home-directory.ts'
 import type { LogFields, Logger } from '../logger.ts'
 import { CANCEL_CHANNEL, listenForCancels } from '../sql/cancel.ts'
 import type { ClaimedJob } from '../sql/claim.ts'
