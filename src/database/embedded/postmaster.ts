@@ -90,7 +90,7 @@ async function isPostmaster(pid: number, data: string): Promise<boolean> {
   const name = await nullIf(readFile(`/proc/${pid}/comm`, 'utf8'), 'ENOENT', 'ESRCH')
   if (name?.trim() !== 'postgres') return false
   try {
-    // PostgreSQL works in its data directory. Identity, unlike the path, tells moved and copied projects apart.
+    // PostgreSQL works in its data directory. The path proves nothing: a project may have been moved or copied.
     const [working, ours] = await Promise.all([stat(`/proc/${pid}/cwd`), stat(data)])
     return working.dev === ours.dev && working.ino === ours.ino
   } catch (error) {
