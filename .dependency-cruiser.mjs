@@ -1,3 +1,6 @@
+/** The embedded database and its statements. */
+const EMBEDDED = '^src/(database/embedded/|sql/embedded\\.ts$)'
+
 /** Which layer may import which; `npm run check` holds the code to it. */
 export default {
   forbidden: [
@@ -42,6 +45,28 @@ export default {
       comment: 'Statements know no layer above them; they may share its types',
       from: { path: '^src/sql/' },
       to: { path: '^src/(background|database|enqueue|worker)', dependencyTypesNot: ['type-only'] }
+    },
+    {
+      name: 'embedded-has-one-door',
+      severity: 'error',
+      comment: 'The embedded database is entered through its mod.ts',
+      from: { pathNot: EMBEDDED },
+      to: { path: EMBEDDED, pathNot: '^src/database/embedded/mod\\.ts$' }
+    },
+    {
+      name: 'embedded-has-one-user',
+      severity: 'error',
+      comment: 'src/database/embedded.ts alone knows the door; it translates paths and errors for kretes',
+      from: { pathNot: '^src/database/embedded\\.ts$' },
+      to: { path: '^src/database/embedded/mod\\.ts$' }
+    },
+    {
+      name: 'embedded-stands-alone',
+      severity: 'error',
+      comment:
+        'The embedded database knows nothing else of kretes, so that it could be a package; the dialect is a leaf',
+      from: { path: EMBEDDED },
+      to: { pathNot: `${EMBEDDED}|^src/sql/statement\\.ts$|node_modules/postgres/`, dependencyTypesNot: ['core'] }
     },
     {
       name: 'engine-in-two-places',

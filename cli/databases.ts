@@ -1,6 +1,6 @@
 import { createBackground } from '../src/background.ts'
 import type { BackgroundClient } from '../src/client.ts'
-import { chooseDatabase, type DatabaseChoice, describeUrl } from '../src/database/config.ts'
+import { chooseDatabase, type DatabaseChoice, describeUrl } from '../src/database/choose.ts'
 import { findProject, openEmbedded } from '../src/database/embedded.ts'
 import { BackgroundError } from '../src/errors.ts'
 import type { Logger } from '../src/logger.ts'

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseEnv } from 'node:util'
-import { findProject } from '../src/database/embedded/project.ts'
+import { findProject } from '../src/database/project.ts'
 import type { EnvFile, Output } from './context.ts'
 
 /**

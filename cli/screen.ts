@@ -1,6 +1,6 @@
 import { relative } from 'node:path'
 import manifest from '../package.json' with { type: 'json' }
-import { findProject, homeOf } from '../src/database/embedded/project.ts'
+import { findProject, homeOf } from '../src/database/project.ts'
 import type { Worker } from '../src/worker/mod.ts'
 import type { EnvFile, Output } from './context.ts'
 import type { NamedDatabase } from './databases.ts'

@@ -1,10 +1,10 @@
 import { BackgroundError, type BackgroundErrorCode } from '../errors.ts'
 
 /**
- * Puts a driver's error into words that a person can act on. What it does not know stays as it is: a constraint that
- * was violated is the caller's to read.
+ * Explains a driver's error in words that a person can act on. Other errors stay as they are: a violated constraint is
+ * for the caller to handle.
  *
- * @param doing what was tried, as in `schedule SendEmail`
+ * @param doing the action that failed, as in `schedule SendEmail`
  * @param database how a log may name the database
  */
 export function explainFailure(error: unknown, doing: string, database: string): unknown {
@@ -14,7 +14,7 @@ export function explainFailure(error: unknown, doing: string, database: string):
   return new BackgroundError(reason[0], `Cannot ${doing}: ${reason[1].replace('%', () => database)}`, { cause: error })
 }
 
-/** Whether an error speaks of the connection or the server's state, not of the statement. */
+/** Whether an error is about the connection or the state of the server, not about the statement. */
 export function isConnectionFailure(error: unknown): boolean {
   const code = codeOf(error)
   if (code === undefined) return error instanceof Error && UNCODED_FAILURE.test(error.message)
@@ -22,22 +22,33 @@ export function isConnectionFailure(error: unknown): boolean {
 }
 
 /**
- * Whether a server only reads. It may write later, but what is connected to it may not: a session keeps what it was told
- * when it began, and behind a proxy another server may have taken over.
+ * Whether the server is read-only. It may accept writes later, but its open sessions may not: a session keeps the state
+ * that it began with, and behind a proxy another server may have taken over.
  */
 export function isReadOnly(error: unknown): boolean {
   const code = codeOf(error)
-  // A standby has no unlogged tables, and says so where it plans a statement, in its own language.
+  // A standby cannot read unlogged tables. The message is in the server's language, so the routine identifies it.
   return code === READ_ONLY || (code === '0A000' && (error as { routine?: unknown }).routine === 'get_relation_info')
 }
 
-/** Whether the same statement may well succeed a little later: besides the connection, for want of room or of a lock. */
+/**
+ * Whether a statement may have taken effect although it failed: the connection was lost after it was sent and before
+ * the answer came. An answer of the server is certain, and so is a connection that was never made.
+ */
+export function isOutcomeUnknown(error: unknown): boolean {
+  const code = codeOf(error)
+  if (code === undefined) return false
+  // Poolers use class 08 for a failure between them and the server. 40003 means that the outcome is unknown.
+  return LOST.has(code) || (code.startsWith('08') && !NEVER_SENT.has(code)) || code === '40003'
+}
+
+/** Whether the same statement may succeed a little later: the connection failed, or the server lacked room or a lock. */
 export function isTransientFailure(error: unknown): boolean {
   const code = codeOf(error)
   return isConnectionFailure(error) || (code !== undefined && TRANSIENT_CODES.test(code))
 }
 
-/** Why a statement failed, in the words of {@linkcode explainFailure} or else its own. */
+/** Says why a statement failed, in the words of {@linkcode explainFailure} or else in the words of the error. */
 export function describeFailure(error: unknown, database: string): string {
   const code = codeOf(error)
   const reason = reasonFor(error)
@@ -64,10 +75,10 @@ function reasonFor(error: unknown): readonly [BackgroundErrorCode, string] | und
   )
 }
 
-/** What Node.js and OpenSSL say of certificates. */
+/** Codes of Node.js and OpenSSL for certificates. */
 const UNTRUSTED = /CERT|SELF_SIGNED|LEAF_SIGNATURE/
 
-/** A server was found to only read. */
+/** The error for a server that is found to be read-only. */
 export function readOnly(): Error {
   return Object.assign(new Error('The server only reads'), { code: READ_ONLY })
 }
@@ -83,11 +94,11 @@ const REASONS: Readonly<Record<string, readonly [BackgroundErrorCode, string]>> 
   ENOENT: [UNAVAILABLE, 'there is no socket of a server at % (ENOENT). Is PostgreSQL running there?'],
   ENOTFOUND: [UNAVAILABLE, 'the host of % is unknown (ENOTFOUND)'],
   EAI_AGAIN: [UNAVAILABLE, 'the host of % cannot be looked up now (EAI_AGAIN)'],
-  EHOSTUNREACH: [UNAVAILABLE, 'there is no way to % (EHOSTUNREACH)'],
+  EHOSTUNREACH: [UNAVAILABLE, '% cannot be reached (EHOSTUNREACH)'],
   ETIMEDOUT: [UNAVAILABLE, '% does not answer (ETIMEDOUT)'],
   NO_CONNECTION: [
     UNAVAILABLE,
-    '% ends connections before they are made. With an sslmode that insists on TLS: does it offer TLS?'
+    '% closes connections before they are ready. If sslmode requires TLS: does the server offer it?'
   ],
   CONNECT_TIMEOUT: [UNAVAILABLE, '% does not answer in time'],
   CONNECTION_CLOSED: [UNAVAILABLE, 'the connection to % was closed before the answer came'],
@@ -115,7 +126,21 @@ const CONNECTION_CODES = new Set([
   ...Object.keys(REASONS).filter(code => !['28P01', '28000', '3D000', '42501', '22P05'].includes(code))
 ])
 
-/** What pg says of a connection without a code. */
+const LOST = new Set([
+  'CONNECTION_CLOSED',
+  'CONNECTION_DESTROYED',
+  'ECONNABORTED',
+  'ECONNRESET',
+  'ENETDOWN',
+  'ENETRESET',
+  'EPIPE',
+  'ETIMEDOUT'
+])
+
+/** The server, or a pooler, refused the connection itself. */
+const NEVER_SENT = new Set(['08001', '08004'])
+
+/** Messages of pg about a connection, which have no code. */
 const UNCODED_FAILURE = /connection terminated|timeout expired|timeout exceeded|read timeout|not queryable/i
 
 /** Resources (53), the operator (57) and the system (58), a lost race (40), a lock (55) or a transaction cut off (25P0). */

@@ -1,8 +1,7 @@
 import type { Sql } from 'postgres'
 import type { Execute, Statement } from '../sql/statement.ts'
 import { withoutDeadlock } from './deadlock.ts'
-import { isReadOnly } from './failure.ts'
-import { isOutcomeUnknown } from './loss.ts'
+import { isOutcomeUnknown, isReadOnly } from './failure.ts'
 import { createPatience } from './patience.ts'
 import { executeIn, inTransaction, isAnswer, openSession, type Session, TransactionError } from './session.ts'
 

@@ -2,8 +2,8 @@ import type { Socket } from 'node:net'
 import postgres, { type Options, type Sql } from 'postgres'
 import { introduceStatement, SETTINGS, type Settings } from '../sql/settings.ts'
 import { beginStatement, commitStatement, type Execute, rollbackStatement, type Statement } from '../sql/statement.ts'
+import { isOutcomeUnknown } from './failure.ts'
 import { withoutHoles } from './holes.ts'
-import { isOutcomeUnknown } from './loss.ts'
 import { clientEnded, connectSockets, createSockets } from './sockets.ts'
 
 /** One connection, whose statements run in the order in which they were sent. It connects when first used. */

@@ -1,5 +1,4 @@
-import { codeOf, explainFailure } from '../database/failure.ts'
-import { isOutcomeUnknown } from '../database/loss.ts'
+import { codeOf, explainFailure, isOutcomeUnknown } from '../database/failure.ts'
 import { TransactionError } from '../database/session.ts'
 import { BackgroundError } from '../errors.ts'
 

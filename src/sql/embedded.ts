@@ -1,28 +1,27 @@
-import type { Sql } from 'postgres'
+import { type Execute, type Fragment, type Statement, statement } from './statement.ts'
 
-/** What the single-user backend is told once, when the cluster is made. A line is a statement. */
+/** For PostgreSQL in single-user mode, which takes each line as a statement. */
 export const createEmbeddedDatabase = 'create database kretes\n'
 
-/** Marks the session as one that uses the server; refused while the server is about to stop. */
-export async function enterServer(session: Sql): Promise<boolean> {
-  const [row] = await session<{ entered: boolean }[]>`select pg_try_advisory_lock_shared(${PRESENCE}) as entered`
-  return row?.entered ?? false
+/** Locks the server against stopping, for the session. Returns false if the server is about to stop. */
+export async function lockServer(execute: Execute): Promise<boolean> {
+  return await isTrue(execute, statement`select pg_try_advisory_lock_shared(${IN_USE}) as is`)
 }
 
-/** Whether a session of that name carries out a statement. */
-export async function isAtWork(session: Sql, name: string): Promise<boolean> {
-  const [row] = await session<{ is: boolean }[]>`
-    select exists (select from pg_stat_activity where application_name = ${name} and state = 'active') as is`
-  return row?.is ?? false
+/** Whether a session with this name runs a statement. */
+export async function isRunning(execute: Execute, name: string): Promise<boolean> {
+  const exists = statement`
+    select exists (select from pg_stat_activity where application_name = ${name}::text and state = 'active') as is`
+  return await isTrue(execute, exists)
 }
 
 /**
- * Stops the server once nobody else has been connected for so many rounds of half a second as the setting
- * `kretes.patience` says. It outlives its client. Each round is a transaction of its own, which holds back no vacuum. The
- * second lock is that of {@linkcode enterServer}: no process of ours enters a server that is about to stop.
+ * Stops the server when no other client has been connected for as many rounds of half a second as the setting
+ * `kretes.patience` says. The statement outlives its client. Each round is a transaction of its own, which holds back no
+ * vacuum. The first lock makes sure that one session watches, the second one is the lock of {@linkcode lockServer}.
  */
-export async function watchServer(session: Sql): Promise<void> {
-  await session`
+export async function stopWhenUnused(execute: Execute): Promise<void> {
+  await execute(statement`
     do $$
     declare
       patience int := current_setting('kretes.patience');
@@ -46,27 +45,32 @@ export async function watchServer(session: Sql): Promise<void> {
           perform pg_advisory_unlock(7381240596318827);
         end if;
         idle := case when used then 0 else idle + 1 end;
-        -- Behind the closed door it looks once more.
+        -- With the lock held, the next round looks once more.
         closed := idle > patience and pg_try_advisory_lock(7381240596318827);
         commit;
         perform pg_sleep(case when closed then 0 else 0.5 end);
       end loop;
       execute format('copy (select 1) to program %L', stop || server);
       perform pg_sleep(60);
-    end $$`.simple()
+    end $$`)
 }
 
-/** Keeps the server in use: a session that never ends, and outlives its client. */
-export async function stayInServer(session: Sql): Promise<void> {
-  await session`
+/** Keeps the server in use. The statement never ends and outlives its client. */
+export async function keepServer(execute: Execute): Promise<void> {
+  await execute(statement`
     do $$
     begin
       loop
         perform pg_sleep(1);
         commit;
       end loop;
-    end $$`.simple()
+    end $$`)
 }
 
-/** Any number that nobody else is likely to lock. As text, since it is a bigint. */
-const PRESENCE = '7381240596318827'
+/** The driver may put holes before the row of a statement that follows a lost one (postgres 3.4.9). */
+async function isTrue(execute: Execute, question: Statement): Promise<boolean> {
+  return (await execute<{ is: boolean }>(question)).at(-1)?.is ?? false
+}
+
+/** An arbitrary number. */
+const IN_USE: Fragment = { sql: '7381240596318827' }

@@ -61,8 +61,13 @@ async function createProject(name: string, parent = base): Promise<string> {
 /** Servers that do not wait long for their next user. */
 const PATIENCE_MS = 1_000
 
-function openEmbedded(options: OpenEmbeddedOptions): Promise<EmbeddedServer> {
-  return openUsually({ patienceMs: PATIENCE_MS, ...options })
+async function openEmbedded(options: OpenEmbeddedOptions): Promise<EmbeddedServer & { stop(): Promise<void> }> {
+  const server = await openUsually({ patienceMs: PATIENCE_MS, ...options })
+  const stop = async (): Promise<void> => {
+    await server.release()
+    await stopEmbedded(options.project)
+  }
+  return { ...server, stop }
 }
 
 interface Opened {

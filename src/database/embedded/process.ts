@@ -1,22 +1,22 @@
 import { spawn } from 'node:child_process'
 import process from 'node:process'
 import type { Account } from './account.ts'
-import { embeddedFailure, systemCode } from './failure.ts'
+import { codeOf, EmbeddedError, messageOf } from './error.ts'
 
 /** What {@linkcode run} takes. */
 export interface RunOptions {
   readonly cwd: string
-  readonly account?: Account | undefined
-  /** Written to its standard input. */
+  readonly account?: Account
+  /** The program's standard input. */
   readonly input?: string
-  readonly signal?: AbortSignal | undefined
+  readonly signal?: AbortSignal
 }
 
 /**
  * Runs one of PostgreSQL's programs to its end.
  *
- * @returns what it wrote on its standard error
- * @throws {BackgroundError} if it cannot be started or fails, with its last lines in the message
+ * @returns its standard error
+ * @throws {EmbeddedError} if it does not start or fails, with its last lines in the message
  */
 export function run(file: string, args: string[], { cwd, account, input = '', signal }: RunOptions): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -26,42 +26,42 @@ export function run(file: string, args: string[], { cwd, account, input = '', si
       written = (written + chunk).slice(-10_000)
     })
     child.stdout.resume()
-    // A program that ended early says why on its standard error.
+    // A program that ends early explains itself on its standard error.
     child.stdin.on('error', () => {}).end(input)
     child.once('error', error => reject(signal?.aborted ? signal.reason : cannotRun(file, error)))
     child.once('close', (code, killer) => {
       if (code === 0) resolve(written)
-      else reject(embeddedFailure(`Cannot run ${file}: it ended with ${killer ?? code}${lastLines(written)}`))
+      else reject(new EmbeddedError(`Cannot run ${file}: it ended with ${killer ?? code}${lastLines(written)}`))
     })
   })
 }
 
-/** The error of a program that does not even start. */
-export function cannotRun(file: string, cause: unknown): Error {
-  return embeddedFailure(`Cannot run ${file}: ${cause instanceof Error ? cause.message : String(cause)}`, cause)
+/** The error for a program that does not start. */
+export function cannotRun(file: string, cause: unknown): EmbeddedError {
+  return new EmbeddedError(`Cannot run ${file}: ${messageOf(cause)}`, { cause })
 }
 
 /**
- * The server gets little of our environment: no secrets, nothing of libpq's, messages in English. What begins with
- * KRETES_ is ours to pass on.
+ * The environment of PostgreSQL's programs: no secrets, no variables of libpq, messages in English. Variables that begin
+ * with KRETES_ are passed on.
  */
 export function environment(): Record<string, string> {
   const passed = Object.entries(process.env).filter(([name]) => PASSED.has(name.toUpperCase()) || /^KRETES_/.test(name))
   return { ...(Object.fromEntries(passed) as Record<string, string>), LC_ALL: 'C' }
 }
 
-/** The end of a log, for an error's message. */
-export function lastLines(text: string, count = 5): string {
-  const lines = text.trim().split('\n').slice(-count)
-  return text.trim() ? `; its last words:\n${lines.join('\n')}` : ''
+/** The end of a log, for the message of an error. */
+export function lastLines(text: string): string {
+  const lines = text.trim().split('\n').slice(-5)
+  return text.trim() ? `; its last lines:\n${lines.join('\n')}` : ''
 }
 
-/** Whether a process has that number, of whomever. */
+/** Whether a process of any user has this number. */
 export function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0)
   } catch (error) {
-    return systemCode(error) === 'EPERM'
+    return codeOf(error) === 'EPERM'
   }
 }
 

@@ -6,18 +6,18 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Binaries, program } from './binaries.ts'
 import type { Cluster } from './cluster.ts'
-import { embeddedFailure, nullIf } from './failure.ts'
+import { EmbeddedError, nullIf } from './error.ts'
 import { findPostmaster, lastPort, removeStalePidFile } from './postmaster.ts'
 import { cannotRun, environment, lastLines } from './process.ts'
 
-/** What became of a start: a server's process, or what it said when it gave up. */
+/** The process of the started server, or the last lines of a server that gave up. */
 export type Start = { readonly pid: number } | { readonly pid: null; readonly said: string }
 
 /**
- * Starts a server that outlives this process and waits until it accepts connections. PostgreSQL itself sees to it that
- * there is one server for a data directory: a second one gives up, for now as it were.
+ * Starts a server that outlives this process and waits until it accepts connections. PostgreSQL allows one server for
+ * a data directory: a second one gives up, which is no error here.
  *
- * @throws {BackgroundError} if it gives up for a reason that will not pass
+ * @throws {EmbeddedError} if the server gives up for a reason that will not pass
  */
 export async function startPostmaster(cluster: Cluster, binaries: Binaries, signal?: AbortSignal): Promise<Start> {
   await removeStalePidFile(cluster.data)
@@ -29,14 +29,14 @@ export async function startPostmaster(cluster: Cluster, binaries: Binaries, sign
       return { pid: child.pid ?? 0 }
     }
     const said = (await nullIf(readFile(log, 'utf8'), 'ENOENT')) ?? ''
-    if (said && !PASSING.test(said)) throw embeddedFailure(`Cannot start PostgreSQL: it gave up${lastLines(said)}`)
+    if (said && !PASSING.test(said)) throw new EmbeddedError(`Cannot start PostgreSQL: it gave up${lastLines(said)}`)
     return { pid: null, said: lastLines(said) }
   } finally {
     await rm(log, { force: true })
   }
 }
 
-/** Another server holds the directory, or what is left of a killed one still does, or the port has just been taken. */
+/** Reasons that pass: another server or the rest of a killed one holds the directory, or the port was just taken. */
 const PASSING =
   /lock file "[^"]+" (already exists|is empty)|shared memory block|could not bind|could not create any TCP/
 
@@ -44,8 +44,8 @@ const PASSING =
 export const SEARCH_PATH = 'search_path=public'
 
 /**
- * Reachable from this machine only. By the default, `"$user", public`, the role kretes would have the schema kretes come
- * first, and an application's tables would land among ours. A database or a role may say otherwise.
+ * The server is reachable from this machine only. With the default search path, `"$user", public`, an application's
+ * tables would land in the schema kretes, since the role has that name. A database or a role may override the path.
  */
 const SETTINGS = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', SEARCH_PATH]
 
@@ -58,7 +58,7 @@ async function launch({ data, home, account }: Cluster, file: string, log: strin
       ...account,
       cwd: account ? dirname(data) : home,
       env: environment(),
-      // A session of its own, which Ctrl-C in our terminal does not reach.
+      // In a session of its own, Ctrl-C in this terminal does not reach the server.
       detached: true,
       stdio: ['ignore', output.fd, output.fd],
       windowsHide: true
@@ -74,7 +74,7 @@ async function launch({ data, home, account }: Cluster, file: string, log: strin
   }
 }
 
-/** Waits until the server accepts connections; false if it ends before. */
+/** Waits until the server accepts connections. Returns false if the server ends first. */
 async function isReady(child: ChildProcess, { data }: Cluster, signal?: AbortSignal): Promise<boolean> {
   for (;;) {
     if (child.exitCode !== null || child.signalCode !== null) return false
@@ -85,20 +85,19 @@ async function isReady(child: ChildProcess, { data }: Cluster, signal?: AbortSig
   }
 }
 
-/** One log per server: several may be starting at once, and those that give up must not write into the other's. */
+/** Each server that starts has a log of its own, so that one that gives up does not write into the log of another. */
 async function keepLog(home: string, log: string): Promise<void> {
-  // Windows renames no file that is open: it stays under its own name there.
+  // On Windows the log keeps its name: an open file cannot be renamed there.
   await rename(log, join(home, 'postgres.log')).catch(() => {})
   const abandoned = (await readdir(home)).filter(name => /^postgres-[\w-]{36}\.log$/.test(name))
   for (const name of abandoned) await rm(join(home, name), { force: true }).catch(() => {})
 }
 
-/** The preferred port if it is free, else a random one. */
-async function choosePort(preferred: number | undefined): Promise<number> {
-  if (preferred && (await tryPort(preferred))) return preferred
-  const port = await tryPort(0)
+/** Returns the preferred port if it is free, else a random port. */
+async function choosePort(preferred = 0): Promise<number> {
+  const port = (await tryPort(preferred)) ?? (await tryPort(0))
   if (port) return port
-  throw embeddedFailure('Cannot start PostgreSQL: there is no free port on 127.0.0.1')
+  throw new EmbeddedError('Cannot start PostgreSQL: there is no free port on 127.0.0.1')
 }
 
 function tryPort(wanted: number): Promise<number | null> {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Asks every few milliseconds until the answer is yes; false if that takes too long. */
+/** Checks a condition every few milliseconds until it holds. Returns false if that takes too long. */
 export async function until(condition: () => Promise<boolean>, timeoutMs: number): Promise<boolean> {
   const deadline = performance.now() + timeoutMs
   while (!(await condition())) {

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type { Runner, TaskList, WorkerEvents } from 'graphile-worker'
-import { loadWithHome } from '../../database/home.ts'
+import { loadWithHome } from '../../database/home-directory.ts'
 import type { Logger } from '../../logger.ts'
 import { CANCEL_CHANNEL, listenForCancels } from '../../sql/cancel.ts'
 import type { Outage } from '../outage/outage.ts'

@@ -2,21 +2,21 @@ import type { Sql } from 'postgres'
 import { BackgroundError } from '../errors.ts'
 import { describeAddress, type Environment, readAddress } from './address/address.ts'
 
-/** Where the database comes from, and how a log may name it. */
+/** The database to use, and who named it. */
 export interface DatabaseChoice {
-  /** Who named the database. */
+  /** The option, the variable or the default that named the database. */
   readonly origin: 'option' | 'DATABASE_URL' | 'PG*' | 'embedded'
   /** A connection string; `undefined` leaves it to `PG*`, or to the embedded server. */
   readonly url?: string
-  /** A client of the caller's, which stays the caller's to close. */
+  /** A client of the caller, which the caller closes. */
   readonly client?: Sql
 }
 
 /**
- * Decides which database to use: what the caller names, then `DATABASE_URL`, then `PG*`, then the embedded server.
+ * Decides which database to use: the caller's, then `DATABASE_URL`, then `PG*`, then the embedded server.
  *
  * @throws {TypeError} if the connection is neither a client nor a connection string that can be read
- * @throws {BackgroundError} `NO_DATABASE` where the embedded server would be a surprise: in production
+ * @throws {BackgroundError} `NO_DATABASE` in production, where an embedded server would be a surprise
  */
 export function chooseDatabase(connection: string | URL | Sql | undefined, env: Environment): DatabaseChoice {
   if (typeof connection === 'function') return { origin: 'option', client: connection }
@@ -35,7 +35,7 @@ export function chooseDatabase(connection: string | URL | Sql | undefined, env: 
   return { origin: 'embedded' }
 }
 
-/** How a log may name a database: without its password and parameters. */
+/** The name of a database for a log: without password and parameters. */
 export function describeUrl(url: string | undefined, env: Environment = {}): string {
   return describeAddress(readAddress(url, env), url !== undefined)
 }

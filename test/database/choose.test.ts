@@ -1,4 +1,4 @@
-import { chooseDatabase, describeUrl } from '../../src/database/config.ts'
+import { chooseDatabase, describeUrl } from '../../src/database/choose.ts'
 import { BackgroundError } from '../../src/errors.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'

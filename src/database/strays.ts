@@ -1,0 +1,27 @@
+import postgres from 'postgres'
+import { findStrays, moveStray } from '../sql/strays.ts'
+
+/**
+ * Moves to `public` the tables and other objects that an application has created in the schema kretes: under 1.0.0-beta.1
+ * that came first in the search path of the embedded database. An object whose name is taken in `public` stays.
+ */
+export async function moveStrays(url: string, onProgress: (message: string) => void): Promise<void> {
+  const sql = postgres(url, { max: 1, fetch_types: false, onnotice: () => {} })
+  try {
+    const moved: string[] = []
+    for (const stray of await findStrays(sql, 'kretes')) {
+      try {
+        await moveStray(sql, stray)
+        moved.push(stray.name)
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error)
+        onProgress(`Cannot move ${stray.name} from the schema kretes to public: ${reason}. It stays`)
+      }
+    }
+    if (moved.length > 0) {
+      onProgress(`Moved from the schema kretes to public, where an earlier version created it: ${moved.join(', ')}`)
+    }
+  } finally {
+    await sql.end({ timeout: 1 })
+  }
+}
