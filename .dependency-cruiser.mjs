@@ -71,9 +71,17 @@ export default {
     {
       name: 'engine-in-two-places',
       severity: 'error',
-      comment: 'graphile-worker is touched by the runner and the migration alone',
-      from: { path: '^(src|cli)/|^mod\\.ts$', pathNot: '^src/(worker/runner|database/migrate)\\.ts$' },
+      comment: 'graphile-worker is touched by the engine room and the migration alone',
+      from: { path: '^(src|cli)/|^mod\\.ts$', pathNot: '^src/(worker/engine/|database/migrate\\.ts$)' },
       to: { path: 'graphile-worker' }
+    },
+    {
+      name: 'engine-room-below',
+      severity: 'error',
+      comment:
+        'The engine room knows how to reach the database and how to outlast an outage, and nothing else of the worker',
+      from: { path: '^src/worker/engine/' },
+      to: { path: '^src/worker/', pathNot: '^src/worker/(engine|outage)/' }
     },
     {
       name: 'engine-on-demand',
@@ -83,10 +91,10 @@ export default {
       to: { path: 'graphile-worker', dynamic: false, dependencyTypesNot: ['type-only'] }
     },
     {
-      name: 'pg-in-the-worker',
+      name: 'pg-in-the-engine-room',
       severity: 'error',
       comment: 'pg serves the engine; all else speaks through postgres',
-      from: { path: '^(src|cli)/|^mod\\.ts$', pathNot: '^src/worker/' },
+      from: { path: '^(src|cli)/|^mod\\.ts$', pathNot: '^src/worker/engine/' },
       to: { path: 'node_modules/(@types/)?pg/' }
     },
     {

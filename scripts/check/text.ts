@@ -15,6 +15,8 @@ export function problemsOf(path: string, text: string): string[] {
   for (const [index, line] of text.split('\n').entries()) {
     const word = line.match(FORBIDDEN_WORD)?.[0]
     if (word) problems.push(`${path}:${index + 1} ${word} does not belong in a commit`)
+    const engineWord = MAY_KNOW_ENGINE.test(path) ? undefined : line.match(ENGINE_WORD)?.[0]
+    if (engineWord) problems.push(`${path}:${index + 1} ${engineWord} is a word of the engine room, src/worker/engine`)
   }
 
   const visit = (node: ts.Node): void => {
@@ -42,6 +44,12 @@ const MOST_LINES = 300
 const MAY_EXIT = new Set(['cli/main.ts', 'cli/bin.ts', 'src/worker/engine/exit-code.ts'])
 
 const FORBIDDEN_WORD = /\b(TODO|FIXME|XXX|@ts-ignore|@ts-nocheck)\b/
+
+const MAY_KNOW_ENGINE = /^src\/(sql\/|worker\/engine\/|database\/migrate\.ts$)/
+
+/** Tables, channels, statements and events of graphile-worker's. */
+const ENGINE_WORD =
+  /\b_private_|\b(jobs:insert|worker:migrate)\b|\b(get_job|complete_job|fail_job|return_job|clear_stale_locks)|'(localQueue|pool|worker|job):\w/
 
 /** A tagged template that reads as a statement, or such a text handed to a driver's method. */
 function isSql(node: ts.Node): boolean {

@@ -26,6 +26,16 @@ for (const [sentence, path, text, expected] of [
   ['the console in src', 'src/a.ts', "console.log('a')", ['src/a.ts:1 a library does not write to the console']],
   ['no console elsewhere', 'tasks/A.ts', "console.log('a')", []],
   ['nothing in a comment', 'src/a.ts', '// process.exit(1), sql`select 1`, console.log()\n', []],
+  [
+    'the engine outside of its room',
+    'src/worker/a.ts',
+    "events.on('localQueue:init')\n// as fail_job does, for _private_jobs",
+    [
+      "src/worker/a.ts:1 'localQueue:i is a word of the engine room, src/worker/engine",
+      'src/worker/a.ts:2 fail_job is a word of the engine room, src/worker/engine'
+    ]
+  ],
+  ['no engine in its room', 'src/worker/engine/a.ts', "events.on('localQueue:init')", []],
   ['a long file', 'cli/a.ts', '\n'.repeat(301), ['cli/a.ts has 301 lines, more than 300']],
   ['unfinished work', 'src/a.ts', `// ${'TO'}DO later`, ['src/a.ts:1 TODO does not belong in a commit']]
 ] as const) {

@@ -67,9 +67,8 @@ function quoted(name: string): string {
 }
 
 async function examineVacuum(sql: Sql, schema: string, limits: Limits): Promise<Finding[]> {
-  const table = `${schema}._private_jobs`
   const server = await readServer(sql)
-  const { dead, live, hasAutovacuum, vacuumedMsAgo } = await readJobTable(sql, schema)
+  const { table, dead, live, hasAutovacuum, vacuumedMsAgo } = await readJobTable(sql, schema)
   const findings: Finding[] = []
   if (!server.hasAutovacuum || !hasAutovacuum) {
     const [where, remedy] = server.hasAutovacuum

@@ -79,6 +79,8 @@ export async function findHolders(sql: Sql, olderThanMs: number): Promise<Holder
 
 /** How the table of jobs is kept. */
 export interface JobTableFacts {
+  /** Its name, with that of its schema. */
+  readonly table: string
   readonly dead: number
   readonly live: number
   readonly hasAutovacuum: boolean
@@ -90,6 +92,7 @@ export interface JobTableFacts {
 export async function readJobTable(sql: Sql, schema: string): Promise<JobTableFacts> {
   const [row] = await sql<{ facts: string }[]>`
     select json_build_object(
+      'table', ${schema}::text || '._private_jobs',
       'dead', n_dead_tup,
       'live', n_live_tup,
       'hasAutovacuum', not exists (
