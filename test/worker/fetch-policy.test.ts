@@ -1,0 +1,150 @@
+import { silentLogger } from '../../src/logger.ts'
+import type { ClaimedJob } from '../../src/sql/claim.ts'
+import { createFetchPolicy, type FetchPolicy, type FetchState } from '../../src/worker/claiming/fetch-policy.ts'
+import { resolveOptions } from '../../src/worker/options.ts'
+import { onceDone } from '../helpers/cleanup.ts'
+import { assert, suite } from '../helpers/suite.ts'
+import { until } from '../helpers/until.ts'
+
+const test = suite('what a worker does about new jobs')
+
+const CONCURRENCY = 4
+const SIZE = CONCURRENCY * 5
+
+test('is to ask, to run what it has got, and to sleep when that is not enough', async () => {
+  const { policy, engine } = start()
+  const states: FetchState[] = [policy.state]
+  const asking = policy.begin()
+  states.push(policy.state)
+  await asking
+  states.push(policy.state)
+  policy.fetched(jobs(SIZE))
+  engine.isHungry = false
+  states.push(policy.state)
+  engine.isHungry = true
+  states.push(policy.state)
+  assert.equal(states, ['hungry', 'resting', 'fetching', 'fed', 'hungry'])
+})
+
+test('is to ask again after a fetch that failed', async () => {
+  const { policy } = start()
+  await policy.begin()
+  policy.failed()
+  assert.is(policy.state, 'hungry')
+  assert.is(await policy.begin(), SIZE)
+})
+
+const FETCHES: readonly [what: string, jobs: readonly ClaimedJob[], wakes: number][] = [
+  ['a full one, since there may be more', jobs(SIZE), 1],
+  ['one of named queues, each of which gave but one job', jobs(1, { job_queue_id: 1 }), 1],
+  ['one that was cut, since its payloads are large', jobs(1, { is_cut: true }), 1],
+  ['no short one', jobs(SIZE - 1), 0],
+  ['no empty one', [], 0]
+]
+
+for (const [what, brought, wakes] of FETCHES) {
+  test(`is to fetch once more after ${what}`, async () => {
+    const { policy, engine } = start()
+    await policy.begin()
+    policy.fetched(brought)
+    assert.is(engine.wakes, wakes)
+  })
+}
+
+test('is to rest after many fetches in vain, until one will hardly be in vain', async () => {
+  for (const hurry of [
+    (policy: FetchPolicy) => policy.settled({ releasesQueues: true, hasRetries: false }),
+    (policy: FetchPolicy) => policy.returned(1, true),
+    (policy: FetchPolicy) => policy.drain()
+  ]) {
+    const { policy, engine } = start()
+    await restless(policy)
+    const asking = policy.begin()
+    assert.is(policy.state, 'resting')
+    // Any login can send notifications.
+    policy.scheduled()
+    await Promise.resolve()
+    assert.is(policy.state, 'resting')
+    hurry(policy)
+    const turn = new Promise(resolve => setImmediate(resolve, 'not yet'))
+    assert.is.not(await Promise.race([asking, turn]), 'not yet')
+    assert.is(policy.state, 'fetching')
+    assert.is(engine.wakes, 0)
+  }
+})
+
+test('is to take the next job of a queue that it has released, or to leave it to another when it has jobs at hand', async () => {
+  const { policy, engine } = start()
+  const release = (): void => policy.settled({ releasesQueues: true, hasRetries: false })
+  release()
+  assert.equal([engine.wakes, engine.others], [1, []])
+  engine.isHungry = false
+  release()
+  release()
+  assert.equal([engine.wakes, engine.others], [1, [1]])
+  policy.settled({ releasesQueues: false, hasRetries: false })
+  assert.equal([engine.wakes, engine.others], [1, [1]])
+})
+
+test('is to tell the others of jobs that it gives back, and to take no more than it can run', async () => {
+  const { policy, engine } = start()
+  await policy.begin()
+  policy.fetched(jobs(SIZE))
+  policy.returned(7, false)
+  assert.equal(engine.others, [7])
+  assert.is(await policy.begin(), CONCURRENCY)
+})
+
+test('is to look when jobs come due: at its start, after an empty fetch, when jobs run again', async () => {
+  const { policy, engine } = start()
+  const looked = (times: number): Promise<unknown> => until(() => engine.looks === times)
+  await looked(1)
+  policy.settled({ releasesQueues: false, hasRetries: true })
+  await looked(2)
+  await policy.begin()
+  policy.fetched([])
+  await looked(3)
+  policy.scheduled()
+  await looked(4)
+  engine.due.push(1)
+  policy.scheduled()
+  await until(() => engine.wakes === 1)
+})
+
+/** The engine, and the database, as far as the policy knows them. */
+interface Surroundings {
+  isHungry: boolean
+  wakes: number
+  readonly others: number[]
+  looks: number
+  readonly due: number[]
+}
+
+function start(): { readonly policy: FetchPolicy; readonly engine: Surroundings } {
+  const engine: Surroundings = { isHungry: true, wakes: 0, others: [], looks: 0, due: [] }
+  const policy = createFetchPolicy({
+    options: resolveOptions({ concurrency: CONCURRENCY }),
+    isHungry: () => engine.isHungry,
+    wake: () => void engine.wakes++,
+    wakeOthers: count => void engine.others.push(count),
+    async look() {
+      engine.looks++
+      return engine.due
+    },
+    logger: silentLogger
+  })
+  onceDone(() => policy.stop())
+  return { policy, engine }
+}
+
+/** Has it fetch in vain so often that the next fetch rests. */
+async function restless(policy: FetchPolicy): Promise<void> {
+  for (let fetches = 0; fetches <= 20; fetches++) {
+    await policy.begin()
+    policy.fetched([])
+  }
+}
+
+function jobs(count: number, part: Partial<ClaimedJob> = {}): ClaimedJob[] {
+  return Array.from({ length: count }, () => ({ job_queue_id: null, is_cut: false, ...part }) as ClaimedJob)
+}
