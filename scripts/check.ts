@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { checkExamples } from './check/examples.ts'
+import { checkLinks } from './check/links.ts'
 import { checkManifests } from './check/manifests.ts'
 import { checkText } from './check/text.ts'
 
@@ -27,6 +28,7 @@ const gates: Record<string, Gate> = {
     run('depcruise', '--config', '.dependency-cruiser.mjs', 'mod.ts', 'src', 'cli', 'tasks', 'test', 'scripts'),
   rules: () => checkText(root),
   examples: () => checkExamples(root),
+  links: () => checkLinks(root),
   manifests: () => checkManifests(root),
   build: () => run('tsup', '--silent'),
   publint: async () => run('publint', '--strict', await pack()),

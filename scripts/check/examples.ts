@@ -1,6 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import ts from 'typescript'
+import { findGuides } from './links.ts'
 
 /** An example as a reader finds it. */
 export interface Example {
@@ -10,8 +11,9 @@ export interface Example {
   text: string
 }
 
-/** The blocks marked as TypeScript in a Markdown file, or in the docstrings of a source. */
-export function examplesIn(path: string, text: string): Example[] {
+/** The blocks of a language, TypeScript unless told otherwise, in a Markdown file or in the docstrings of a source. */
+export function examplesIn(path: string, text: string, language = 'ts|typescript'): Example[] {
+  const opening = new RegExp(`^\\s*\`\`\`(?:${language})\\b`)
   const examples: Example[] = []
   let current: Example | undefined
   for (const [index, raw] of text.split('\n').entries()) {
@@ -21,7 +23,7 @@ export function examplesIn(path: string, text: string): Example[] {
       current = undefined
     } else if (current) {
       current.text += `${line}\n`
-    } else if (/^\s*```(ts|typescript)\b/.test(line)) {
+    } else if (opening.test(line)) {
       current = { path, line: index + 2, text: '' }
     }
   }
@@ -60,7 +62,7 @@ export function compileExamples(cwd: string, examples: Example[]): string[] {
 
 /** Compiles every example that a reader may copy. */
 export function checkExamples(cwd: string): string[] {
-  const paths = ['mod.ts', ...globSync('src/**/*.ts', { cwd }).sort(), 'README.md']
+  const paths = ['mod.ts', ...globSync('src/**/*.ts', { cwd }).sort(), ...findGuides(cwd)]
   const present = paths.filter(path => existsSync(join(cwd, path)))
   return compileExamples(
     cwd,

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 import { PrismaPg } from '@prisma/adapter-pg'
 import type { ForeignTransaction } from '../../src/enqueue/adapters.ts'
 import { onceDone } from '../helpers/cleanup.ts'
+import { generatePrismaClient } from '../helpers/prisma.ts'
 import { suite } from '../helpers/suite.ts'
 import { testTransactions } from './contract.ts'
 import type { Client, Transaction } from './library.ts'
@@ -103,41 +104,15 @@ function toTransaction(handle: Handed): Transaction {
   }
 }
 
-/** Has Prisma write its client. It insists on an engine for migrations, which it then leaves alone: any file will do. */
 async function generateClient(): Promise<string> {
   const generated = await mkdtemp(join(tmpdir(), 'kretes-prisma-'))
   onceDone(() => rm(generated, { recursive: true, force: true }))
-  await mkdir(join(generated, 'prisma'))
   await symlink(join(root, 'node_modules'), join(generated, 'node_modules'))
   await writeFile(join(generated, 'package.json'), '{ "type": "module" }')
-  const schema = join(generated, 'prisma/schema.prisma')
-  await writeFile(
-    schema,
-    `generator client {
-  provider               = "prisma-client"
-  output                 = "../client"
-  runtime                = "nodejs"
-  moduleFormat           = "esm"
-  generatedFileExtension = "ts"
-  importFileExtension    = "ts"
-}
-datasource db {
-  provider = "postgresql"
-}
-model Order {
-  id   Int    @id @default(autoincrement())
-  note String
-}
-`
+  await generatePrismaClient(
+    generated,
+    'client',
+    'model Order {\n  id   Int @id @default(autoincrement())\n  note String\n}'
   )
-  await run(process.execPath, [join(root, 'node_modules/prisma/build/index.js'), 'generate', '--schema', schema], {
-    cwd: generated,
-    env: {
-      ...process.env,
-      PRISMA_SCHEMA_ENGINE_BINARY: process.execPath,
-      PRISMA_HIDE_UPDATE_MESSAGE: '1',
-      CHECKPOINT_DISABLE: '1'
-    }
-  })
   return generated
 }

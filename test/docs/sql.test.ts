@@ -6,13 +6,12 @@ import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
 import { work } from '../worker/work.ts'
 
-const test = suite('the questions of README')
+const test = suite('the questions of the guide to SQL')
 const database = await createDatabase()
 const background = createBackground({ connection: database.url })
 onceDone(() => background.close())
-const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
-const section = /^## Ask with SQL\n(.*?)^## /ms.exec(readme)?.[1] ?? ''
-const questions = [...section.matchAll(/^([^\n]+)\n\n```sql\n(.*?)```/gms)]
+const guide = await readFile(new URL('../../docs/sql.md', import.meta.url), 'utf8')
+const questions = [...guide.matchAll(/^### ([^\n]+\?)\n\n```sql\n(.*?)```/gms)]
 
 test.before(async () => {
   const tasks = {
