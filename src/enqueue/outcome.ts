@@ -1,6 +1,6 @@
 import { codeOf, explainFailure } from '../database/failure.ts'
 import { isOutcomeUnknown } from '../database/loss.ts'
-import { TransactionError } from '../database/session.ts'
+import { TransactionError } from '../database/transaction.ts'
 import { BackgroundError } from '../errors.ts'
 
 /**

@@ -1,38 +1,43 @@
-import type { ISql, Sql } from 'postgres'
+import { type Connections, type Execute, identifier, statement, textArray } from './statement.ts'
 
 /** Tells every worker's fetch that jobs wait, by the notification that `add_job` sends. */
-export async function notifyWorkers(sql: ISql, count: number): Promise<void> {
-  await sql`select pg_notify('jobs:insert', json_build_object('count', ${count}::int)::text)`
+export async function notifyWorkers(execute: Execute, count: number): Promise<void> {
+  await execute(statement`select pg_notify('jobs:insert', json_build_object('count', ${count}::text::int)::text)`)
 }
 
 /**
  * Whether a job is due that one of these tasks would run and that neither somebody else's run nor somebody else's queue
  * holds back.
  */
-export async function hasDueJobs(sql: Sql, schema: string, tasks: readonly string[], worker: string): Promise<boolean> {
-  const [row] = await sql<{ due: boolean }[]>`
+export async function hasDueJobs(
+  execute: Execute,
+  schema: string,
+  tasks: readonly string[],
+  worker: string
+): Promise<boolean> {
+  const [row] = await execute<{ due: boolean }>(statement`
     select exists (
-      select from ${sql(schema)}.jobs
-      left join ${sql(schema)}._private_job_queues queues using (queue_name)
-      where task_identifier in ${sql([...tasks])}
+      select from ${identifier(schema)}.jobs
+      left join ${identifier(schema)}._private_job_queues queues using (queue_name)
+      where task_identifier = any(${textArray(tasks)}::text::text[])
         and run_at <= now()
         and attempts < max_attempts
         and jobs.locked_at is null
-        and (queues.locked_by is null or queues.locked_by = ${worker})
-    ) as due`
+        and (queues.locked_by is null or queues.locked_by = ${worker}::text)
+    ) as due`)
   return row?.due ?? false
 }
 
 /** The encoding of the database. */
-export async function readEncoding(sql: Sql): Promise<string> {
-  const [row] = await sql<{ encoding: string }[]>`select current_setting('server_encoding') as encoding`
+export async function readEncoding(execute: Execute): Promise<string> {
+  const [row] = await execute<{ encoding: string }>(statement`select current_setting('server_encoding') as encoding`)
   return row?.encoding ?? 'UTF8'
 }
 
 /** Which of these backends carry out a statement now. */
-export async function workingBackends(sql: Sql, backends: readonly number[]): Promise<number[]> {
-  const rows = await sql<{ pid: number }[]>`
-    select pid from pg_stat_activity where pid in ${sql([...backends])} and state = 'active'`
+export async function workingBackends(execute: Execute, backends: readonly number[]): Promise<number[]> {
+  const rows = await execute<{ pid: number }>(statement`
+    select pid from pg_stat_activity where pid = any(${textArray(backends)}::text::int[]) and state = 'active'`)
   return rows.map(({ pid }) => pid)
 }
 
@@ -52,52 +57,52 @@ export interface LockedJob {
  * @returns how many were put back
  */
 export async function releaseWorker(
-  sql: Sql,
+  { transact }: Connections,
   schema: string,
   worker: string,
-  finish?: (transaction: Sql, held: readonly LockedJob[]) => Promise<readonly string[]>
+  finish?: (execute: Execute, held: readonly LockedJob[]) => Promise<readonly string[]>
 ): Promise<number> {
-  return await sql.begin(async transaction => {
-    const held = await transaction<{ id: string; attempts: number; locked_at_ms: string }[]>`
-      select id, attempts, (extract(epoch from locked_at) * 1000)::text as locked_at_ms
-      from ${sql(schema)}._private_jobs where locked_by = ${worker} order by id for update`
-    const jobs = held.map(({ id, locked_at_ms }) => ({ id, lockedAtMs: Number(locked_at_ms) }))
-    const over = (await finish?.(transaction as unknown as Sql, jobs)) ?? []
-    await transaction`select ${sql(schema)}.force_unlock_workers(array[${worker}]::text[])`
+  return await transact(async execute => {
+    const held = await execute<{ id: string; attempts: string; since: string }>(statement`
+      select id::text as id, attempts::text as attempts, (extract(epoch from locked_at) * 1000)::text as since
+      from ${identifier(schema)}._private_jobs job where locked_by = ${worker}::text order by job.id for update`)
+    const jobs = held.map(({ id, since }) => ({ id, lockedAtMs: Number(since) }))
+    const over = (await finish?.(execute, jobs)) ?? []
+    await execute(statement`select ${identifier(schema)}.force_unlock_workers(array[${worker}::text])`)
     if (over.length > 0) {
-      await transaction`
-        select count(*) from ${sql(schema)}.complete_jobs(string_to_array(${over.join(',')}, ',')::bigint[])`
+      await execute(statement`
+        select count(*)::text from ${identifier(schema)}.complete_jobs(${textArray(over)}::text::bigint[])`)
     }
-    const [putBack] = await transaction<{ count: number }[]>`
-      select count(*)::int as count
+    const [putBack] = await execute<{ count: string }>(statement`
+      select count(*)::text as count
       from json_to_recordset(${JSON.stringify(held)}::text::json) as job (id bigint, attempts int),
-      lateral ${sql(schema)}.reschedule_jobs(array[job.id], attempts => greatest(0, job.attempts - 1)) rescheduled`
-    const count = putBack?.count ?? 0
-    if (count > 0) await notifyWorkers(transaction, count)
+      lateral ${identifier(schema)}.reschedule_jobs(array[job.id], attempts => greatest(0, job.attempts - 1)) rescheduled`)
+    const count = Number(putBack?.count ?? 0)
+    if (count > 0) await notifyWorkers(execute, count)
     return count
   })
 }
 
 /** Lets go of jobs that the database locked for a worker which never got to know of them: the answer was lost. */
 export async function releaseForgotten(
-  sql: Sql,
+  execute: Execute,
   schema: string,
   worker: string,
   known: readonly string[]
 ): Promise<number> {
-  const rows = await sql`
+  const rows = await execute(statement`
     with forgotten as (
-      update ${sql(schema)}._private_jobs
+      update ${identifier(schema)}._private_jobs
       set locked_at = null, locked_by = null, attempts = greatest(0, attempts - 1)
-      where locked_by = ${worker} and not (id = any(string_to_array(${known.join(',')}, ',')::bigint[]))
+      where locked_by = ${worker}::text and not (id = any(${textArray(known)}::text::bigint[]))
       returning id, job_queue_id
     ), queues as (
-      update ${sql(schema)}._private_job_queues
+      update ${identifier(schema)}._private_job_queues
       set locked_at = null, locked_by = null
       from forgotten
-      where _private_job_queues.id = forgotten.job_queue_id and locked_by = ${worker}
+      where _private_job_queues.id = forgotten.job_queue_id and locked_by = ${worker}::text
     )
-    select id from forgotten`
-  if (rows.length > 0) await notifyWorkers(sql, rows.length)
+    select id::text from forgotten`)
+  if (rows.length > 0) await notifyWorkers(execute, rows.length)
   return rows.length
 }

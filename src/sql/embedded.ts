@@ -1,18 +1,20 @@
-import type { Sql } from 'postgres'
+import { type Execute, type Fragment, statement } from './statement.ts'
 
 /** What the single-user backend is told once, when the cluster is made. A line is a statement. */
 export const createEmbeddedDatabase = 'create database kretes\n'
 
 /** Marks the session as one that uses the server; refused while the server is about to stop. */
-export async function enterServer(session: Sql): Promise<boolean> {
-  const [row] = await session<{ entered: boolean }[]>`select pg_try_advisory_lock_shared(${PRESENCE}) as entered`
+export async function enterServer(execute: Execute): Promise<boolean> {
+  const [row] = await execute<{ entered: boolean }>(
+    statement`select pg_try_advisory_lock_shared(${PRESENCE}) as entered`
+  )
   return row?.entered ?? false
 }
 
 /** Whether a session of that name carries out a statement. */
-export async function isAtWork(session: Sql, name: string): Promise<boolean> {
-  const [row] = await session<{ is: boolean }[]>`
-    select exists (select from pg_stat_activity where application_name = ${name} and state = 'active') as is`
+export async function isAtWork(execute: Execute, name: string): Promise<boolean> {
+  const [row] = await execute<{ is: boolean }>(statement`
+    select exists (select from pg_stat_activity where application_name = ${name}::text and state = 'active') as is`)
   return row?.is ?? false
 }
 
@@ -21,8 +23,8 @@ export async function isAtWork(session: Sql, name: string): Promise<boolean> {
  * `kretes.patience` says. It outlives its client. Each round is a transaction of its own, which holds back no vacuum. The
  * second lock is that of {@linkcode enterServer}: no process of ours enters a server that is about to stop.
  */
-export async function watchServer(session: Sql): Promise<void> {
-  await session`
+export async function watchServer(execute: Execute): Promise<void> {
+  await execute(statement`
     do $$
     declare
       patience int := current_setting('kretes.patience');
@@ -53,20 +55,20 @@ export async function watchServer(session: Sql): Promise<void> {
       end loop;
       execute format('copy (select 1) to program %L', stop || server);
       perform pg_sleep(60);
-    end $$`.simple()
+    end $$`)
 }
 
 /** Keeps the server in use: a session that never ends, and outlives its client. */
-export async function stayInServer(session: Sql): Promise<void> {
-  await session`
+export async function stayInServer(execute: Execute): Promise<void> {
+  await execute(statement`
     do $$
     begin
       loop
         perform pg_sleep(1);
         commit;
       end loop;
-    end $$`.simple()
+    end $$`)
 }
 
-/** Any number that nobody else is likely to lock. As text, since it is a bigint. */
-const PRESENCE = '7381240596318827'
+/** Any number that nobody else is likely to lock. */
+const PRESENCE: Fragment = { sql: '7381240596318827' }

@@ -1,28 +1,28 @@
-import type { Sql } from 'postgres'
 import { ownSchema } from './names.ts'
+import { type Execute, identifier, statement, textArray } from './statement.ts'
 
 /**
  * The tasks of due jobs that neither this worker nor a peer knows. Such jobs stay, so they come to be the first of all
  * that wait: a look at these finds them, however many there are.
  */
-export async function findUnknownTasks(sql: Sql, schema: string, known: readonly string[]): Promise<string[]> {
-  const rows = await sql<{ task: string }[]>`
+export async function findUnknownTasks(execute: Execute, schema: string, known: readonly string[]): Promise<string[]> {
+  const rows = await execute<{ task: string }>(statement`
     with first as materialized (
-      select task_id from ${sql(schema)}._private_jobs
+      select task_id from ${identifier(schema)}._private_jobs
       where is_available and run_at <= now()
       order by priority, run_at
-      limit ${MOST}
+      limit ${{ sql: MOST }}
     )
     select task.identifier as task
-    from ${sql(schema)}._private_tasks task
+    from ${identifier(schema)}._private_tasks task
     where task.id in (select task_id from first)
-      and task.identifier not in ${sql([...known])}
+      and task.identifier <> all(${textArray(known)}::text::text[])
       and not exists (
-        select from ${sql(ownSchema(schema))}.workers
+        select from ${identifier(ownSchema(schema))}.workers
         where beat_at > now() - interval '1 minute' and task.identifier = any(tasks)
       )
-    order by 1`
+    order by 1`)
   return rows.map(({ task }) => task)
 }
 
-const MOST = 1_000
+const MOST = '1000'

@@ -38,8 +38,9 @@ import { createWatch } from './watch.ts'
  * connections, and peers that take over when the process dies.
  */
 export async function startEngine(engineOptions: EngineOptions): Promise<Engine> {
-  const { options, url, tasks, executor, ended, fit, control, replaceControl, onReady, outage, signal } = engineOptions
+  const { options, url, tasks, executor, ended, fit, control, onReady, outage, signal } = engineOptions
   const { schema, logger, concurrency, prepare } = options
+  const { execute } = control
   const names = [...tasks.keys()]
   const held = createHeldJobs()
   const started = Promise.withResolvers<Runner>()
@@ -55,7 +56,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     letGo: worker => letGo(worker, { control, schema, executor, ended, logger }),
     onHung: distrust
   })
-  const show = async (news: Parameters<typeof showRuns>[3]): Promise<void> => showRuns(control, schema, await id, news)
+  const show = async (news: Parameters<typeof showRuns>[3]): Promise<void> => showRuns(execute, schema, await id, news)
   const live = createLive({ runs: executor.runs, show, fit, logger })
   const upkeep = startUpkeep({ settings: options.ledger, control, url, schema, logger })
   const insistence = createInsistence({
@@ -77,7 +78,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     // What a fetch under way has locked would seem to another to be looked after.
     isIdle: () => held.size === 0 && !pool.isFetching,
     hasSuspects: () => membership.liveness?.hasSuspects ?? true,
-    hasDueJobs: () => hasDueJobs(control, schema, names, runner?.id ?? ''),
+    hasDueJobs: () => hasDueJobs(execute, schema, names, runner?.id ?? ''),
     wake
   })
   const pacer = createPacer(options.pollIntervalMs)
@@ -85,7 +86,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     isHungry,
     hurry: pacer.hurry,
     wake,
-    wakeOthers: count => void notifyWorkers(control, count).catch(error => logger.debug(`Cannot wake others: ${error}`))
+    wakeOthers: count => void notifyWorkers(execute, count).catch(error => logger.debug(`Cannot wake others: ${error}`))
   })
   const sizer = createBatchSizer({
     concurrency,
@@ -94,7 +95,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     resize: size => runner?.resizeBatch(size)
   })
   const lookout = createLookout({
-    look: withinMs => nextDueTimes(control, schema, names, withinMs),
+    look: withinMs => nextDueTimes(execute, schema, names, withinMs),
     wake() {
       pacer.hurry()
       wake()
@@ -103,10 +104,10 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     intervalMs: options.pollIntervalMs,
     logger
   })
-  const unknown = createUnknownTasks({ find: () => findUnknownTasks(control, schema, names), logger })
+  const unknown = createUnknownTasks({ find: () => findUnknownTasks(execute, schema, names), logger })
   const closing = new AbortController()
   const suspects = createSuspects(job =>
-    persist(() => markStarted(control, schema, job, runner?.id ?? ''), { outage, signal: closing.signal })
+    persist(() => markStarted(execute, schema, job, runner?.id ?? ''), { outage, signal: closing.signal })
   )
   const listener = {}
   const listening = watchListening({
@@ -118,9 +119,9 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     onHung: distrust,
     onLost: error => outage.failed(listener, error)
   })
-  const watch = createWatch({ findWorking: backends => workingBackends(membership.session, backends), logger })
+  const watch = createWatch({ findWorking: backends => workingBackends(membership.session.execute, backends), logger })
   const migrations = createMigrationWatch({
-    control,
+    execute,
     schema,
     onNewer: reason => runner?.end(reason),
     logger
@@ -129,7 +130,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
     held: () => held.ids(),
     look(ids) {
       executor.keepCancelled(held.has)
-      return findCancelled(control, schema, ids)
+      return findCancelled(execute, schema, ids)
     },
     cancel: executor.cancel,
     logger
@@ -154,7 +155,7 @@ export async function startEngine(engineOptions: EngineOptions): Promise<Engine>
 
   // What makes one connection hang seldom spares the others.
   function distrust(listenAnew = listening.suspect): void {
-    replaceControl()
+    control.replace()
     pool.distrust()
     listenAnew()
   }

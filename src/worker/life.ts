@@ -1,4 +1,4 @@
-import type { Sql } from 'postgres'
+import type { Lasting } from '../database/lasting.ts'
 import type { AnyTask } from '../task.ts'
 import type { Fit } from './encoding.ts'
 import type { EndedRuns } from './ended.ts'
@@ -18,9 +18,7 @@ export interface EngineOptions {
   /** Makes text fit the database. */
   readonly fit: Fit
   /** For the worker's own statements, so that they never wait behind the engine's. */
-  readonly control: Sql
-  /** Has `control` connect anew. */
-  replaceControl(): void
+  readonly control: Lasting
   /** Called before each fetch: it is connected, and known to its peers. */
   onReady(): void
   readonly outage: Outage

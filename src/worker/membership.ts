@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import process from 'node:process'
-import type { Sql } from 'postgres'
+import type { Lasting } from '../database/lasting.ts'
 import { releaseForgotten } from '../sql/control.ts'
 import { type Definition, registerDefinitions } from '../sql/definitions.ts'
 import { type Retention, registerWorker, unregisterWorker } from '../sql/workers.ts'
@@ -18,7 +18,7 @@ export interface MembershipOptions {
   readonly url: string | undefined
   /** The tasks that it runs, by name. */
   readonly tasks: ReadonlyMap<string, AnyTask>
-  readonly control: Sql
+  readonly control: Lasting
   readonly outage: Outage
   readonly held: HeldJobs
   /** Lets go of all jobs that a worker holds. */
@@ -31,7 +31,7 @@ export interface MembershipOptions {
 
 /** A worker among its peers. */
 export interface Membership {
-  readonly session: Sql
+  readonly session: Lasting
   readonly liveness: Liveness | undefined
   /** Resolves if its peers have taken it for dead. */
   readonly declaredDead: Promise<EngineEnd>
@@ -61,8 +61,8 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
     const itsId = await id
     closing.signal.throwIfAborted()
     const retention = toRetention(options.ledger)
-    await registerDefinitions(control, schema, [...tasks].map(toDefinition))
-    await registerWorker(control, schema, {
+    await registerDefinitions(control.execute, schema, [...tasks].map(toDefinition))
+    await registerWorker(control.execute, schema, {
       id: itsId,
       host: hostname(),
       pid: process.pid,
@@ -101,7 +101,7 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
     // Only between two fetches is it certain that what is locked and unknown here is such a job.
     async putBackForgotten() {
       if (!lostFetches.areDue) return
-      const count = await releaseForgotten(control, schema, await id, held.ids())
+      const count = await releaseForgotten(control.execute, schema, await id, held.ids())
       lostFetches.settle()
       if (count > 0) logger.info(`Put back ${count} jobs that a lost connection had left locked`)
     },
@@ -111,7 +111,7 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
       // The beat learns of it first, or it would take the end of its session for an outage.
       const stopped = liveness?.stop()
       // It may wait for a database that does not answer.
-      await session.end({ timeout: 1 })
+      await session.end()
       await stopped
     },
     async leave(itsId) {
@@ -119,7 +119,7 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
         // One that is under way would come after the removal.
         await registering?.catch(() => {})
         if (held.size > 0 || lostFetches.areThere) await letGo(itsId)
-        await unregisterWorker(control, schema, itsId)
+        await unregisterWorker(control.execute, schema, itsId)
         return 0
       } catch (error) {
         logger.debug(`The worker could not let go of its jobs: ${error}`, { error })

@@ -1,10 +1,9 @@
-import type { Sql } from 'postgres'
 import { codeOf, isTransientFailure } from '../database/failure.ts'
-import { executeIn } from '../database/session.ts'
 import type { Logger } from '../logger.ts'
 import { completeJobs } from '../sql/complete.ts'
 import { type LockedJob, releaseWorker } from '../sql/control.ts'
 import {
+  type Connections,
   type Execute,
   limitLocksStatement,
   parametersOf,
@@ -16,7 +15,7 @@ import type { Executor } from './execute.ts'
 
 /** What {@linkcode letGo} takes. */
 export interface ReleaseOptions {
-  readonly control: Sql
+  readonly control: Connections
   readonly schema: string
   readonly executor: Pick<Executor, 'finished' | 'unfinished'>
   readonly ended: EndedRuns | undefined
@@ -30,11 +29,11 @@ export interface ReleaseOptions {
 export async function letGo(worker: string, options: ReleaseOptions): Promise<void> {
   const { control, schema, executor, ended } = options
   let locked: readonly LockedJob[] = []
-  await releaseWorker(control, schema, worker, async (transaction, jobs) => {
+  await releaseWorker(control, schema, worker, async (execute, jobs) => {
     locked = jobs
     const over = jobs.filter(executor.finished.has).map(({ id }) => id)
     if (!ended) return over
-    return (await record(executeIn(transaction), worker, over, ended, options)) ? [] : over
+    return (await record(execute, worker, over, ended, options)) ? [] : over
   })
   for (const { id } of locked) {
     executor.finished.forget(id)

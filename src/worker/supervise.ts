@@ -42,15 +42,14 @@ export interface Supervisor {
 /** Keeps an engine running until it is asked to stop; one that ends unasked is followed by a new one. */
 export async function supervise({ options, tasks, url, control, outage }: SuperviseOptions): Promise<Supervisor> {
   const { logger, once, shutdownTimeoutMs, backoff, ledger } = options
-  const fit = createFit(await readEncoding(control.sql))
+  const fit = createFit(await readEncoding(control.execute))
   const ended = ledger && createEndedRuns(ledger, logger, fit)
   const executor = createExecutor({ logger, backoff, ended, fit })
   const deadline = createDeadline()
   const stopping = new AbortController()
   const { signal } = stopping
-  const { sql, replace } = control
   const ready = Promise.withResolvers<void>()
-  const rest = { control: sql, replaceControl: replace, onReady: ready.resolve, outage, signal }
+  const rest = { control, onReady: ready.resolve, outage, signal }
   const shared = { options, url, tasks, executor, ended, fit, ...rest }
   const start = (): Promise<Engine> => startEngine(shared)
   let engine = await start()
@@ -85,7 +84,7 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
         // Until nothing is left, or its jobs would count as those of a lost worker.
         const left = await engine.release()
         // A newer version may have migrated the database under this one, and that be what ended the engine.
-        await persist(() => refuseNewerEngine(sql, options.schema), { outage, signal })
+        await persist(() => refuseNewerEngine(control.execute, options.schema), { outage, signal })
         if (left > 0) throw new Error(`${left} jobs are still locked`)
         const next = await persist(start, { outage, signal })
         if (stopped) return await leave(next)

@@ -1,7 +1,8 @@
 import { connect, type Socket } from 'node:net'
 import postgres, { type Options, type PostgresType, type Sql } from 'postgres'
 import { enterServer, isAtWork, stayInServer, watchServer } from '../../sql/embedded.ts'
-import { clientWithoutHoles } from '../holes.ts'
+import type { Execute } from '../../sql/statement.ts'
+import { executeIn } from '../session.ts'
 import { until } from './until.ts'
 
 /**
@@ -35,7 +36,7 @@ export async function enter(options: EnterOptions): Promise<Presence | null> {
   const { session, setWaiting } = openSession(options, NAME)
   const end = (): Promise<void> => session.end({ timeout: 1 }).catch(() => {})
   try {
-    if (!(await enterServer(session))) {
+    if (!(await enterServer(executeIn(session)))) {
       await end()
       return null
     }
@@ -47,15 +48,15 @@ export async function enter(options: EnterOptions): Promise<Presence | null> {
   setWaiting(false)
 
   /** Begins a statement that goes on in the server without its client, if there is none of that name. */
-  async function leaveBehind(name: string, run: (left: Sql) => Promise<void>): Promise<void> {
-    if (await isAtWork(session, name)) return
+  async function leaveBehind(name: string, run: (left: Execute) => Promise<void>): Promise<void> {
+    if (await isAtWork(executeIn(session), name)) return
     const { session: left, drop } = openSession(options, name)
     let isOver = false
     const onEnd = (): void => {
       isOver = true
     }
-    run(left).then(onEnd, onEnd)
-    await until(async () => isOver || (await isAtWork(session, name)), BEGIN_MS)
+    run(executeIn(left)).then(onEnd, onEnd)
+    await until(async () => isOver || (await isAtWork(executeIn(session), name)), BEGIN_MS)
     drop()
   }
 
@@ -66,7 +67,7 @@ export async function enter(options: EnterOptions): Promise<Presence | null> {
 
   return {
     stay: () => waitFor(leaveBehind(STAY, stayInServer)),
-    isStaying: () => waitFor(isAtWork(session, STAY)),
+    isStaying: () => waitFor(isAtWork(executeIn(session), STAY)),
     end
   }
 }
@@ -115,7 +116,7 @@ function openSession(
     connection: { ...SETTINGS, application_name: name, 'kretes.patience': String(Math.ceil(patienceMs / 500)) },
     socket: open
   }
-  const session = clientWithoutHoles(postgres(options))
+  const session = postgres(options)
   return {
     session,
     setWaiting(value) {

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { findStrays, moveStray } from '../../sql/strays.ts'
+import { executeIn } from '../session.ts'
 import type { Cluster } from './cluster.ts'
 import { nullIf } from './failure.ts'
 import { SEARCH_PATH } from './start.ts'
@@ -23,11 +24,12 @@ export async function moveStrays(
 ): Promise<void> {
   const login = { host: '127.0.0.1', port, user: 'kretes', password, database: 'kretes' }
   const sql = postgres({ ...login, max: 1, fetch_types: false, onnotice: () => {} })
+  const execute = executeIn(sql)
   try {
     const moved: string[] = []
-    for (const stray of await findStrays(sql, 'kretes')) {
+    for (const stray of await findStrays(execute, 'kretes')) {
       try {
-        await moveStray(sql, stray)
+        await moveStray(execute, stray)
         moved.push(stray.name)
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error)
