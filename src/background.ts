@@ -30,7 +30,7 @@ import { isReference } from './ledger/selection.ts'
 import { silentLogger } from './logger.ts'
 import { createSafeLogger } from './safe-logger.ts'
 import type { ManyOptions, ScheduleMany } from './schedule.ts'
-import { cancelJob } from './sql/cancel.ts'
+import { cancelJob } from './sql/jobs/cancel.ts'
 import type { Access, Connections } from './sql/statement.ts'
 
 /**

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import postgres, { type Options, type Sql } from 'postgres'
-import { introduceStatement, SETTINGS, type Settings } from '../sql/settings.ts'
+import { introduceStatement, SETTINGS, type Settings } from '../sql/database/settings.ts'
 import { isOutcomeUnknown } from './loss.ts'
 import { clientEnded, connectSockets, createSockets } from './sockets.ts'
 

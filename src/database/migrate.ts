@@ -1,6 +1,5 @@
 import type { RunnerOptions } from 'graphile-worker'
 import { BackgroundError } from '../errors.ts'
-import { createViews, dropViews, NEWEST_VIEWS } from '../sql/ledger/views.ts'
 import {
   applyMigration,
   awaitMigration,
@@ -12,9 +11,10 @@ import {
   readVersions,
   unlockMigrations,
   type Versions
-} from '../sql/migrations.ts'
+} from '../sql/database/migrations.ts'
+import { MIGRATION_SETTINGS } from '../sql/database/settings.ts'
+import { createViews, dropViews, NEWEST_VIEWS } from '../sql/ledger/views.ts'
 import { ownSchema } from '../sql/names.ts'
-import { MIGRATION_SETTINGS } from '../sql/settings.ts'
 import { type Execute, identifier, parametersOf } from '../sql/statement.ts'
 import { CONNECT_TIMEOUT_MS, connectTimeout } from './connection.ts'
 import { explainFailure } from './failure.ts'

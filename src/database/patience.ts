@@ -1,4 +1,4 @@
-import { readActivity } from '../sql/activity.ts'
+import { readActivity } from '../sql/database/activity.ts'
 import { afterTicks, connectTimeout } from './connection.ts'
 import { codeOf } from './failure.ts'
 import type { Sent, Session } from './session.ts'

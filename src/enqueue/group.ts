@@ -1,6 +1,6 @@
 import { BackgroundError } from '../errors.ts'
 import type { Job } from '../job.ts'
-import { addInTurn, addJob, addTogether, type NewJob } from '../sql/add.ts'
+import { addInTurn, addJob, addTogether, type NewJob } from '../sql/jobs/add.ts'
 import type { Access } from '../sql/statement.ts'
 import { type Call, createLane, type Lane } from './lane.ts'
 import { isFaultOfOne } from './outcome.ts'

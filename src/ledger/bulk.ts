@@ -1,7 +1,7 @@
 import { checkWholeNumber } from '../check.ts'
 import type { BulkOptions, BulkResult, JobSelection } from '../inspector.ts'
 import { type Names, refuseUnknown } from '../known.ts'
-import { cancelJob, cancelWaiting } from '../sql/cancel.ts'
+import { cancelJob, cancelWaiting } from '../sql/jobs/cancel.ts'
 import {
   type Action,
   type Chosen,

@@ -13,7 +13,7 @@ import {
 import { ownSchema } from '../sql/names.ts'
 import type { Connections, Execute } from '../sql/statement.ts'
 import { readClock } from '../sql/times.ts'
-import type { Retention } from '../sql/workers.ts'
+import type { Retention } from '../sql/worker/workers.ts'
 
 /** What {@linkcode pruneLedger} goes by. */
 export interface PruneSettings extends Retention {

@@ -1,4 +1,5 @@
 import { type EndedRun, recordFailures } from '../sql/ledger/record.ts'
+import type { Execute } from '../sql/statement.ts'
 import {
   applyOutcomes,
   type FailingJob,
@@ -6,8 +7,7 @@ import {
   lockFailing,
   type Outcome,
   removeCancelled
-} from '../sql/outcome.ts'
-import type { Execute } from '../sql/statement.ts'
+} from '../sql/worker/outcome.ts'
 import { toErrorJson } from './describe.ts'
 import type { EndedRuns } from './ended.ts'
 

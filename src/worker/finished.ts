@@ -1,5 +1,5 @@
-import { type Completion, completeJobs, completeUnrecorded, type PreparedStatement } from '../sql/complete.ts'
-import type { LockedJob } from '../sql/control.ts'
+import { type Completion, completeJobs, completeUnrecorded, type PreparedStatement } from '../sql/worker/complete.ts'
+import type { LockedJob } from '../sql/worker/control.ts'
 import type { EndedRuns } from './ended.ts'
 import { idsOf, type Settled } from './settled.ts'
 

@@ -3,7 +3,7 @@ import { isTransientFailure } from '../database/failure.ts'
 import { connectLasting, type Lasting } from '../database/lasting.ts'
 import { connect } from '../database/open.ts'
 import type { Logger } from '../logger.ts'
-import { beat, type Rescue, rescueJobs, STALE_AFTER_MS } from '../sql/workers.ts'
+import { beat, type Rescue, rescueJobs, STALE_AFTER_MS } from '../sql/worker/workers.ts'
 import type { Outage } from './outage.ts'
 
 /** What {@linkcode connectSession} takes. */

@@ -1,4 +1,4 @@
-import type { Outcome } from '../sql/outcome.ts'
+import type { Outcome } from '../sql/worker/outcome.ts'
 import type { Decision } from './retry.ts'
 
 /** A job as the engine handed it over. */

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import type { Logger } from '../logger.ts'
-import type { PreparedStatement } from '../sql/complete.ts'
 import type { Execute } from '../sql/statement.ts'
+import type { PreparedStatement } from '../sql/worker/complete.ts'
 import type { FailStatement } from './failures.ts'
 import type { Outage } from './outage.ts'
 import type { Settled } from './settled.ts'

@@ -1,6 +1,6 @@
 import type { ClientBase } from 'pg'
 import { readOnly } from '../database/failure.ts'
-import { isReadOnlyStatement } from '../sql/settings.ts'
+import { isReadOnlyStatement } from '../sql/database/settings.ts'
 
 /**
  * Refuses a connection to a server that only reads: nobody could listen there either, and a session may not notice that

@@ -1,7 +1,5 @@
 import { codeOf, isTransientFailure } from '../database/failure.ts'
 import type { Logger } from '../logger.ts'
-import { completeJobs } from '../sql/complete.ts'
-import { type LockedJob, releaseWorker } from '../sql/control.ts'
 import {
   type Connections,
   type Execute,
@@ -10,6 +8,8 @@ import {
   returnToSavepointStatement,
   savepointStatement
 } from '../sql/statement.ts'
+import { completeJobs } from '../sql/worker/complete.ts'
+import { type LockedJob, releaseWorker } from '../sql/worker/control.ts'
 import { type EndedRuns, recordReleased } from './ended.ts'
 import type { Executor } from './execute.ts'
 

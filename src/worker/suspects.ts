@@ -1,4 +1,4 @@
-import { lossesOf } from '../sql/workers.ts'
+import { lossesOf } from '../sql/worker/workers.ts'
 
 /** Jobs that were running, or fetched, when a worker was lost. */
 export interface Suspects {

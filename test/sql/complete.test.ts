@@ -1,7 +1,7 @@
 import { createBackground } from '../../src/background.ts'
-import { type Completion, completeJobs, completeUnrecorded } from '../../src/sql/complete.ts'
 import { KEEPS_ALL } from '../../src/sql/ledger/record.ts'
 import { parametersOf } from '../../src/sql/statement.ts'
+import { type Completion, completeJobs, completeUnrecorded } from '../../src/sql/worker/complete.ts'
 import { createFinishedJobs } from '../../src/worker/finished.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'

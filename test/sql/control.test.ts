@@ -1,7 +1,7 @@
 import postgres from 'postgres'
 import { createBackground } from '../../src/background.ts'
 import { poolOf } from '../../src/database/pool.ts'
-import { hasDueJobs, notifyWorkers, releaseForgotten, releaseWorker } from '../../src/sql/control.ts'
+import { hasDueJobs, notifyWorkers, releaseForgotten, releaseWorker } from '../../src/sql/worker/control.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'

@@ -1,6 +1,6 @@
 import { createBackground } from '../../src/background.ts'
 import { poolOf } from '../../src/database/pool.ts'
-import { findStrays, moveStray } from '../../src/sql/strays.ts'
+import { findStrays, moveStray } from '../../src/sql/database/strays.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 

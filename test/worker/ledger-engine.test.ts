@@ -1,6 +1,6 @@
 import { createBackground, Queue } from '../../mod.ts'
 import { poolOf } from '../../src/database/pool.ts'
-import { rescueJobs } from '../../src/sql/workers.ts'
+import { rescueJobs } from '../../src/sql/worker/workers.ts'
 import { defineTask } from '../../src/task.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import type { TestDatabase } from '../helpers/database.ts'

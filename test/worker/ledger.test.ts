@@ -1,6 +1,6 @@
 import { createBackground, Queue, Snooze } from '../../mod.ts'
 import { poolOf } from '../../src/database/pool.ts'
-import { markStarted, rescueJobs } from '../../src/sql/workers.ts'
+import { markStarted, rescueJobs } from '../../src/sql/worker/workers.ts'
 import { defineTask } from '../../src/task.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { createBackground, Queue, Snooze } from '../../mod.ts'
-import type { Outcome } from '../../src/sql/outcome.ts'
 import type { Execute, Statement } from '../../src/sql/statement.ts'
+import type { Outcome } from '../../src/sql/worker/outcome.ts'
 import { createEndedRuns } from '../../src/worker/ended.ts'
 import { writeFailures } from '../../src/worker/failures.ts'
 import { resolveOptions } from '../../src/worker/options.ts'

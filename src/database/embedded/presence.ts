@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import postgres, { type Options, type PostgresType, type Sql } from 'postgres'
-import { enterServer, isAtWork, stayInServer, watchServer } from '../../sql/embedded.ts'
+import { enterServer, isAtWork, stayInServer, watchServer } from '../../sql/database/embedded.ts'
 import type { Execute } from '../../sql/statement.ts'
 import { executeIn } from '../session.ts'
 import { until } from './until.ts'

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import postgres from 'postgres'
-import { findStrays, moveStray } from '../../sql/strays.ts'
+import { findStrays, moveStray } from '../../sql/database/strays.ts'
 import { executeIn } from '../session.ts'
 import type { Cluster } from './cluster.ts'
 import { nullIf } from './failure.ts'

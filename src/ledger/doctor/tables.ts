@@ -1,7 +1,7 @@
+import { findStrays, readCurrentSchema } from '../../sql/database/strays.ts'
 import { findHolders, findLackingPrivileges, type Holder, readJobTable, readServer } from '../../sql/ledger/doctor.ts'
 import { ownSchema } from '../../sql/names.ts'
 import type { Access, Execute } from '../../sql/statement.ts'
-import { findStrays, readCurrentSchema } from '../../sql/strays.ts'
 import { counted, lengthOf } from '../words.ts'
 import type { Finding, FindingCode } from './finding.ts'
 import { examineLedger } from './ledger.ts'

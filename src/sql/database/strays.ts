@@ -1,4 +1,4 @@
-import { type Execute, statement, textArray } from './statement.ts'
+import { type Execute, statement, textArray } from '../statement.ts'
 
 /** What an application has put into our schema without meaning to. */
 export interface Stray {

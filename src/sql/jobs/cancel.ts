@@ -1,6 +1,6 @@
-import type { Cancellation } from '../job.ts'
-import { JOB_COLUMNS, KEEPS_ALL, recording } from './ledger/record.ts'
-import { CANCELLED, isCancelled } from './names.ts'
+import type { Cancellation } from '../../job.ts'
+import { JOB_COLUMNS, KEEPS_ALL, recording } from '../ledger/record.ts'
+import { CANCELLED, isCancelled } from '../names.ts'
 import {
   type Access,
   type Execute,
@@ -9,7 +9,7 @@ import {
   type Statement,
   statement,
   textArray
-} from './statement.ts'
+} from '../statement.ts'
 import { castOf, type Target, toColumn } from './waiting.ts'
 
 /**

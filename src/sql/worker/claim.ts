@@ -1,4 +1,4 @@
-import { type Execute, identifier, statement } from './statement.ts'
+import { type Execute, identifier, statement } from '../statement.ts'
 
 /** A job as {@linkcode claimJobs} gives it, beside the columns of the engine's. */
 export interface ClaimedJob {

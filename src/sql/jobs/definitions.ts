@@ -1,5 +1,5 @@
-import { ownSchema } from './names.ts'
-import { type Access, type Execute, identifier, statement } from './statement.ts'
+import { ownSchema } from '../names.ts'
+import { type Access, type Execute, identifier, statement } from '../statement.ts'
 
 /** What a worker knows of a task, for those who schedule it by name. */
 export interface Definition {

@@ -1,4 +1,4 @@
-import { type Connections, type Execute, identifier, statement, textArray } from './statement.ts'
+import { type Connections, type Execute, identifier, statement, textArray } from '../statement.ts'
 
 /** Tells every worker's fetch that jobs wait, by the notification that `add_job` sends. */
 export async function notifyWorkers(execute: Execute, count: number): Promise<void> {

@@ -1,5 +1,5 @@
-import { agoOf, type EndedRun, JOB_COLUMNS, type Kept, recording, reopening } from './ledger/record.ts'
-import { identifier } from './statement.ts'
+import { agoOf, type EndedRun, JOB_COLUMNS, type Kept, recording, reopening } from '../ledger/record.ts'
+import { identifier } from '../statement.ts'
 
 /** A statement that is prepared under a name, with parameters of any kind. */
 export interface PreparedStatement {

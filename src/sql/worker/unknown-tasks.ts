@@ -1,5 +1,5 @@
-import { ownSchema } from './names.ts'
-import { type Execute, identifier, statement, textArray } from './statement.ts'
+import { ownSchema } from '../names.ts'
+import { type Execute, identifier, statement, textArray } from '../statement.ts'
 
 /**
  * The tasks of due jobs that neither this worker nor a peer knows. Such jobs stay, so they come to be the first of all

@@ -1,7 +1,7 @@
+import { JOB_COLUMNS, KEEPS_ALL, recording } from '../ledger/record.ts'
+import { ATTEMPTS, ownSchema } from '../names.ts'
+import { type Connections, type Execute, type Fragment, identifier, statement, textArray } from '../statement.ts'
 import { notifyWorkers } from './control.ts'
-import { JOB_COLUMNS, KEEPS_ALL, recording } from './ledger/record.ts'
-import { ATTEMPTS, ownSchema } from './names.ts'
-import { type Connections, type Execute, type Fragment, identifier, statement, textArray } from './statement.ts'
 
 /** A worker as its peers and people see it. */
 export interface Registration {

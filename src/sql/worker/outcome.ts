@@ -1,5 +1,5 @@
-import { ATTEMPTS, isCancelled } from './names.ts'
-import { type Execute, identifier, statement } from './statement.ts'
+import { ATTEMPTS, isCancelled } from '../names.ts'
+import { type Execute, identifier, statement } from '../statement.ts'
 
 /** What becomes of a job whose run has failed. */
 export interface Outcome {

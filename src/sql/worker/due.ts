@@ -1,4 +1,4 @@
-import { type Execute, identifier, statement, textArray } from './statement.ts'
+import { type Execute, identifier, statement, textArray } from '../statement.ts'
 
 /**
  * In how many milliseconds jobs come due, the next first, as the server's clock has it.

@@ -1,4 +1,4 @@
-import { type Execute, type Fragment, statement } from './statement.ts'
+import { type Execute, type Fragment, statement } from '../statement.ts'
 
 /** What the single-user backend is told once, when the cluster is made. A line is a statement. */
 export const createEmbeddedDatabase = 'create database kretes\n'

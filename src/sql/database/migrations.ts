@@ -1,11 +1,11 @@
-import { indexBusyQueues } from './claim.ts'
-import { createDefinitions } from './definitions.ts'
-import { splitCounters } from './ledger/counters.ts'
-import { identifyPartitions } from './ledger/partitions.ts'
-import { createLedger } from './ledger/schema.ts'
-import { versionOfViews } from './ledger/views.ts'
-import { ownSchema } from './names.ts'
-import { type Execute, type Fragment, identifier, statement } from './statement.ts'
+import { createDefinitions } from '../jobs/definitions.ts'
+import { splitCounters } from '../ledger/counters.ts'
+import { identifyPartitions } from '../ledger/partitions.ts'
+import { createLedger } from '../ledger/schema.ts'
+import { versionOfViews } from '../ledger/views.ts'
+import { ownSchema } from '../names.ts'
+import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
+import { indexBusyQueues } from '../worker/claim.ts'
 
 /** One step of our own schema. Steps are only ever added; a released one never changes. */
 export interface Migration {
