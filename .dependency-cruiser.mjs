@@ -1,5 +1,5 @@
 /** The embedded database and its statements. */
-const EMBEDDED = '^src/(database/embedded/|sql/embedded\\.ts$)'
+const EMBEDDED = '^src/(database/embedded/|sql/database/embedded\\.ts$)'
 
 /** Which layer may import which; `npm run check` holds the code to it. */
 export default {
@@ -42,9 +42,23 @@ export default {
     {
       name: 'sql-is-a-leaf',
       severity: 'error',
-      comment: 'Statements know no layer above them; they may share its types',
+      comment: 'Statements call nothing above them, and know what a job and a run are',
       from: { path: '^src/sql/' },
-      to: { path: '^src/(background|database|enqueue|worker)', dependencyTypesNot: ['type-only'] }
+      to: { pathNot: '^src/(sql/|job\\.ts$|inspect\\.ts$)' }
+    },
+    {
+      name: 'sql-shares-types-alone',
+      severity: 'error',
+      comment: 'What a job and a run are, statements know by their types',
+      from: { path: '^src/sql/' },
+      to: { path: '^src/(job|inspect)\\.ts$', dependencyTypesNot: ['type-only'] }
+    },
+    {
+      name: 'driver-in-one-place',
+      severity: 'error',
+      comment: 'Statements are text and values; connections carry them out',
+      from: { path: '^(src|cli)/|^mod\\.ts$', pathNot: '^src/database/' },
+      to: { path: 'node_modules/postgres/', dependencyTypesNot: ['type-only'] }
     },
     {
       name: 'embedded-has-one-door',

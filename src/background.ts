@@ -1,11 +1,12 @@
 import type { Sql } from 'postgres'
 import { checkDefaults } from './check.ts'
 import { BACKGROUND_OPTIONS, type BackgroundClient, type BackgroundOptions, DEFAULTS } from './client.ts'
-import { isSchemaMissing, type MigrationReport, migrate, requireSchema } from './database/migrate.ts'
+import { type MigrationReport, migrate, requireSchema } from './database/migrate.ts'
 import { connect, type Database, openDatabase, requireDatabase } from './database/open.ts'
 import { createOpener, isServerGone } from './database/opener.ts'
 import { createPool, type Pool, poolOf } from './database/pool.ts'
-import { TransactionError } from './database/session.ts'
+import { withoutConflicts, withSchema } from './database/repeat.ts'
+import { reasonOf } from './database/transaction.ts'
 import { executeInTransaction } from './enqueue/adapters.ts'
 import { reschedule, toChanges, toTarget, unschedule } from './enqueue/change.ts'
 import { createForeignScheduler } from './enqueue/foreign.ts'
@@ -19,6 +20,7 @@ import { type AnyOptions, JOB_OPTIONS, type JobSettings, toNewJob, toRequest } f
 import { BackgroundError } from './errors.ts'
 import type { BulkOptions, Cancel, JobSelection } from './inspector.ts'
 import { refuseUnknown } from './known.ts'
+import type { BulkAccess } from './ledger/bulk.ts'
 import { idOf } from './ledger/find.ts'
 import { createInspection } from './ledger/inspection.ts'
 import { createInspector } from './ledger/inspector.ts'
@@ -28,8 +30,8 @@ import { isReference } from './ledger/selection.ts'
 import { silentLogger } from './logger.ts'
 import { createSafeLogger } from './safe-logger.ts'
 import type { ManyOptions, ScheduleMany } from './schedule.ts'
-import { cancelJob } from './sql/cancel.ts'
-import type { Access } from './sql/statement.ts'
+import { cancelJob } from './sql/jobs/cancel.ts'
+import type { Access, Connections } from './sql/statement.ts'
 
 /**
  * A way to schedule jobs in a database of its own, for applications that use several. It connects when first used.
@@ -68,10 +70,13 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
     const { client } = database
     const template = client ?? connect(database, { max: maxConnections, prepare, name: 'kretes' })
     const pool = client ? poolOf(client) : createPool(template, maxConnections)
+    const connections = withoutConflicts(pool)
     const migrateHere = (): Promise<MigrationReport> => migrate(database, schema)
-    const access: Access = { execute: pool.execute, schema, isOurs: true }
-    const add = createGroups({ access, migrate: migrateHere })
-    return { database, template, pool, access, add, migrate: migrateHere }
+    const access: Access = { execute: connections.execute, schema, isOurs: true }
+    let migrating: Promise<unknown> | undefined
+    const migrateOnce = (): Promise<unknown> => (migrating ??= migrateHere().finally(() => (migrating = undefined)))
+    const add = createGroups({ ...access, execute: withSchema(connections, migrateOnce).execute })
+    return { database, template, pool, connections, access, add, migrate: migrateHere }
   }
 
   const results = createResults({
@@ -95,8 +100,7 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
       opened = await opener.open()
       return await work(opened)
     } catch (error) {
-      const reason = error instanceof TransactionError ? error.cause : error
-      if (opened && isServerGone(opened.database, reason)) opener.forget(opened)
+      if (opened && isServerGone(opened.database, reasonOf(error))) opener.forget(opened)
       throw explainOutcome(error, what, opened?.database.label ?? 'the database')
     } finally {
       gate.leave()
@@ -104,22 +108,15 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
   }
 
   /** Does what concerns jobs that are there: where nothing is, it says so and creates nothing. */
-  async function useWhatIsThere<Result>(what: string, work: (opened: Opened) => Promise<Result>): Promise<Result> {
+  async function useWhatIsThere<Result>(what: string, work: (reached: Reached) => Promise<Result>): Promise<Result> {
     if (!opener.isOpening && !closing) await requireDatabase(connection, what)
-    return await use(what, async opened => {
-      try {
-        return await work(opened)
-      } catch (error) {
-        if (!isSchemaMissing(error)) throw error
-        await requireSchema(opened.database, schema, what)
-        return await work(opened)
-      }
+    return await use(what, ({ database, connections, access }) => {
+      const { execute, transact } = withSchema(connections, () => requireSchema(database, schema, what))
+      return work({ database, access: { ...access, execute }, transact })
     })
   }
 
-  const { cancelMany, ...inspector } = createInspector((what, work) =>
-    useWhatIsThere(what, ({ access, pool }) => work({ access, transact: pool.transact }))
-  )
+  const { cancelMany, ...inspector } = createInspector(useWhatIsThere)
 
   async function closeAll(): Promise<void> {
     await results.close()
@@ -179,9 +176,16 @@ interface Opened {
   /** A client that has the options to connect with. */
   readonly template: Sql
   readonly pool: Pool
+  /** The same, repeated where the database ends statements or transactions in favour of others. */
+  readonly connections: Connections
   readonly access: Access
   readonly add: ScheduleOne
   readonly migrate: () => Promise<MigrationReport>
+}
+
+/** A database in which there is a schema. */
+interface Reached extends BulkAccess {
+  readonly database: Database
 }
 
 function checkCount(value: number, doing: string, name: string): void {

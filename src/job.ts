@@ -104,3 +104,12 @@ export interface JobDefaults {
  * In the first two, a job that runs or has failed for good loses its key, is not tried again, and a new one is added.
  */
 export type KeyMode = 'replace' | 'preserveRunAt' | 'unsafeDedupe'
+
+/**
+ * What becomes of a job that is to be cancelled:
+ *
+ * - `removed`: it waited, and is gone.
+ * - `cancelling`: a worker has it and has been told.
+ * - `not found`: there is none. It has ended, or was removed, or never was.
+ */
+export type Cancellation = 'removed' | 'cancelling' | 'not found'

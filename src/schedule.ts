@@ -1,5 +1,5 @@
 import type { Duration } from './duration.ts'
-import type { Job, JobDefaults, KeyMode, ScheduledJob } from './job.ts'
+import type { Cancellation, Job, JobDefaults, KeyMode, ScheduledJob } from './job.ts'
 import type { JsonOf } from './json.ts'
 import type { AnyPayload, AnyTask, Task } from './task.ts'
 
@@ -97,15 +97,6 @@ export type JobReference = string | { readonly id: string } | { readonly key: st
 
 /** What {@linkcode Scheduler.reschedule} changes; what is left out stays. */
 export type RescheduleOptions = Pick<JobOptions, 'runAt' | 'delay' | 'priority' | 'maxAttempts'>
-
-/**
- * What becomes of a job that is to be cancelled:
- *
- * - `removed`: it waited, and is gone.
- * - `cancelling`: a worker has it and has been told.
- * - `not found`: there is none. It has ended, or was removed, or never was.
- */
-export type Cancellation = 'removed' | 'cancelling' | 'not found'
 
 /** Schedules jobs, and changes what was scheduled. */
 export interface Scheduler {

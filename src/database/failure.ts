@@ -48,6 +48,14 @@ export function isTransientFailure(error: unknown): boolean {
   return isConnectionFailure(error) || (code !== undefined && TRANSIENT_CODES.test(code))
 }
 
+/**
+ * Whether a statement may have failed because the schema is not there yet, lacks what we call, or is being migrated by
+ * somebody else this very moment. If so, it is worth another try after a migration, which waits for the other.
+ */
+export function isSchemaMissing(error: unknown): boolean {
+  return UNREADY_CODES.has(codeOf(error) ?? '') && !isReadOnly(error)
+}
+
 /** Says why a statement failed, in the words of {@linkcode explainFailure} or else in the words of the error. */
 export function describeFailure(error: unknown, database: string): string {
   const code = codeOf(error)
@@ -145,3 +153,14 @@ const UNCODED_FAILURE = /connection terminated|timeout expired|timeout exceeded|
 
 /** Resources (53), the operator (57) and the system (58), a lost race (40), a lock (55) or a transaction cut off (25P0). */
 const TRANSIENT_CODES = /^(?:53|57|58|40|55006|55P03|25P03|25P04)/
+
+const UNREADY_CODES = new Set([
+  '3F000', // no such schema
+  '42P01', // no such table
+  '42703', // no such column
+  '42704', // no such type
+  '42883', // no such function
+  '42804', // a function that returns other columns than a moment ago
+  '0A000', // a statement whose result has other columns than when it was prepared
+  'XX000' // a table or function that went while the statement used it
+])

@@ -1,18 +1,21 @@
 import type { Sql } from 'postgres'
-import { withoutDeadlock } from './deadlock.ts'
+import type { Connections, Execute } from '../sql/statement.ts'
 import { isReadOnly } from './failure.ts'
+import { untilNoConflict } from './repeat.ts'
+import { executeIn } from './session.ts'
 import { createSockets, type Sockets } from './sockets.ts'
+import { begin, reasonOf } from './transaction.ts'
 
-/** A client, and a way to have it connect anew. */
-export interface Lasting {
-  readonly sql: Sql
-  /** Replaces its connections: others on the same way were found to hang. */
+/** Connections that are replaced when they hang. */
+export interface Lasting extends Connections {
+  /** Replaces the connections: others on the same way were found to hang. */
   replace(): void
+  end(): Promise<void>
 }
 
 /**
- * A client that outlives a network which hangs without closing. An answer that does not come is no error to the driver,
- * and what waits for it waits for ever; here the connections are then replaced, and whoever waited gets an error.
+ * Keeps connections that outlive a network which hangs without closing. An answer that does not come is no error to the
+ * driver, and what waits for it waits for ever; here the connections are then replaced, and whoever waited gets an error.
  *
  * It connects anew, too, when a server only reads: another may have taken over.
  *
@@ -51,7 +54,7 @@ export function connectLasting(open: (sockets: Sockets) => Sql, onHung?: () => v
     its.destroy()
   }
 
-  async function watch<Result>(work: PromiseLike<Result>): Promise<Result> {
+  async function watch<Result>(work: Promise<Result>): Promise<Result> {
     const client = current
     const timer = setTimeout(() => giveUpOn(client), patienceMs)
     try {
@@ -64,45 +67,25 @@ export function connectLasting(open: (sockets: Sockets) => Sql, onHung?: () => v
     }
   }
 
-  /** A statement runs when it is awaited, and never if it is but a part of another. */
-  function watchWhenAwaited(query: Promise<unknown>, again: () => Promise<unknown>): Promise<unknown> {
-    const run: Promise<unknown>['then'] = query.then.bind(query)
-    let watched: Promise<unknown> | undefined
-    // biome-ignore lint/suspicious/noThenProperty: it is one already
-    query.then = (onFulfilled, onRejected) => {
-      let isFirst = true
-      watched ??= watch(
-        withoutDeadlock(() => {
-          if (!isFirst) return again()
-          isFirst = false
-          return new Promise((resolve, reject) => void run(resolve, reject))
-        })
-      )
-      return watched.then(onFulfilled, onRejected)
+  async function transact<Result>(work: (execute: Execute) => Promise<Result>): Promise<Result> {
+    try {
+      return await begin(current, work)
+    } catch (error) {
+      throw reasonOf(error)
     }
-    return query
   }
 
-  const sql = new Proxy(current, {
-    apply(_target, _this, args: Parameters<Sql>) {
-      const result: unknown = current(...args)
-      const isStatement = Array.isArray(args[0]) && 'raw' in args[0]
-      const again = async (): Promise<unknown> => await (current(...args) as Promise<unknown>)
-      return isStatement ? watchWhenAwaited(result as Promise<unknown>, again) : result
-    },
-    get(_target, name) {
-      if (name === 'begin') return (...args: [never]) => watch(current.begin(...args))
-      if (name === 'end') {
-        return ({ timeout = 5 }: { timeout?: number } = {}) => {
-          isEnded = true
-          return close(current, sockets, timeout)
-        }
-      }
-      return Reflect.get(current, name)
+  return {
+    execute: statement => watch(untilNoConflict(() => executeIn(current)(statement))),
+    transact: work => watch(transact(work)),
+    replace,
+    end() {
+      isEnded = true
+      return close(current, sockets, END_TIMEOUT_SECONDS)
     }
-  })
-  return { sql, replace }
+  }
 }
 
 const PATIENCE_MS = 10_000
 const FORGIVEN_AFTER_MS = 60_000
+const END_TIMEOUT_SECONDS = 1

@@ -1,7 +1,5 @@
 import type { RunnerOptions } from 'graphile-worker'
-import type { Sql } from 'postgres'
 import { BackgroundError } from '../errors.ts'
-import { createViews, dropViews, NEWEST_VIEWS } from '../sql/ledger/views.ts'
 import {
   applyMigration,
   awaitMigration,
@@ -13,17 +11,18 @@ import {
   readVersions,
   unlockMigrations,
   type Versions
-} from '../sql/migrations.ts'
+} from '../sql/database/migrations.ts'
+import { MIGRATION_SETTINGS } from '../sql/database/settings.ts'
+import { createViews, dropViews, NEWEST_VIEWS } from '../sql/ledger/views.ts'
 import { ownSchema } from '../sql/names.ts'
-import { MIGRATION_SETTINGS } from '../sql/settings.ts'
-import { identifier } from '../sql/statement.ts'
-import { withoutDeadlock } from './deadlock.ts'
-import { codeOf, explainFailure, isOutcomeUnknown, isReadOnly } from './failure.ts'
-import { clientWithoutHoles } from './holes.ts'
+import { type Execute, identifier, parametersOf } from '../sql/statement.ts'
+import { CONNECT_TIMEOUT_MS, connectTimeout } from './connection.ts'
+import { explainFailure, isOutcomeUnknown } from './failure.ts'
 import { loadWithHome } from './home-directory.ts'
 import { connect, type Database } from './open.ts'
-import { CONNECT_TIMEOUT_MS, connectTimeout } from './session.ts'
-import { atomically, withSession } from './templates.ts'
+import { untilNoConflict } from './repeat.ts'
+import { executeIn, openSession, type Session } from './session.ts'
+import { atomically } from './transaction.ts'
 
 /** What {@linkcode migrate} did. */
 export interface MigrationReport {
@@ -49,10 +48,10 @@ export async function migrate(
 ): Promise<MigrationReport> {
   const { client } = database
   return await explained(database, async () => {
-    const found = client && (await inTime(look(clientWithoutHoles(client), schema)))
+    const found = client && (await inTime(look(executeIn(client), schema)))
     if (found && isCurrent(found)) return toReport(found, false)
     return await inSession(database, async session => {
-      const found = mayInstall ? null : await look(session, schema)
+      const found = mayInstall ? null : await look(session.execute, schema)
       if (found?.engine === null) throw unready(database, 'wait for a job', found)
       return await migrateIn(session, schema)
     })
@@ -69,9 +68,9 @@ export async function requireSchema(database: Database, schema: string, doing: s
   const found = await explained(database, () =>
     inSession(database, session =>
       // In a transaction: of a session, a pooler might never let go of the lock.
-      atomically(session, async () => {
-        await awaitMigration(session)
-        return await look(session, schema)
+      atomically(session, async execute => {
+        await awaitMigration(execute)
+        return await look(execute, schema)
       })
     )
   )
@@ -84,16 +83,8 @@ export async function requireSchema(database: Database, schema: string, doing: s
  *
  * @throws {BackgroundError} `DATABASE_NEWER` if so
  */
-export async function refuseNewerEngine(sql: Sql, schema: string): Promise<void> {
-  refuseNewer(schema, await newestBreakingMigration(sql, schema), NEWEST_OF_ENGINE)
-}
-
-/**
- * Whether a statement may have failed because the schema is not there yet, lacks what we call, or is being migrated by
- * somebody else this very moment. If so, it is worth another try after {@linkcode migrate}, which waits for the other.
- */
-export function isSchemaMissing(error: unknown): boolean {
-  return UNREADY_CODES.has(codeOf(error) ?? '') && !isReadOnly(error)
+export async function refuseNewerEngine(execute: Execute, schema: string): Promise<void> {
+  refuseNewer(schema, await newestBreakingMigration(execute, schema), NEWEST_OF_ENGINE)
 }
 
 function unready({ label }: Database, doing: string, { engine }: Versions): BackgroundError {
@@ -113,46 +104,53 @@ async function explained<Result>({ label }: Database, work: () => Promise<Result
   }
 }
 
-async function inSession<Result>(database: Database, work: (session: Sql) => Promise<Result>): Promise<Result> {
+async function inSession<Result>(database: Database, work: (session: Session) => Promise<Result>): Promise<Result> {
   const template = database.client ?? connect(database, { max: 1, name: 'kretes migrate' })
   // Each statement runs once, and a pooler may not keep those that are prepared by name.
-  return await withSession(template, { name: 'kretes migrate', prepare: false, settings: MIGRATION_SETTINGS }, work)
+  const session = openSession(template, { name: 'kretes migrate', prepare: false, settings: MIGRATION_SETTINGS })
+  try {
+    return await work(session)
+  } finally {
+    await session.end()
+  }
 }
 
-async function migrateIn(session: Sql, schema: string): Promise<MigrationReport> {
-  const found = await look(session, schema)
+async function migrateIn(session: Session, schema: string): Promise<MigrationReport> {
+  const { execute } = session
+  const found = await look(execute, schema)
   if (isCurrent(found)) return toReport(found, false)
-  await lockMigrations(session)
-  const before = await look(session, schema)
+  await lockMigrations(execute)
+  const before = await look(execute, schema)
   const isBehind = !isCurrent(before)
-  if (isBehind) await withoutDeadlock(() => bringUp(session, schema))
-  const report = toReport(isBehind ? await look(session, schema) : before, isBehind)
+  if (isBehind) await untilNoConflict(() => bringUp(session, schema))
+  const report = toReport(isBehind ? await look(execute, schema) : before, isBehind)
   // What fails before ends the session, and the lock with it.
-  await unlockMigrations(session)
+  await unlockMigrations(execute)
   return report
 }
 
 /** Does what is left to do, also of what somebody else began. */
-async function bringUp(session: Sql, schema: string): Promise<void> {
+async function bringUp(session: Session, schema: string): Promise<void> {
+  const { execute } = session
   const own = ownSchema(schema)
-  const before = await look(session, schema)
+  const before = await look(execute, schema)
   const hasOldEngine = isEngineOld(before)
   if (hasOldEngine) {
     // A view on a table would keep the engine from changing it.
-    await atomically(session, () => dropViews(session, own))
-    await createSchema(session, schema)
-    await migrateEngine(session, schema)
+    await atomically(session, () => dropViews(execute, own))
+    await createSchema(execute, schema)
+    await migrateEngine(execute, schema)
   }
-  if (before.own === null) await createMigrationTable(session, own)
+  if (before.own === null) await createMigrationTable(execute, own)
   for (const migration of migrations) {
     if (migration.id > (before.own ?? 0))
-      await atomically(session, () => applyMigration(session, migration, own, schema))
+      await atomically(session, () => applyMigration(execute, migration, own, schema))
   }
-  if (hasOldEngine || areViewsOld(before)) await atomically(session, () => createViews(session, own, schema))
+  if (hasOldEngine || areViewsOld(before)) await atomically(session, () => createViews(execute, own, schema))
 }
 
-async function look(sql: Sql, schema: string): Promise<Versions> {
-  const versions = await readVersions(sql, schema)
+async function look(execute: Execute, schema: string): Promise<Versions> {
+  const versions = await readVersions(execute, schema)
   refuseNewer(ownSchema(schema), versions.own, NEWEST)
   refuseNewer(schema, versions.breaking, NEWEST_OF_ENGINE)
   return versions
@@ -191,15 +189,13 @@ function refuseNewer(schema: string, found: number | null, known: number): void 
 }
 
 /** Runs the engine's own migrations on the session that holds the lock, so that it needs no connection of its own. */
-async function migrateEngine(session: Sql, schema: string): Promise<void> {
+async function migrateEngine(execute: Execute, schema: string): Promise<void> {
   const { runMigrations, Logger } = await loadWithHome(() => import('graphile-worker'))
   const query = async (statement: string | { text: string; values?: unknown[] }, parameters?: unknown[]) => {
     const { text: given, values } = typeof statement === 'string' ? { text: statement, values: parameters } : statement
     // The schema is there, and who may not create one may still own it.
     const text = given.replace(`create schema if not exists ${identifier(schema).sql};`, '')
-    // Of arrays there are but lists of numbers, which the driver would write only if it had asked for their types.
-    const written = values?.map(value => (Array.isArray(value) ? `{${value.join()}}` : value))
-    return { rows: await session.unsafe(text, written as never[]) }
+    return { rows: await execute({ text, values: parametersOf(values ?? []) }) }
   }
   const client = { query, release() {} }
   const pgPool = { options: { max: 1 }, connect: async () => client, listeners: () => [() => {}] }
@@ -209,17 +205,6 @@ async function migrateEngine(session: Sql, schema: string): Promise<void> {
     logger: new Logger(() => () => {})
   })
 }
-
-const UNREADY_CODES = new Set([
-  '3F000', // no such schema
-  '42P01', // no such table
-  '42703', // no such column
-  '42704', // no such type
-  '42883', // no such function
-  '42804', // a function that returns other columns than a moment ago
-  '0A000', // a statement whose result has other columns than when it was prepared
-  'XX000' // a table or function that went while the statement used it
-])
 
 /** The newest step of our own schema. */
 export const NEWEST: number = migrations.at(-1)?.id ?? 0

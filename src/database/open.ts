@@ -6,9 +6,7 @@ import { readAddress } from './address/address.ts'
 import { optionsForPostgres } from './address/drivers.ts'
 import { chooseDatabase, type DatabaseChoice, describeUrl } from './choose.ts'
 import type { EmbeddedServer } from './embedded.ts'
-import { clientWithoutHoles } from './holes.ts'
 import { connectSockets, type Sockets } from './sockets.ts'
-import { begin } from './templates.ts'
 
 /** A database that was found, started if need be, and can be left. */
 export interface Database {
@@ -87,7 +85,7 @@ export interface ConnectOptions {
   readonly onClose?: () => void
 }
 
-/** A client for a database. It connects when first used. */
+/** A client of the driver's for a database. It connects when first used; sessions take its options. */
 export function connect(
   database: Pick<Database, 'url'>,
   { max, prepare = true, name, isLasting = false, sockets, onClose }: ConnectOptions
@@ -107,8 +105,5 @@ export function connect(
     onclose: onClose,
     ...(sockets && { socket: connectSockets(sockets) })
   }
-  const client = postgres(options as unknown as Options<Record<string, never>>)
-  // The driver's own transactions end the process if they lose their connection.
-  const safe = { begin: (work: (transaction: Sql) => Promise<unknown>) => begin(client, work) }
-  return clientWithoutHoles(Object.assign(client, safe as unknown as Pick<Sql, 'begin'>))
+  return postgres(options as unknown as Options<Record<string, never>>)
 }

@@ -1,6 +1,7 @@
-import { readActivity } from '../sql/activity.ts'
+import { readActivity } from '../sql/database/activity.ts'
+import { afterTicks, connectTimeout } from './connection.ts'
 import { codeOf } from './failure.ts'
-import { afterTicks, connectTimeout, type Sent, type Session } from './session.ts'
+import type { Sent, Session } from './session.ts'
 
 /** Finds connections that fell silent. */
 export interface Patience {

@@ -1,16 +1,13 @@
 import type { Sql } from 'postgres'
-import type { Execute, Statement } from '../sql/statement.ts'
-import { withoutDeadlock } from './deadlock.ts'
+import type { Connections, Statement } from '../sql/statement.ts'
+import { isAnswer } from './connection.ts'
 import { isOutcomeUnknown, isReadOnly } from './failure.ts'
 import { createPatience } from './patience.ts'
-import { executeIn, inTransaction, isAnswer, openSession, type Session, TransactionError } from './session.ts'
+import { executeIn, openSession, type Session, type SessionOptions } from './session.ts'
+import { begin, inTransaction, reasonOf } from './transaction.ts'
 
-/** Connections to a database, and what to do with them. */
-export interface Pool {
-  /** Runs a statement of its own. */
-  readonly execute: Execute
-  /** Runs work in a transaction, which keeps a connection to itself. */
-  transact<Result>(work: (execute: Execute) => Promise<Result>): Promise<Result>
+/** Connections that are kept. Transactions reject with a `TransactionError`. */
+export interface Pool extends Connections {
   /** Closes the connections, which must be free. */
   end(): Promise<void>
 }
@@ -20,8 +17,9 @@ export interface Pool {
  * that was lost concerns nobody else, and is replaced when one is needed.
  *
  * @param template a client that has the options; it is never used itself
+ * @param options of the sessions
  */
-export function createPool(template: Sql, max: number): Pool {
+export function createPool(template: Sql, max: number, options?: SessionOptions): Pool {
   const free: { session: Session; timer: ReturnType<typeof setTimeout> }[] = []
   const waiting: ((session: Session) => void)[] = []
   const sessions = new Set<Session>()
@@ -49,7 +47,7 @@ export function createPool(template: Sql, max: number): Pool {
   }
 
   function open(): Session {
-    const session = openSession(template)
+    const session = openSession(template, options)
     sessions.add(session)
     return session
   }
@@ -79,7 +77,7 @@ export function createPool(template: Sql, max: number): Pool {
       return result
     } catch (error) {
       isDoubtful = !isAnswer(error) || isOutcomeUnknown(error)
-      if (isReadOnly(error instanceof TransactionError ? error.cause : error)) distrust()
+      if (isReadOnly(reasonOf(error))) distrust()
       throw error
     } finally {
       giveBack(session, isDoubtful)
@@ -102,7 +100,7 @@ export function createPool(template: Sql, max: number): Pool {
   }
 
   return {
-    execute: statement => withoutDeadlock(() => execute(statement)),
+    execute,
     transact: work => use(session => inTransaction(session, work)),
     async end() {
       for (const { session, timer } of free.splice(0)) {
@@ -117,17 +115,9 @@ export function createPool(template: Sql, max: number): Pool {
 
 /** Uses a client of the caller's, whose connections are the caller's to keep and to close. */
 export function poolOf(client: Sql): Pool {
-  const execute = executeIn(client)
   return {
-    execute: statement => withoutDeadlock(() => execute(statement)),
-    async transact(work) {
-      const session = openSession(client)
-      try {
-        return await inTransaction(session, work)
-      } finally {
-        await session.end()
-      }
-    },
+    execute: executeIn(client),
+    transact: work => begin(client, work),
     end: async () => {}
   }
 }

@@ -1,10 +1,7 @@
-import type { Socket } from 'node:net'
-import postgres, { type Options, type Sql } from 'postgres'
-import { introduceStatement, SETTINGS, type Settings } from '../sql/settings.ts'
-import { beginStatement, commitStatement, type Execute, rollbackStatement, type Statement } from '../sql/statement.ts'
-import { isOutcomeUnknown } from './failure.ts'
-import { withoutHoles } from './holes.ts'
-import { clientEnded, connectSockets, createSockets } from './sockets.ts'
+import type { Sql } from 'postgres'
+import type { Execute, Statement } from '../sql/statement.ts'
+import { type ConnectionOptions, connectionClosed, openConnection, type Running } from './connection.ts'
+import { closeHoles } from './holes.ts'
 
 /** One connection, whose statements run in the order in which they were sent. It connects when first used. */
 export interface Session {
@@ -17,6 +14,8 @@ export interface Session {
   readonly backend: number | undefined
   /** Takes the connection for lost. */
   abandon(error: Error): void
+  /** Asks the server to give up the statement that was sent last. */
+  cancel(): void
   end(): Promise<void>
 }
 
@@ -26,19 +25,8 @@ export interface Sent {
   readonly reject: (error: unknown) => void
 }
 
-/** A statement as the driver has it. */
-interface Running extends Promise<unknown> {
-  readonly state?: { readonly pid: number | null }
-}
-
 /** What makes a session a special one. */
-export interface SessionOptions {
-  /** What `pg_stat_activity` shows; without, what the client's connections show. */
-  readonly name?: string
-  /** Its settings, besides which it has the server's. */
-  readonly settings?: Settings
-  /** The server has told something on a channel that the session listens on. */
-  onNotice?(payload: string): void
+export interface SessionOptions extends Omit<ConnectionOptions, 'onLost'> {
   /** The connection was lost. */
   onLost?(): void
 }
@@ -48,7 +36,7 @@ export function executeIn(client: Pick<Sql, 'unsafe'>): Execute {
   return async <Row>(statement: Statement) => {
     const query = send(client, statement)
     try {
-      return (await query) as unknown as readonly Row[]
+      return closeHoles((await query) as unknown as readonly Row[])
     } finally {
       empty(query)
     }
@@ -56,7 +44,7 @@ export function executeIn(client: Pick<Sql, 'unsafe'>): Execute {
 }
 
 function send(client: Pick<Sql, 'unsafe'>, { text, values }: Statement): ReturnType<Sql['unsafe']> {
-  return withoutHoles(client.unsafe(text, values as (string | null)[], { prepare: true }))
+  return client.unsafe(text, values as (string | null)[], { prepare: true })
 }
 
 /**
@@ -76,13 +64,11 @@ function empty(query: object): void {
  * the closed socket, which ends the process. So a session settles by itself when it is lost, sends nothing afterwards,
  * and is thrown away.
  */
-export function openSession(client: Sql, { name, settings, onNotice, onLost }: SessionOptions = {}): Session {
+export function openSession(client: Sql, { onLost, ...options }: SessionOptions = {}): Session {
   let latest: Running | undefined
   const underWay = new Set<Sent>()
   const connection = openConnection(client, {
-    name,
-    settings,
-    onNotice,
+    ...options,
     onLost(error) {
       for (const { reject } of underWay) reject(error)
       underWay.clear()
@@ -100,6 +86,9 @@ export function openSession(client: Sql, { name, settings, onNotice, onLost }: S
       return latest?.state?.pid ?? undefined
     },
     abandon: connection.lose,
+    cancel() {
+      if (!connection.isLost) latest?.cancel()
+    },
     execute: <Row>(statement: Statement) =>
       new Promise<readonly Row[]>((resolve, reject) => {
         if (connection.isLost) return reject(connectionClosed())
@@ -110,7 +99,7 @@ export function openSession(client: Sql, { name, settings, onNotice, onLost }: S
         latest = query as unknown as Running
         query
           .then(
-            rows => resolve(rows as unknown as readonly Row[]),
+            rows => resolve(closeHoles(rows as unknown as readonly Row[])),
             error => reject(connection.judge(error))
           )
           .finally(() => {
@@ -121,174 +110,3 @@ export function openSession(client: Sql, { name, settings, onNotice, onLost }: S
     end: connection.end
   }
 }
-
-/** How a transaction of ours ended that was not committed. */
-export class TransactionError extends Error {
-  override readonly name: string = 'TransactionError'
-
-  /** Whether it is certain that nothing was committed. */
-  readonly isCertain: boolean
-
-  constructor(cause: unknown, isCertain: boolean) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause })
-    this.isCertain = isCertain
-  }
-}
-
-/**
- * Runs work in a transaction of a session, and commits it.
- *
- * @throws {TransactionError} with the error that ended it as its cause
- */
-export async function inTransaction<Result>(
-  session: Session,
-  work: (execute: Execute) => Promise<Result>
-): Promise<Result> {
-  let isCertain = true
-  try {
-    await session.execute(beginStatement)
-    const result = await work(session.execute)
-    isCertain = session.isLost
-    await session.execute(commitStatement)
-    return result
-  } catch (error) {
-    if (!session.isLost && isCertain) await session.execute(rollbackStatement).catch(() => {})
-    throw new TransactionError(error, isCertain)
-  }
-}
-
-/** A connection that is never made anew. */
-export interface Connection {
-  readonly driver: Sql
-  readonly isLost: boolean
-  /** Takes the connection for lost. */
-  lose(error: unknown): void
-  /** The same if no server answers in time. Comes before the first statement. */
-  expectServer(): void
-  /**
-   * Returns what a statement failed with. Unless the server has answered so, the connection is lost, though it may not
-   * have closed yet: for a statement that comes in between the driver connects anew, and nobody ends that connection.
-   */
-  judge(error: unknown): unknown
-  end(): Promise<void>
-}
-
-/** What {@linkcode openConnection} takes. */
-export interface ConnectionOptions {
-  readonly name?: string
-  /** Whether statements are prepared by name; without, as the client does. */
-  readonly prepare?: boolean
-  /** Its settings, besides which it has the server's. */
-  readonly settings?: Settings
-  onNotice?(payload: string): void
-  onLost(error: unknown): void
-}
-
-/** Opens a connection with the options of a client. It connects when first used. */
-export function openConnection(client: Sql, options: ConnectionOptions): Connection {
-  const { name, prepare, settings = SETTINGS, onNotice, onLost } = options
-  let isLost = false
-  let isEstablished = false
-  let isIntroduced = false
-  let socket: { readonly localPort?: number } | undefined
-  let deadline: ReturnType<typeof setInterval> | undefined
-  const sockets = createSockets()
-  const given: unknown = 'socket' in client.options && client.options.socket
-  const createSocket = (given || connectSockets(sockets)) as (options: never) => Socket
-  const driver = postgres({
-    ...client.options,
-    max: 1,
-    idle_timeout: null,
-    max_lifetime: null,
-    fetch_types: false,
-    ...(prepare !== undefined && { prepare }),
-    ...(name !== undefined && { connection: { ...client.options.connection, application_name: name } }),
-    socket(options: never) {
-      if (isLost || sockets.areDestroyed) throw clientEnded()
-      socket = createSocket(options)
-      return socket
-    },
-    // What the server has told one session is else no news from the next, and it would never count as established.
-    parameters: {},
-    onparameter: () => {
-      isEstablished = true
-      clearInterval(deadline)
-    },
-    onnotify: onNotice && ((_channel: string, payload: string) => onNotice(payload)),
-    onclose: () => lose(isEstablished ? connectionClosed() : noConnection(connectionClosed()))
-  } as unknown as Options<Record<string, never>>)
-
-  function lose(error: unknown): void {
-    if (isLost) return
-    isLost = true
-    clearInterval(deadline)
-    onLost(error)
-  }
-
-  /** The driver writes the parameters when it sends them: before, neither is known. */
-  function introduce(): void {
-    isIntroduced = true
-    const { text } = introduceStatement(settings)
-    const backend = { toString: () => String(query.state?.pid ?? '') }
-    const port = { toString: () => String(socket?.localPort ?? '') }
-    const query = driver.unsafe(text, [backend, port] as never[]) as unknown as Running
-    query.catch(judge)
-  }
-
-  function judge(error: unknown): unknown {
-    if (isAnswer(error) && isEstablished) return error
-    // Before it is there nothing is sent: it was refused, or however it broke, it is certain what has happened.
-    const reason = !isEstablished && isOutcomeUnknown(error) ? noConnection(error) : error
-    lose(reason)
-    return reason
-  }
-
-  return {
-    driver,
-    get isLost() {
-      return isLost
-    },
-    lose,
-    expectServer() {
-      // The driver tries for ever where somebody takes connections and closes them, as a proxy without a server does.
-      if (!isIntroduced) introduce()
-      if (!isEstablished) deadline ??= afterTicks(CONNECT_TIMEOUT_MS / 1_000, () => lose(connectTimeout()))
-    },
-    judge,
-    async end() {
-      clearInterval(deadline)
-      await driver.end({ timeout: isEstablished && !isLost ? 5 : 0 })
-      // A peer that is gone without a word would keep the socket, and that the process.
-      sockets.destroy()
-    }
-  }
-}
-
-/** Counts seconds in which the event loop turned: one that a task blocked has not heard answers that are there. */
-export function afterTicks(ticks: number, callback: () => void): ReturnType<typeof setInterval> {
-  let left = ticks
-  return setInterval(() => {
-    if (--left === 0) callback()
-  }, 1_000)
-}
-
-/** Whether the server has answered, so that the connection is as good as before. */
-export function isAnswer(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'severity' in error
-}
-
-/** No server has answered in time. */
-export function connectTimeout(): Error {
-  return Object.assign(new Error('No server answered in time'), { code: 'CONNECT_TIMEOUT' })
-}
-
-function noConnection(cause: unknown): Error {
-  return Object.assign(new Error('The connection broke before it was made', { cause }), { code: 'NO_CONNECTION' })
-}
-
-function connectionClosed(): Error {
-  return Object.assign(new Error('The connection was closed before the answer came'), { code: 'CONNECTION_CLOSED' })
-}
-
-/** A little more than the driver's own, which does not run while it tries anew. */
-export const CONNECT_TIMEOUT_MS = 12_000

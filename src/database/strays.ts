@@ -1,5 +1,6 @@
 import postgres from 'postgres'
-import { findStrays, moveStray } from '../sql/strays.ts'
+import { findStrays, moveStray } from '../sql/database/strays.ts'
+import { executeIn } from './session.ts'
 
 /**
  * Moves to `public` the tables and other objects that an application has created in the schema kretes: under 1.0.0-beta.1
@@ -7,11 +8,12 @@ import { findStrays, moveStray } from '../sql/strays.ts'
  */
 export async function moveStrays(url: string, onProgress: (message: string) => void): Promise<void> {
   const sql = postgres(url, { max: 1, fetch_types: false, onnotice: () => {} })
+  const execute = executeIn(sql)
   try {
     const moved: string[] = []
-    for (const stray of await findStrays(sql, 'kretes')) {
+    for (const stray of await findStrays(execute, 'kretes')) {
       try {
-        await moveStray(sql, stray)
+        await moveStray(execute, stray)
         moved.push(stray.name)
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error)

@@ -4,8 +4,8 @@ import { BackgroundError } from '../errors.ts'
 import type { Job } from '../job.ts'
 import { type Names, refuseUnknown } from '../known.ts'
 import type { JobReference, RescheduleOptions } from '../schedule.ts'
+import { type Changes, changeWaiting, findObstacle, removeWaiting, type Target } from '../sql/jobs/waiting.ts'
 import type { Access } from '../sql/statement.ts'
-import { type Changes, changeWaiting, findObstacle, removeWaiting, type Target } from '../sql/waiting.ts'
 import { toTimes } from './request.ts'
 
 /** Removes a job that waits. */

@@ -1,6 +1,6 @@
 import { Buffer } from 'node:buffer'
-import { GROUP_LIMIT, type NewJob } from '../sql/add.ts'
-import type { AlikeJobs } from '../sql/add-alike.ts'
+import { GROUP_LIMIT, type NewJob } from '../sql/jobs/add.ts'
+import type { AlikeJobs } from '../sql/jobs/add-alike.ts'
 
 /** As many jobs as fit into one statement, in order. */
 export type Chunk = readonly NewJob[] | AlikeJobs

@@ -1,7 +1,7 @@
 import { BackgroundError } from '../errors.ts'
 import type { ToScheduled } from '../ledger/scheduled.ts'
 import type { ManyOptions, ScheduleMany, Scheduler } from '../schedule.ts'
-import { cancelJob } from '../sql/cancel.ts'
+import { cancelJob } from '../sql/jobs/cancel.ts'
 import { ownSchema } from '../sql/names.ts'
 import type { Access, Execute, Statement } from '../sql/statement.ts'
 import { reschedule, toChanges, toTarget, unschedule } from './change.ts'

@@ -1,19 +1,9 @@
-import { withoutDeadlock } from '../database/deadlock.ts'
-import { isSchemaMissing } from '../database/migrate.ts'
 import { BackgroundError } from '../errors.ts'
 import type { Job } from '../job.ts'
-import { addInTurn, addJob, addTogether, type NewJob } from '../sql/add.ts'
+import { addInTurn, addJob, addTogether, type NewJob } from '../sql/jobs/add.ts'
 import type { Access } from '../sql/statement.ts'
 import { type Call, createLane, type Lane } from './lane.ts'
 import { isFaultOfOne } from './outcome.ts'
-
-/** What {@linkcode createGroups} takes. */
-export interface GroupOptions {
-  /** Runs statements of their own, committed when they resolve. */
-  readonly access: Access
-  /** Brings the schema up to date. */
-  readonly migrate: () => Promise<unknown>
-}
 
 /** Sends one job; calls made at the same time share statements. */
 export type ScheduleOne = (job: NewJob) => Promise<Job>
@@ -21,10 +11,10 @@ export type ScheduleOne = (job: NewJob) => Promise<Job>
 /**
  * Schedules job by job while calls come one at a time, and in groups while they come faster than the database answers.
  * Every call gets its own job or its own error, whoever shares its statement.
+ *
+ * @param access runs statements of their own, committed when they resolve
  */
-export function createGroups({ access, migrate }: GroupOptions): ScheduleOne {
-  let migrating: Promise<unknown> | undefined
-
+export function createGroups(access: Access): ScheduleOne {
   // Jobs that depend on nothing may overtake each other. Those of a queue keep the order of their calls: a
   // group begins after the one before it has ended. Those with a key or a time of their own are slower, and may have to wait
   // for somebody else's transaction with that key, so they go apart.
@@ -36,7 +26,13 @@ export function createGroups({ access, migrate }: GroupOptions): ScheduleOne {
 
   async function send(calls: readonly Call[]): Promise<void> {
     try {
-      settle(calls, await add(calls.map(({ job }) => job)))
+      settle(
+        calls,
+        await addAll(
+          access,
+          calls.map(({ job }) => job)
+        )
+      )
     } catch (error) {
       if (calls.length > 1 && isFaultOfOne(error)) return await sendHalves(calls)
       for (const { reject } of calls) reject(error)
@@ -48,17 +44,6 @@ export function createGroups({ access, migrate }: GroupOptions): ScheduleOne {
     const middle = calls.length >> 1
     await send(calls.slice(0, middle))
     await send(calls.slice(middle))
-  }
-
-  async function add(jobs: readonly NewJob[]): Promise<(Job | undefined)[]> {
-    try {
-      return await withoutDeadlock(() => addAll(access, jobs))
-    } catch (error) {
-      if (!isSchemaMissing(error)) throw error
-      migrating ??= migrate().finally(() => (migrating = undefined))
-      await migrating
-      return await withoutDeadlock(() => addAll(access, jobs))
-    }
   }
 
   function settle(calls: readonly Call[], jobs: readonly (Job | undefined)[]): void {

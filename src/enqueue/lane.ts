@@ -1,6 +1,6 @@
 import type { Job } from '../job.ts'
-import type { NewJob } from '../sql/add.ts'
-import { GROUP_LIMIT } from '../sql/add.ts'
+import type { NewJob } from '../sql/jobs/add.ts'
+import { GROUP_LIMIT } from '../sql/jobs/add.ts'
 import { CHUNK_SIZE } from './chunk.ts'
 
 /** A call that waits for its job. */

@@ -1,14 +1,14 @@
-import { withoutDeadlock } from '../database/deadlock.ts'
-import { codeOf } from '../database/failure.ts'
-import { isSchemaMissing, NEWEST_OF_ENGINE } from '../database/migrate.ts'
+import { codeOf, isSchemaMissing } from '../database/failure.ts'
+import { NEWEST_OF_ENGINE } from '../database/migrate.ts'
+import { untilNoConflict } from '../database/repeat.ts'
 import type { Job, ScheduledJob } from '../job.ts'
 import { type Names, refuseUnknown } from '../known.ts'
 import type { ToScheduled } from '../ledger/scheduled.ts'
 import type { ManyOptions, PayloadsOptions } from '../schedule.ts'
-import { addUnseen, type NewJob } from '../sql/add.ts'
-import { addAlike, addAlikeUnseen, toNewJobs } from '../sql/add-alike.ts'
-import type { Access, Execute } from '../sql/statement.ts'
-import { isSchemaAt } from '../sql/waiting.ts'
+import { addUnseen, type NewJob } from '../sql/jobs/add.ts'
+import { addAlike, addAlikeUnseen, toNewJobs } from '../sql/jobs/add-alike.ts'
+import { isSchemaAt } from '../sql/jobs/waiting.ts'
+import type { Access, Execute, Transact } from '../sql/statement.ts'
 import { type Chunk, type ChunkReader, gatherJobs, gatherPayloads, readChunks } from './chunk.ts'
 import { addAgain, addAll } from './group.ts'
 import type { Registry } from './registry.ts'
@@ -21,7 +21,7 @@ export type ManyGiven = PayloadsOptions | Iterable<AnyOptions> | AsyncIterable<A
 export interface ManyAccess {
   readonly access: Access
   /** Runs work in a transaction; not there where one is open already. */
-  readonly transact?: <Result>(work: (execute: Execute) => Promise<Result>) => Promise<Result>
+  readonly transact?: Transact
   /** Brings the schema up to date; not there where that is not ours to do. */
   readonly migrate?: () => Promise<unknown>
   /** What jobs become that are returned. */
@@ -40,7 +40,7 @@ export async function scheduleMany(
   const schedule = (): Promise<ScheduledJob[] | number> => scheduleOnce(given, many, settings, manyAccess)
   // Calls with the same keys in another order may lock each other out. What comes from an iterator comes only once.
   const isRepeatable = Array.isArray(given) && many.atomic !== false && manyAccess.transact
-  return await (isRepeatable ? withoutDeadlock(schedule) : schedule())
+  return await (isRepeatable ? untilNoConflict(schedule) : schedule())
 }
 
 async function scheduleOnce(

@@ -1,5 +1,5 @@
 import { codeOf, explainFailure, isOutcomeUnknown } from '../database/failure.ts'
-import { TransactionError } from '../database/session.ts'
+import { TransactionError } from '../database/transaction.ts'
 import { BackgroundError } from '../errors.ts'
 
 /**

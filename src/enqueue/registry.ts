@@ -1,7 +1,7 @@
 import process from 'node:process'
 import type { JobDefaults } from '../job.ts'
 import type { Logger } from '../logger.ts'
-import { type Definition, findDefinitions } from '../sql/definitions.ts'
+import { type Definition, findDefinitions } from '../sql/jobs/definitions.ts'
 import type { Access } from '../sql/statement.ts'
 import { definedNameOf, NAMING_REMEDY } from '../task.ts'
 

@@ -5,7 +5,7 @@ import type { JobDefaults, KeyMode } from '../job.ts'
 import { type Names, refuseUnknown } from '../known.ts'
 import type { JobOptions } from '../schedule.ts'
 import { validatePayload } from '../schema.ts'
-import type { EngineKeyMode, NewJob } from '../sql/add.ts'
+import type { EngineKeyMode, NewJob } from '../sql/jobs/add.ts'
 import { isTaskName, nameOfTask, notATaskName, optionsOf } from '../task.ts'
 import { encodePayload } from './payload.ts'
 

@@ -1,11 +1,11 @@
 import { BackgroundError } from '../errors.ts'
 import type { Run } from '../inspect.ts'
 import { REDACTED } from '../redact/text.ts'
-import { addJob } from '../sql/add.ts'
+import { addJob } from '../sql/jobs/add.ts'
+import type { Target } from '../sql/jobs/waiting.ts'
 import { findJob, findMissing } from '../sql/ledger/jobs.ts'
 import { findRunsOf } from '../sql/ledger/runs.ts'
 import type { Access } from '../sql/statement.ts'
-import type { Target } from '../sql/waiting.ts'
 
 /** A job that is gone, as its last run has it. */
 export interface GoneJob {

@@ -1,8 +1,7 @@
 import { checkWholeNumber } from '../check.ts'
-import { withoutDeadlock } from '../database/deadlock.ts'
 import type { BulkOptions, BulkResult, JobSelection } from '../inspector.ts'
 import { type Names, refuseUnknown } from '../known.ts'
-import { cancelJob, cancelWaiting } from '../sql/cancel.ts'
+import { cancelJob, cancelWaiting } from '../sql/jobs/cancel.ts'
 import {
   type Action,
   type Chosen,
@@ -16,7 +15,7 @@ import {
   removeJobs,
   reopenJobs
 } from '../sql/ledger/actions.ts'
-import type { Access, Execute } from '../sql/statement.ts'
+import type { Access, Transact } from '../sql/statement.ts'
 import { findGone, scheduleAnew } from './anew.ts'
 import { namesOf, toChosen, VERBS } from './selection.ts'
 
@@ -26,7 +25,8 @@ export const BULK_OPTIONS: Names<BulkOptions> = { limit: true, dryRun: true, onP
 /** How an action reaches the database. */
 export interface BulkAccess {
   readonly access: Access
-  transact<Result>(work: (execute: Execute) => Promise<Result>): Promise<Result>
+  /** May do its work more than once, if the database ends the transaction in favour of others. */
+  readonly transact: Transact
 }
 
 /** Does something with many jobs, once it is known where. */
@@ -129,15 +129,13 @@ async function changeAtOnce(
   chosen: Chosen,
   part: Part
 ): Promise<ChosenJob[]> {
-  return await withoutDeadlock(() =>
-    transact(async execute => {
-      const session = { ...access, execute }
-      const jobs = await lockJobs(session, action, chosen, part)
-      const fit = jobs.filter(({ isFit }) => isFit)
-      if (fit.length > 0) await change(session, action, fit)
-      return jobs
-    })
-  )
+  return await transact(async execute => {
+    const session = { ...access, execute }
+    const jobs = await lockJobs(session, action, chosen, part)
+    const fit = jobs.filter(({ isFit }) => isFit)
+    if (fit.length > 0) await change(session, action, fit)
+    return jobs
+  })
 }
 
 async function change(access: Access, action: Action, jobs: readonly ChosenJob[]): Promise<void> {

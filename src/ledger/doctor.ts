@@ -1,10 +1,12 @@
 import type { Sql } from 'postgres'
 import { codeOf, describeFailure } from '../database/failure.ts'
 import { areViewsOld, NEWEST, NEWEST_OF_ENGINE } from '../database/migrate.ts'
-import { executeIn } from '../database/session.ts'
+import { createPool } from '../database/pool.ts'
+import { openSession, type Session } from '../database/session.ts'
+import { readVersions } from '../sql/database/migrations.ts'
 import { readServer, type ServerFacts } from '../sql/ledger/doctor.ts'
-import { readVersions } from '../sql/migrations.ts'
 import { ownSchema } from '../sql/names.ts'
+import type { Execute } from '../sql/statement.ts'
 import { examineConnection } from './doctor/connection.ts'
 import type { Finding } from './doctor/finding.ts'
 import { examineJobs } from './doctor/jobs.ts'
@@ -21,8 +23,8 @@ export interface Diagnosis {
 
 /** What {@linkcode diagnose} takes. */
 export interface DiagnoseOptions {
-  /** A client of its own, of at least three connections that prepare nothing. */
-  readonly sql: Sql
+  /** A client that has the options to connect with; it is not used itself. */
+  readonly client: Sql
   readonly schema: string
   /** How a message may name the database. */
   readonly label: string
@@ -30,24 +32,31 @@ export interface DiagnoseOptions {
 }
 
 /** Looks for what is wrong, and changes nothing. */
-export async function diagnose({ sql, schema, label, limits: given }: DiagnoseOptions): Promise<Diagnosis> {
+export async function diagnose({ client, schema, label, limits: given }: DiagnoseOptions): Promise<Diagnosis> {
   const limits = { ...DEFAULT_LIMITS, ...given }
-  const access = { execute: executeIn(sql), schema, isOurs: true }
+  const pool = createPool(client, 1, SESSION)
+  const { execute } = pool
+  const access = { execute, schema, isOurs: true }
   const findings: Finding[] = []
   try {
     const beganMs = Date.now()
-    const server = await readServer(sql)
+    const server = await readServer(execute)
     findings.push(...examineServer(server, { beganMs, endedMs: Date.now(), limits }))
     // A standby refuses to listen.
-    if (!server.isReadOnly) findings.push(...(await examineConnection(sql, limits)))
-    const schemas = await examineSchemas(sql, schema)
+    if (!server.isReadOnly) {
+      const open = (onNotice?: () => void): Session => openSession(client, { ...SESSION, onNotice })
+      findings.push(...(await examineConnection(open, limits)))
+    }
+    const schemas = await examineSchemas(execute, schema)
     findings.push(...schemas)
     if (schemas.length === 0) {
-      findings.push(...(await examineTables(sql, access, limits)))
+      findings.push(...(await examineTables(access, limits)))
       findings.push(...(await examineJobs(access)))
     }
   } catch (error) {
     findings.push(toFinding(error, label))
+  } finally {
+    await pool.end()
   }
   findings.sort((left, right) => Number(right.severity === 'error') - Number(left.severity === 'error'))
   return { isHealthy: findings.length === 0, findings }
@@ -87,9 +96,9 @@ function* examineServer(
   }
 }
 
-async function examineSchemas(sql: Sql, schema: string): Promise<Finding[]> {
+async function examineSchemas(execute: Execute, schema: string): Promise<Finding[]> {
   const own = ownSchema(schema)
-  const versions = await readVersions(sql, schema)
+  const versions = await readVersions(execute, schema)
   const { engine, breaking, own: ours } = versions
   const newer = [
     ...((ours ?? 0) > NEWEST ? [`${own} (${ours}, known up to ${NEWEST})`] : []),
@@ -145,5 +154,8 @@ function toFinding(error: unknown, label: string): Finding {
 function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
+
+/** Not prepared by name, which a pooler may not keep. */
+const SESSION = { name: 'kretes doctor', prepare: false }
 
 const OLDEST_VERSION = 140_000

@@ -1,6 +1,6 @@
 import { BackgroundError } from '../errors.ts'
+import { findId, type Target } from '../sql/jobs/waiting.ts'
 import type { Access } from '../sql/statement.ts'
-import { findId, type Target } from '../sql/waiting.ts'
 
 /** The id of the job that somebody means, who may know but its key. */
 export async function idOf(access: Access, target: Target): Promise<string> {

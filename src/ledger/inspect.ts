@@ -3,8 +3,9 @@ import type { JobDetails, JobFilter, JobsPage, PageOptions, Run, RunFilter, Runs
 import { refuseUnknown } from '../known.ts'
 import type { JobReference } from '../schedule.ts'
 import { findJob, findJobs, findLiveLog } from '../sql/ledger/jobs.ts'
-import { findRunsOf, type RunPosition, readClock } from '../sql/ledger/runs.ts'
+import { findRunsOf, type RunPosition } from '../sql/ledger/runs.ts'
 import type { Access } from '../sql/statement.ts'
+import { readClock } from '../sql/times.ts'
 import { readJobsCursor, readRunsCursor, writeJobsCursor, writeRunsCursor } from './cursor.ts'
 import { JOB_FILTER, PAGE, RUN_FILTER, toJobConditions, toLimit, toRunConditions } from './filter.ts'
 import { walkRuns } from './walk.ts'
@@ -36,7 +37,7 @@ export function readRuns(options: RunFilter & PageOptions): Read<RunsPage> {
   const limit = toLimit(options, doing)
   const after = readRunsCursor(options.cursor)
   return async access => {
-    const at = await readClock(access)
+    const at = await readClock(access.execute)
     const conditions = conditionsAt(at)
     const runs: Run[] = []
     let last: RunPosition | undefined

@@ -1,7 +1,8 @@
-import postgres, { type Options, type Sql } from 'postgres'
-import { withoutDeadlock } from '../database/deadlock.ts'
-import { clientWithoutHoles } from '../database/holes.ts'
+import type { Sql } from 'postgres'
+import { requireSchema } from '../database/migrate.ts'
 import { connect, type Database } from '../database/open.ts'
+import { createPool } from '../database/pool.ts'
+import { withoutConflicts, withSchema } from '../database/repeat.ts'
 import { toMilliseconds } from '../duration.ts'
 import { toTarget } from '../enqueue/change.ts'
 import { type Names, refuseUnknown } from '../known.ts'
@@ -107,40 +108,36 @@ export function createInspection(use: Use, schema: string): Inspection {
       if (!Number.isInteger(maxQueues) || maxQueues < 0) {
         throw new RangeError(`Cannot tell the status: maxQueues is ${maxQueues}, not a whole number from 0`)
       }
-      return await use('tell the status', ({ access }) =>
-        withoutDeadlock(() => readStatus(access, windowMs, maxQueues))
-      )
+      return await use('tell the status', ({ access }) => readStatus(access, windowMs, maxQueues))
     },
     async why(job) {
       const target = toTarget(job, 'explain')
-      return await use('explain a job', ({ access }) => withoutDeadlock(() => explainJob(access, target)))
+      return await use('explain a job', ({ access }) => explainJob(access, target))
     },
     doctor: () =>
       use('examine the database', ({ database }) =>
-        withOwn(database, sql => diagnose({ sql, schema, label: database.label }))
+        diagnose({ client: templateOf(database), schema, label: database.label })
       ),
     async prune(options = {}) {
       refuseUnknown(options, PRUNE_OPTIONS, 'prune the ledger')
       const kept = toKept(options)
-      return await use('prune the ledger', ({ database }) =>
-        withoutDeadlock(() => withOwn(database, sql => prune(sql, schema, kept, options.dryRun ?? false)))
-      )
+      return await use('prune the ledger', async ({ database }) => {
+        // Of its own: it may wait for long.
+        const pool = createPool(templateOf(database), 1, { name: 'kretes prune', prepare: false })
+        const require = (): Promise<void> => requireSchema(database, schema, 'prune the ledger')
+        try {
+          return await prune(withSchema(withoutConflicts(pool), require), schema, kept, options.dryRun ?? false)
+        } finally {
+          await pool.end()
+        }
+      })
     }
   }
 }
 
-/** With connections of its own: the doctor tries what a pooler would break, and partitions go outside of transactions. */
-async function withOwn<Result>({ client, url }: Database, work: (sql: Sql) => Promise<Result>): Promise<Result> {
-  const options = { max: MOST_CONNECTIONS, prepare: false, fetch_types: false }
-  const sql = client
-    ? clientWithoutHoles(postgres({ ...client.options, ...options } as unknown as Options<Record<string, never>>))
-    : connect({ url }, { max: MOST_CONNECTIONS, prepare: false, name: 'kretes doctor' })
-  try {
-    return await work(sql)
-  } finally {
-    await sql.end({ timeout: 1 })
-  }
+/** A client that has the options to connect with. */
+function templateOf({ client, url }: Database): Sql {
+  return client ?? connect({ url }, { max: 1, name: 'kretes' })
 }
 
 const MINUTE_MS = 60_000
-const MOST_CONNECTIONS = 3

@@ -1,4 +1,3 @@
-import { withoutDeadlock } from '../database/deadlock.ts'
 import type { BulkOptions, BulkResult, Inspector, JobSelection } from '../inspector.ts'
 import type { Action } from '../sql/ledger/actions.ts'
 import { actOn, type BulkAccess } from './bulk.ts'
@@ -23,15 +22,15 @@ export function createInspector(use: Use): LedgerInspector {
   return {
     async jobs(options = {}) {
       const read = readJobs(options)
-      return await use('list jobs', ({ access }) => withoutDeadlock(() => read(access)))
+      return await use('list jobs', ({ access }) => read(access))
     },
     async runs(options = {}) {
       const read = readRuns(options)
-      return await use('list runs', ({ access }) => withoutDeadlock(() => read(access)))
+      return await use('list runs', ({ access }) => read(access))
     },
     async job(reference) {
       const read = readJob(reference)
-      return await use('look at a job', ({ access }) => withoutDeadlock(() => read(access)))
+      return await use('look at a job', ({ access }) => read(access))
     },
     retry: (selection, options) => act('retry', selection, options),
     delete: (selection, options) => act('delete', selection, options),

@@ -1,7 +1,7 @@
-import type { Sql } from 'postgres'
-import { readClock } from '../sql/ledger/partitions.ts'
 import { listPartitions } from '../sql/ledger/upkeep.ts'
 import { ownSchema } from '../sql/names.ts'
+import type { Connections } from '../sql/statement.ts'
+import { readClock } from '../sql/times.ts'
 import { type Keep, toKeptMs } from './keep.ts'
 import { findDue, pruneLedger } from './prune.ts'
 
@@ -54,9 +54,14 @@ export function toKept({ keepSuccesses = '7d', keepFailures = '30d' }: PruneOpti
 }
 
 /** Removes what is older, or only tells what that is. */
-export async function prune(sql: Sql, schema: string, kept: Kept, dryRun: boolean): Promise<PruneReport> {
-  if (!dryRun) return await pruneLedger(sql, schema, kept)
-  const partitions = await listPartitions(sql, ownSchema(schema))
-  const dropped = findDue(partitions, kept, await readClock(sql)).map(({ name }) => name)
+export async function prune(
+  connections: Connections,
+  schema: string,
+  kept: Kept,
+  dryRun: boolean
+): Promise<PruneReport> {
+  if (!dryRun) return await pruneLedger(connections, schema, kept)
+  const partitions = await listPartitions(connections.execute, ownSchema(schema))
+  const dropped = findDue(partitions, kept, await readClock(connections.execute)).map(({ name }) => name)
   return { dropped, folded: 0 }
 }

@@ -1,6 +1,5 @@
-import type { PendingQuery, Row, Sql } from 'postgres'
 import { type Folding, foldCounters, removeCounters } from '../sql/ledger/counters.ts'
-import { createPartitions, dayOf, partitionOf, readClock } from '../sql/ledger/partitions.ts'
+import { createPartitions, dayOf, partitionOf } from '../sql/ledger/partitions.ts'
 import { DAYS_AHEAD } from '../sql/ledger/schema.ts'
 import {
   detachPartition,
@@ -12,7 +11,9 @@ import {
   removeStale
 } from '../sql/ledger/upkeep.ts'
 import { ownSchema } from '../sql/names.ts'
-import type { Retention } from '../sql/workers.ts'
+import type { Connections, Execute } from '../sql/statement.ts'
+import { readClock } from '../sql/times.ts'
+import type { Retention } from '../sql/worker/workers.ts'
 
 /** What {@linkcode pruneLedger} goes by. */
 export interface PruneSettings extends Retention {
@@ -45,9 +46,13 @@ export interface Tidying {
  * Makes room in the ledger for the days to come and removes what is older than it has to be kept. Nobody who reads or
  * writes runs meanwhile waits for it; it waits for transactions that have read what it removes.
  */
-export async function pruneLedger(sql: Sql, schema: string, retention: PruneSettings): Promise<Pruning> {
-  const tidied = await tidyLedger(sql, schema, retention)
-  const dropped = await dropPartitions(sql, schema, tidied?.due ?? [])
+export async function pruneLedger(
+  connections: Connections,
+  schema: string,
+  retention: PruneSettings
+): Promise<Pruning> {
+  const tidied = await tidyLedger(connections, schema, retention)
+  const dropped = await dropPartitions(connections.execute, schema, tidied?.due ?? [])
   return { dropped, folded: tidied?.folded ?? 0 }
 }
 
@@ -58,28 +63,24 @@ export async function pruneLedger(sql: Sql, schema: string, retention: PruneSett
  * @returns nothing if somebody else does it at this moment
  */
 export async function tidyLedger(
-  sql: Sql,
+  connections: Connections,
   schema: string,
   retention: PruneSettings,
   signal?: AbortSignal
 ): Promise<Tidying | undefined> {
   const own = ownSchema(schema)
-  const tidied = await sql.begin(async transaction => {
-    if (!(await lockUpkeep(transaction, own))) return undefined
-    const now = retention.now ?? (await readClock(transaction))
-    await makeRoom(transaction as unknown as Sql, schema, now)
-    await removeStale(transaction, own, schema)
+  const tidied = await connections.transact(async execute => {
+    if (!(await lockUpkeep(execute, own))) return undefined
+    const now = retention.now ?? (await readClock(execute))
+    await makeRoom(execute, schema, now)
+    await removeStale(execute, own, schema)
     const { successesMs, failuresMs } = retention
     if (successesMs !== null && failuresMs !== null) {
-      await removeCounters(
-        transaction,
-        own,
-        ago(now, Math.max(successesMs || 0, failuresMs || 0, DAY_MS)).toISOString()
-      )
+      await removeCounters(execute, own, ago(now, Math.max(successesMs || 0, failuresMs || 0, DAY_MS)).toISOString())
     }
-    return { now, due: findDue(await listPartitions(transaction, own), retention, now) }
+    return { now, due: findDue(await listPartitions(execute, own), retention, now) }
   })
-  return tidied && { due: tidied.due, ...(await foldAll(sql, own, tidied.now, signal)) }
+  return tidied && { due: tidied.due, ...(await foldAll(connections, own, tidied.now, signal)) }
 }
 
 /** Those of the partitions that hold nothing but what is older than it has to be kept. */
@@ -96,7 +97,7 @@ export function findDue(
 
 /** Part by part, each in a transaction of its own: none takes long, nor is undone with another. */
 async function foldAll(
-  sql: Sql,
+  { transact }: Connections,
   own: string,
   now: Date,
   signal: AbortSignal | undefined
@@ -105,8 +106,8 @@ async function foldAll(
   for (const folding of foldings(now)) {
     for (let isMore = true; isMore; ) {
       if (signal?.aborted) return { folded, isBehind: true }
-      const part = await sql.begin(async transaction =>
-        (await lockUpkeep(transaction, own)) ? await foldCounters(transaction, own, folding) : undefined
+      const part = await transact(async execute =>
+        (await lockUpkeep(execute, own)) ? await foldCounters(execute, own, folding) : undefined
       )
       if (!part) return { folded, isBehind: false }
       folded += part.from - part.to
@@ -129,42 +130,35 @@ function foldings(now: Date): readonly Folding[] {
 }
 
 /** Sees to it that runs can be recorded today and in the days to come. */
-export async function makeRoom(sql: Sql, schema: string, now?: Date): Promise<void> {
-  const today = dayOf(now ?? (await readClock(sql)))
-  await createPartitions(sql, ownSchema(schema), { from: today - 1, to: today + DAYS_AHEAD })
+export async function makeRoom(execute: Execute, schema: string, now?: Date): Promise<void> {
+  const today = dayOf(now ?? (await readClock(execute)))
+  await createPartitions(execute, ownSchema(schema), { from: today - 1, to: today + DAYS_AHEAD })
 }
 
 /**
  * Removes partitions. Not in a transaction: each is first taken out of the ledger, which waits for those who read it.
  *
- * @param signal has the server give up the wait; another call goes on from there
+ * @param signal ends it after the statement at hand; another call goes on from there
  * @returns the names of those that are gone
  */
 export async function dropPartitions(
-  sql: Sql,
+  execute: Execute,
   schema: string,
   partitions: readonly Partition[],
   signal?: AbortSignal
 ): Promise<string[]> {
   const own = ownSchema(schema)
-  const carryOut = (query: PendingQuery<Row[]>): Promise<void> => cancellable(query, signal)
   const isDetaching = ({ state }: Partition): boolean => state === 'detaching'
   const dropped: string[] = []
   // The server detaches one at a time, and lets none begin before the last has ended.
   for (const { name, state } of partitions.toSorted((a, b) => Number(isDetaching(b)) - Number(isDetaching(a)))) {
-    if (state === 'attached') await carryOut(detachPartition(sql, own, name))
-    if (state === 'detaching') await carryOut(finishDetaching(sql, own, name))
-    await carryOut(dropPartition(sql, own, name))
+    signal?.throwIfAborted()
+    if (state === 'attached') await detachPartition(execute, own, name)
+    if (state === 'detaching') await finishDetaching(execute, own, name)
+    await dropPartition(execute, own, name)
     dropped.push(name)
   }
   return dropped
-}
-
-async function cancellable(query: PendingQuery<Row[]>, signal: AbortSignal | undefined): Promise<void> {
-  signal?.throwIfAborted()
-  const cancel = (): void => query.cancel()
-  signal?.addEventListener('abort', cancel)
-  await query.finally(() => signal?.removeEventListener('abort', cancel))
 }
 
 function ago(now: Date, ms: number): Date {

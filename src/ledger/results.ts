@@ -1,11 +1,12 @@
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { Sql } from 'postgres'
-import { describeFailure, explainFailure, isTransientFailure } from '../database/failure.ts'
-import { isSchemaMissing } from '../database/migrate.ts'
-import { afterTicks, connectTimeout, openSession, type Session } from '../database/session.ts'
+import { afterTicks, connectTimeout } from '../database/connection.ts'
+import { describeFailure, explainFailure, isSchemaMissing, isTransientFailure } from '../database/failure.ts'
+import { openSession, type Session } from '../database/session.ts'
 import { BackgroundError } from '../errors.ts'
 import type { ResultOptions } from '../job.ts'
 import type { Logger } from '../logger.ts'
+import { RESULTS_SETTINGS } from '../sql/database/settings.ts'
 import {
   findEnds,
   listenForEnds,
@@ -15,7 +16,6 @@ import {
   registerWaiters,
   removeWaiters
 } from '../sql/ledger/waiters.ts'
-import { RESULTS_SETTINGS } from '../sql/settings.ts'
 import type { Access } from '../sql/statement.ts'
 import { type Bell, createBell } from './bell.ts'
 import { type Awaited, type AwaitedJobs, addWaiter, postpone, tell } from './waiting.ts'

@@ -12,6 +12,15 @@ export interface Statement {
 /** Runs a statement in a pool, a session or somebody's transaction. Columns come as text wherever we ask for text. */
 export type Execute = <Row>(statement: Statement) => Promise<readonly Row[]>
 
+/** Runs work in a transaction of its own, in which the statements are read committed, and commits it. */
+export type Transact = <Result>(work: (execute: Execute) => Promise<Result>) => Promise<Result>
+
+/** How to reach a database: by statements of their own, or in a transaction. */
+export interface Connections {
+  readonly execute: Execute
+  readonly transact: Transact
+}
+
 /** Where the engine is, and how to reach it. */
 export interface Access {
   readonly execute: Execute

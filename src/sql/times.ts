@@ -1,3 +1,5 @@
+import { type Execute, statement } from './statement.ts'
+
 /**
  * Reads a time that the database has written as JSON. It may hold what a `Date` cannot, such as `infinity`, or a year
  * after 275760: that becomes the first or the last moment that a `Date` can hold.
@@ -32,6 +34,12 @@ export function isDueSinceEver(date: Date): boolean {
  */
 export function dueSince(ready: string, scheduled: string): string {
   return `case when ${ready} > 'epoch' and isfinite(${ready}) then ${ready} else ${scheduled} end`
+}
+
+/** The time by the clock of the database, which is the only one that decides what is old. */
+export async function readClock(execute: Execute): Promise<Date> {
+  const [row] = await execute<{ ms: string }>(statement`select ${{ sql: NOW_MS }} as ms`)
+  return new Date(Number(row!.ms))
 }
 
 /** The time by the database's clock in milliseconds since 1970, as an expression. */

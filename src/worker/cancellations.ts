@@ -1,5 +1,5 @@
 import type { Logger } from '../logger.ts'
-import { readCancelNotice } from '../sql/cancel.ts'
+import { readCancelNotice } from '../sql/jobs/cancel.ts'
 import type { Claims } from './claiming/claims.ts'
 import { cancel } from './execution/claim.ts'
 import { throttle } from './throttle.ts'

@@ -1,11 +1,11 @@
 import { setTimeout } from 'node:timers/promises'
-import type { Sql } from 'postgres'
-import { findCancelled } from '../sql/cancel.ts'
-import { hasDueJobs, notifyWorkers, workingBackends } from '../sql/control.ts'
-import { nextDueTimes } from '../sql/due.ts'
+import type { Lasting } from '../database/lasting.ts'
+import { findCancelled } from '../sql/jobs/cancel.ts'
 import { showRuns } from '../sql/ledger/live.ts'
-import { findUnknownTasks } from '../sql/unknown-tasks.ts'
-import { markStarted } from '../sql/workers.ts'
+import { hasDueJobs, notifyWorkers, workingBackends } from '../sql/worker/control.ts'
+import { nextDueTimes } from '../sql/worker/due.ts'
+import { findUnknownTasks } from '../sql/worker/unknown-tasks.ts'
+import { markStarted } from '../sql/worker/workers.ts'
 import type { AnyTask } from '../task.ts'
 import { createCancelWatch } from './cancellations.ts'
 import { createClaims } from './claiming/claims.ts'
@@ -41,9 +41,7 @@ export interface RuntimeOptions {
   /** Makes text fit the database. */
   readonly fit: Fit
   /** For the worker's own statements, so that they never wait behind the engine's. */
-  readonly control: Sql
-  /** Has `control` connect anew. */
-  replaceControl(): void
+  readonly control: Lasting
   /** Called before each fetch: it is connected, and known to its peers. */
   onReady(): void
   readonly outage: Outage
@@ -81,6 +79,7 @@ export interface RuntimeEnd {
 export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runtime> {
   const { options, url, tasks, executor, endings, fit, control, outage, signal } = runtimeOptions
   const { schema, logger, ledger, concurrency } = options
+  const { execute } = control
   const names = [...tasks.keys()]
   const kept = ledger && { keepsSuccesses: ledger.successesMs !== false, keepsFailures: ledger.failuresMs !== false }
   const draining = new AbortController()
@@ -106,7 +105,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
   const upkeep = startUpkeep({ settings: ledger, control, url, schema, logger })
   const progress = createProgressReporter({
     runs: executor.runs,
-    show: async news => showRuns(control, schema, await started.promise, news),
+    show: async news => showRuns(execute, schema, await started.promise, news),
     fit,
     logger
   })
@@ -115,27 +114,27 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     isHungry,
     wake,
     wakeOthers: count =>
-      void notifyWorkers(control, count).catch(error => logger.debug(`Cannot wake others: ${error}`)),
-    look: withinMs => nextDueTimes(control, schema, names, withinMs),
+      void notifyWorkers(execute, count).catch(error => logger.debug(`Cannot wake others: ${error}`)),
+    look: withinMs => nextDueTimes(execute, schema, names, withinMs),
     logger
   })
   const idle = createIdleCheck({
     // A job that a fetch has just locked would seem to be another worker's.
     isIdle: () => claims.size === 0 && policy.state !== 'fetching',
     hasSuspects: () => membership.liveness?.hasSuspects ?? true,
-    hasDueJobs: () => hasDueJobs(control, schema, names, idOf()),
+    hasDueJobs: () => hasDueJobs(execute, schema, names, idOf()),
     wake
   })
-  const unknownTasks = createUnknownTasks({ find: () => findUnknownTasks(control, schema, names), logger })
+  const unknownTasks = createUnknownTasks({ find: () => findUnknownTasks(execute, schema, names), logger })
   const cancellations = createCancelWatch({
     schema,
     claims,
-    look: ids => findCancelled(control, schema, ids),
+    look: ids => findCancelled(execute, schema, ids),
     logger
   })
-  const schemaWatch = createSchemaWatch({ control, schema, onNewer: reason => engine?.end(reason), logger })
+  const schemaWatch = createSchemaWatch({ execute, schema, onNewer: reason => engine?.end(reason), logger })
   const poison = createPoisonGuard(job =>
-    outage.outlast(() => markStarted(control, schema, job, idOf()), closing.signal)
+    outage.outlast(() => markStarted(execute, schema, job, idOf()), closing.signal)
   )
   const listening = watchListening({
     onListening() {
@@ -146,7 +145,10 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     onHung: distrust,
     onLost: error => outage.failed(listening, error)
   })
-  const hangs = createHangWatch({ findWorking: backends => workingBackends(membership.session, backends), logger })
+  const hangs = createHangWatch({
+    findWorking: backends => workingBackends(membership.session.execute, backends),
+    logger
+  })
   const connections = openConnections({
     url,
     max: concurrency + EXTRA_CONNECTIONS,
@@ -194,7 +196,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
 
   // What makes one connection hang seldom spares the others.
   function distrust(listenAnew = listening.suspect): void {
-    runtimeOptions.replaceControl()
+    control.replace()
     connections.distrust()
     listenAnew()
   }

@@ -1,12 +1,12 @@
-import type { Sql } from 'postgres'
 import { refuseNewerEngine } from '../database/migrate.ts'
 import { BackgroundError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
+import type { Execute } from '../sql/statement.ts'
 import { type Throttled, throttle } from './throttle.ts'
 
 /** What {@linkcode createSchemaWatch} takes. */
 export interface SchemaWatchOptions {
-  readonly control: Sql
+  readonly execute: Execute
   readonly schema: string
   /** A newer version has migrated the engine's schema so far that this one's engine has to end. */
   onNewer(error: BackgroundError): void
@@ -14,11 +14,11 @@ export interface SchemaWatchOptions {
 }
 
 /** Looks at the schema's version when asked. That version ends the engine; a notification is only a hint to look. */
-export function createSchemaWatch({ control, schema, onNewer, logger }: SchemaWatchOptions): Throttled {
+export function createSchemaWatch({ execute, schema, onNewer, logger }: SchemaWatchOptions): Throttled {
   let isNewer = false
   const watch = throttle(async () => {
     try {
-      if (!isNewer) await refuseNewerEngine(control, schema)
+      if (!isNewer) await refuseNewerEngine(execute, schema)
     } catch (error) {
       isNewer = error instanceof BackgroundError && error.code === 'DATABASE_NEWER'
       if (isNewer) return onNewer(error as BackgroundError)

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import type { Lasting } from '../database/lasting.ts'
 import { refuseNewerEngine } from '../database/migrate.ts'
 import { BackgroundError } from '../errors.ts'
-import { readEncoding } from '../sql/control.ts'
+import { readEncoding } from '../sql/worker/control.ts'
 import type { AnyTask } from '../task.ts'
 import { setTimer } from '../timer.ts'
 import { createFit } from './execution/encoding.ts'
@@ -41,13 +41,12 @@ export interface Supervisor {
 /** Keeps a runtime running until it is asked to stop; one that ends unasked is followed by a new one. */
 export async function supervise({ options, tasks, url, control, outage }: SuperviseOptions): Promise<Supervisor> {
   const { logger, once, shutdownTimeoutMs, backoff, ledger } = options
-  const fit = createFit(await readEncoding(control.sql))
+  const fit = createFit(await readEncoding(control.execute))
   const endings = createEndings({ ledger, logger, fit })
   const executor = createExecutor({ logger, backoff, endings })
   const deadline = createDeadline()
   const stopping = new AbortController()
   const { signal } = stopping
-  const { sql, replace } = control
   const ready = Promise.withResolvers<void>()
   const start = (): Promise<Runtime> =>
     startRuntime({
@@ -57,8 +56,7 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
       executor,
       endings,
       fit,
-      control: sql,
-      replaceControl: replace,
+      control,
       onReady: ready.resolve,
       outage,
       signal
@@ -109,7 +107,7 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
     // Until nothing is left, or its jobs would count as those of a lost worker.
     const left = await runtime.release()
     // A newer version may have migrated the database under this one, and that be what ended the engine.
-    await outage.outlast(() => refuseNewerEngine(sql, options.schema), signal)
+    await outage.outlast(() => refuseNewerEngine(control.execute, options.schema), signal)
     if (left > 0) throw new Error(`${left} jobs are still locked`)
     const next = await outage.outlast(start, signal)
     if (stopped) return await leave(next)

@@ -1,17 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Sql } from 'postgres'
+import { connectTimeout } from '../database/connection.ts'
 import { isTransientFailure } from '../database/failure.ts'
 import { connect } from '../database/open.ts'
+import { openSession } from '../database/session.ts'
 import { dropPartitions, makeRoom, tidyLedger } from '../ledger/prune.ts'
 import type { Logger } from '../logger.ts'
 import type { Partition } from '../sql/ledger/upkeep.ts'
+import type { Connections } from '../sql/statement.ts'
 import type { LedgerSettings } from './options.ts'
 
 /** What {@linkcode startUpkeep} takes. */
 export interface UpkeepOptions {
   /** Of the ledger; without, there is none to look after. */
   readonly settings: LedgerSettings | undefined
-  readonly control: Sql
+  readonly control: Connections
   readonly url: string | undefined
   readonly schema: string
   readonly logger: Logger
@@ -70,13 +72,17 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
 
   /** On a connection of its own: it may have to wait for somebody who reads what goes, but not for long. */
   async function drop(due: readonly Partition[]): Promise<void> {
-    const sql = connect({ url }, { max: 1, prepare: false, name: 'kretes upkeep' })
+    const session = openSession(connect({ url }, { max: 1, prepare: false, name: 'kretes upkeep' }))
     const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout(DROPPING_MS)])
-    // A server that does not answer is not waited for either.
-    const close = (): void => void sql.end({ timeout: 1 })
-    limit.addEventListener('abort', close)
+    const giveUp = async (): Promise<void> => {
+      session.cancel()
+      // A server that does not answer is not waited for either.
+      await sleep(CANCEL_MS, undefined, { ref: false })
+      session.abandon(connectTimeout())
+    }
+    limit.addEventListener('abort', giveUp)
     try {
-      const dropped = await dropPartitions(sql, schema, due, limit)
+      const dropped = await dropPartitions(session.execute, schema, due, limit)
       logger.info(`Removed old runs: ${dropped.join(', ')}`, { event: 'ledger.pruned', dropped })
     } catch (error) {
       if (!limit.aborted) throw error
@@ -85,8 +91,8 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
           event: 'ledger.waiting'
         })
     } finally {
-      limit.removeEventListener('abort', close)
-      await sql.end({ timeout: 1 })
+      limit.removeEventListener('abort', giveUp)
+      await session.end()
     }
   }
 
@@ -97,7 +103,7 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
     recorded() {
       untilMs = performance.now() + FOLDED_AFTER_MS
     },
-    mend: () => makeRoom(control, schema),
+    mend: () => makeRoom(control.execute, schema),
     async lookOnce() {
       if (rounds > 0) return
       clearTimeout(timer)
@@ -124,3 +130,4 @@ const IDLE_EVERY = 120
 /** Another round comes soon. */
 const FOLDING_MS = 15_000
 const DROPPING_MS = 60_000
+const CANCEL_MS = 1_000

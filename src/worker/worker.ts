@@ -82,7 +82,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<Worker> 
   let health: HealthServer | undefined
   async function leave(): Promise<void> {
     await health?.close()
-    await control.sql.end({ timeout: 1 })
+    await control.end()
     await database.release()
   }
   try {

@@ -3,9 +3,8 @@ import { createBackground } from '../../src/background.ts'
 import { connect } from '../../src/database/open.ts'
 import { createPool, poolOf } from '../../src/database/pool.ts'
 import { executeIn, openSession } from '../../src/database/session.ts'
-import { withSession } from '../../src/database/templates.ts'
 import { executeInTransaction } from '../../src/enqueue/adapters.ts'
-import type { Execute, Statement } from '../../src/sql/statement.ts'
+import { type Execute, type Statement, statement } from '../../src/sql/statement.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
@@ -14,6 +13,7 @@ const rows = suite('a statement that fails in the midst of its rows')
 const calls = suite('calls whose statements fail in the midst of their rows')
 
 const failing: Statement = { text: 'select 1 / (3 - n) from generate_series(1, 4) n', values: [] }
+const one: Statement = { text: 'select 1 as one', values: [] }
 const two: Statement = { text: 'select n from generate_series(1, 2) n', values: [] }
 const { url } = await createDatabase()
 
@@ -37,13 +37,9 @@ const holders: Record<string, (work: (execute: Execute) => Promise<void>) => Pro
     await work(pool.execute).finally(pool.end)
   },
   "a pool of the caller's": work => work(poolOf(template).execute),
-  'a session of templates': work => withSession(template, {}, session => work(executeIn(session))),
   async 'a client of ours'(work) {
     const client = connect({ url }, { max: 1, name: 'test' })
-    await work(async <Row>({ text }: Statement) => {
-      const strings = Object.assign([text], { raw: [text] })
-      return (await client(strings)) as unknown as readonly Row[]
-    }).finally(() => client.end())
+    await work(executeIn(client)).finally(() => client.end())
   },
   async "a reserved connection of the caller's"(work) {
     const reserved = await template.reserve()
@@ -57,12 +53,15 @@ for (const [name, hold] of Object.entries(holders)) {
 
 rows('leaves none either if its connection was lost and the driver has made another', async () => {
   const client = connect({ url }, { max: 1, name: 'test' })
-  await client`select n, case n when 20000 then pg_terminate_backend(pg_backend_pid()) end from generate_series(1, 30000) n`.then(
+  const execute = executeIn(client)
+  const ending = statement`
+    select n, case n when 20000 then pg_terminate_backend(pg_backend_pid()) end from generate_series(1, 30000) n`
+  await execute(ending).then(
     () => assert.unreachable(),
     () => {}
   )
   // The driver may first fail a statement that it has not sent, with the error of the lost connection.
-  const result = await client`select 1 as one`.catch(() => client`select 1 as one`)
+  const result = await execute(one).catch(() => execute(one))
   assert.equal([...result], [{ one: 1 }])
   await client.end()
 })

@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import postgres, { type Sql, type TransactionSql } from 'postgres'
 import { createBackground } from '../../src/background.ts'
 import type { BackgroundClient } from '../../src/client.ts'
+import { executeIn } from '../../src/database/session.ts'
 import { createViews, NEWEST_VIEWS } from '../../src/sql/ledger/views.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
@@ -159,7 +160,7 @@ views(
     const debug = (_connection: number, text: string): void => void texts.push(text.replace(/\s+/g, ' '))
     const sql = postgres(database.url, { max: 1, debug, onnotice: () => {} })
     onceDone(() => sql.end())
-    await createViews(sql, 'kretes', 'graphile_worker')
+    await createViews(executeIn(sql), 'kretes', 'graphile_worker')
     const made = texts.filter(text => text.includes('create view'))
     assert.is(made.length, 5)
     const hash = createHash('sha256').update(made.join('\n')).digest('hex').slice(0, 16)

@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url'
 import { createBackground } from '../../src/background.ts'
 import { type MigrationReport, migrate } from '../../src/database/migrate.ts'
 import { openDatabase } from '../../src/database/open.ts'
-import { applyMigration, createMigrationTable, migrations } from '../../src/sql/migrations.ts'
+import { executeIn } from '../../src/database/session.ts'
+import { applyMigration, createMigrationTable, migrations } from '../../src/sql/database/migrations.ts'
 import { startWorker } from '../../src/worker/worker.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
@@ -96,9 +97,9 @@ test('of 1.0.0-beta.1 is brought up to date, its workers, counters and views kep
   const { sql } = database
   const { kretes } = await migrateOnce(database)
   await sql`drop schema kretes cascade`
-  await createMigrationTable(sql, 'kretes')
+  await createMigrationTable(executeIn(sql), 'kretes')
   for (const step of migrations.slice(0, 4))
-    await sql.begin(session => applyMigration(session as never, step, 'kretes', 'graphile_worker'))
+    await sql.begin(session => applyMigration(executeIn(session), step, 'kretes', 'graphile_worker'))
   await sql`insert into kretes.workers (id, host, pid, concurrency) values ('old', 'here', 1, 1)`
   await sql`
     insert into kretes.counters (minute, runs, duration_bucket, task, queue, state, waiting_ms, running_ms)

@@ -1,8 +1,8 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { mock } from 'node:test'
 import postgres from 'postgres'
-import { inTransaction, openSession } from '../../src/database/session.ts'
-import { begin } from '../../src/database/templates.ts'
+import { openSession } from '../../src/database/session.ts'
+import { begin, inTransaction } from '../../src/database/transaction.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -69,17 +69,17 @@ test('connect no more once their connection was reset, as for the end of their t
   const its = Object.assign(new URL(url), { host: `127.0.0.1:${(proxy.address() as AddressInfo).port}` }).href
   const template = postgres(its, { max: 1, backoff: () => 0, fetch_types: false })
   // A statement with a parameter: what comes after it waits for the answer, or else for a new connection.
+  const sleep = { text: 'select pg_sleep($1::text::float8)', values: ['60'] }
   const works = [
-    () => begin(template, transaction => transaction`select pg_sleep(${60}::float8)`),
+    () => begin(template, execute => execute(sleep)),
     async () => {
       const session = openSession(template)
-      const sleep = { text: 'select pg_sleep($1::text::float8)', values: ['60'] }
       return await inTransaction(session, execute => execute(sleep)).finally(session.end)
     }
   ]
   for (const work of works) {
     clients.length = 0
-    const outcome = work().catch(({ cause, code }) => code ?? cause.code)
+    const outcome = work().catch(({ cause }) => cause.code)
     await until(
       async () => (await sql`select from pg_stat_activity where datname = ${name} and wait_event = 'PgSleep'`).length
     )

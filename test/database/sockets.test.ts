@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import postgres from 'postgres'
 import { connectSockets, createSockets } from '../../src/database/sockets.ts'
-import { begin } from '../../src/database/templates.ts'
+import { begin } from '../../src/database/transaction.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -53,11 +53,11 @@ test('of a transaction that the server refuses are not made anew for the stateme
       ...options,
       ...(round > 2 && { socket: connectSockets(options.sockets) })
     } as never)
-    const error = await begin(client, transaction => transaction`select 1`).then(
+    const error = await begin(client, execute => execute({ text: 'select 1', values: [] })).then(
       () => undefined,
       error => error
     )
-    assert.is(error.code, '53300')
+    assert.is(error.cause.code, '53300')
     assert.is(connections, round)
   }
 })

@@ -1,7 +1,8 @@
 import postgres, { type TransactionSql } from 'postgres'
 import { createBackground } from '../../src/background.ts'
 import type { BackgroundClient } from '../../src/client.ts'
-import { executeIn } from '../../src/database/session.ts'
+import { poolOf } from '../../src/database/pool.ts'
+import { withoutConflicts, withSchema } from '../../src/database/repeat.ts'
 import { createGroups } from '../../src/enqueue/group.ts'
 import { toNewJob, toRequest } from '../../src/enqueue/request.ts'
 import type { Job, KeyMode } from '../../src/job.ts'
@@ -255,10 +256,8 @@ keys('are sent again, and nothing is migrated, if the database ended them in fav
   const client = postgres(`${database.url}?deadlock_timeout=3000`, { max: 4, onnotice: () => {} })
   onceDone(() => client.end({ timeout: 1 }))
   let migrations = 0
-  const schedule = createGroups({
-    access: { execute: executeIn(client), schema: 'graphile_worker', isOurs: true },
-    migrate: async () => void migrations++
-  })
+  const { execute } = withSchema(withoutConflicts(poolOf(client)), async () => void migrations++)
+  const schedule = createGroups({ execute, schema: 'graphile_worker', isOurs: true })
   const settings = { schema: 'graphile_worker', defaults: {}, maxPayloadBytes: 1_000 }
   const call = async (key: string): Promise<Job> => {
     const options = { task: 'Crossing', key }

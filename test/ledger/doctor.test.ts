@@ -1,5 +1,6 @@
 import postgres from 'postgres'
 import { createBackground } from '../../src/background.ts'
+import { executeIn } from '../../src/database/session.ts'
 import type { Finding, FindingCode } from '../../src/ledger/doctor/finding.ts'
 import type { Limits } from '../../src/ledger/doctor/limits.ts'
 import { diagnose } from '../../src/ledger/doctor.ts'
@@ -324,14 +325,15 @@ async function join(database: TestDatabase, options: WorkerOptions): Promise<Wor
 /** While no worker looks after the ledger, as if something kept them from it. */
 async function withoutUpkeep({ sql }: TestDatabase, during: () => Promise<void>): Promise<void> {
   await sql.begin(async transaction => {
-    assert.ok(await lockUpkeep(transaction, 'kretes'))
+    assert.ok(await lockUpkeep(executeIn(transaction), 'kretes'))
     await during()
   })
 }
 
 /** Makes the partitions of days that are so many days ago. */
 async function addDays({ sql }: TestDatabase, ...daysAgo: readonly number[]): Promise<void> {
-  for (const days of daysAgo) await createPartitions(sql, 'kretes', { from: today() - days, to: today() - days + 1 })
+  for (const days of daysAgo)
+    await createPartitions(executeIn(sql), 'kretes', { from: today() - days, to: today() - days + 1 })
 }
 
 function today(): number {
@@ -352,11 +354,11 @@ async function prepare(): Promise<{ database: TestDatabase; background: ReturnTy
 }
 
 async function look({ url }: { url: string }, limits: Partial<Limits> = {}): Promise<readonly Finding[]> {
-  const sql = postgres(url, { max: 3, prepare: false, onnotice: () => {} })
+  const client = postgres(url, { max: 1, onnotice: () => {} })
   try {
-    return (await diagnose({ sql, schema: 'graphile_worker', label: 'the database', limits })).findings
+    return (await diagnose({ client, schema: 'graphile_worker', label: 'the database', limits })).findings
   } finally {
-    await sql.end({ timeout: 1 })
+    await client.end({ timeout: 1 })
   }
 }
 

@@ -1,4 +1,6 @@
 import { createBackground } from '../../mod.ts'
+import { poolOf } from '../../src/database/pool.ts'
+import { executeIn } from '../../src/database/session.ts'
 import { dropPartitions, pruneLedger, tidyLedger } from '../../src/ledger/prune.ts'
 import { createPartitions, dayOf, partitionOf } from '../../src/sql/ledger/partitions.ts'
 import { listPartitions, lockUpkeep } from '../../src/sql/ledger/upkeep.ts'
@@ -21,7 +23,7 @@ async function prepared(): Promise<TestDatabase> {
 /** Records a run that ended so many days ago. */
 async function record({ sql }: TestDatabase, daysAgo: number, state: 'succeeded' | 'failed'): Promise<void> {
   const at = new Date(Date.now() - daysAgo * DAY_MS)
-  await createPartitions(sql, 'kretes', { from: dayOf(at), to: dayOf(at) + 1 })
+  await createPartitions(executeIn(sql), 'kretes', { from: dayOf(at), to: dayOf(at) + 1 })
   await sql`
     insert into kretes.ledger
       (job_id, finished_at, ready_at, scheduled_at, attempt, max_attempts, priority, is_failure, state, task)
@@ -35,14 +37,14 @@ test('removes whole days of runs that are older than they are kept, failures lat
   const database = await prepared()
   for (const days of [0, 6, 9]) await record(database, days, 'succeeded')
   for (const days of [0, 9, 33]) await record(database, days, 'failed')
-  const { dropped } = await pruneLedger(database.sql, 'graphile_worker', WEEK)
+  const { dropped } = await pruneLedger(poolOf(database.sql), 'graphile_worker', WEEK)
   const today = dayOf(new Date())
   assert.equal(
     dropped.toSorted(),
     [...[partitionOf(today - 33, false), partitionOf(today - 33, true)], partitionOf(today - 9, false)].toSorted()
   )
   assert.equal((await statesOf(database)).toSorted(), ['failed', 'failed', 'succeeded', 'succeeded'])
-  assert.equal((await pruneLedger(database.sql, 'graphile_worker', WEEK)).dropped, [])
+  assert.equal((await pruneLedger(poolOf(database.sql), 'graphile_worker', WEEK)).dropped, [])
 })
 
 test('keeps for ever what is to be kept for ever, and yesterday in any case', async () => {
@@ -50,15 +52,15 @@ test('keeps for ever what is to be kept for ever, and yesterday in any case', as
   await record(database, 0, 'succeeded')
   await record(database, 300, 'succeeded')
   await record(database, 300, 'failed')
-  await pruneLedger(database.sql, 'graphile_worker', { successesMs: null, failuresMs: false })
+  await pruneLedger(poolOf(database.sql), 'graphile_worker', { successesMs: null, failuresMs: false })
   assert.equal(await statesOf(database), ['succeeded', 'succeeded'])
 })
 
 test('makes partitions for the days to come', async () => {
   const database = await prepared()
   const inAMonth = new Date(Date.now() + 30 * DAY_MS)
-  await pruneLedger(database.sql, 'graphile_worker', { ...WEEK, now: inAMonth })
-  const names = (await listPartitions(database.sql, 'kretes')).map(({ name }) => name)
+  await pruneLedger(poolOf(database.sql), 'graphile_worker', { ...WEEK, now: inAMonth })
+  const names = (await listPartitions(executeIn(database.sql), 'kretes')).map(({ name }) => name)
   for (const day of [dayOf(inAMonth) - 1, dayOf(inAMonth), dayOf(inAMonth) + 6]) {
     assert.ok(names.includes(partitionOf(day, false)))
     assert.ok(names.includes(partitionOf(day, true)))
@@ -72,8 +74,8 @@ test('waits for somebody who reads the old runs, and keeps nobody else waiting',
   const reader = await sql.reserve()
   await reader`begin`
   await reader`select * from kretes.runs`
-  const pruning = pruneLedger(sql, 'graphile_worker', WEEK)
-  await until(async () => (await listPartitions(sql, 'kretes')).some(({ state }) => state === 'detaching'))
+  const pruning = pruneLedger(poolOf(sql), 'graphile_worker', WEEK)
+  await until(async () => (await listPartitions(executeIn(sql), 'kretes')).some(({ state }) => state === 'detaching'))
   await record(database, 0, 'failed')
   assert.equal(await statesOf(database), ['failed'])
   await reader`commit`
@@ -90,20 +92,20 @@ test('goes on where it was interrupted', async () => {
   const reader = await sql.reserve()
   await reader`begin`
   await reader`select * from kretes.runs`
-  const due = (await tidyLedger(sql, 'graphile_worker', WEEK))?.due ?? []
-  const dropping = dropPartitions(sql, 'graphile_worker', due).catch((error: unknown) => error)
-  await until(async () => (await listPartitions(sql, 'kretes')).some(({ state }) => state === 'detaching'))
+  const due = (await tidyLedger(poolOf(sql), 'graphile_worker', WEEK))?.due ?? []
+  const dropping = dropPartitions(executeIn(sql), 'graphile_worker', due).catch((error: unknown) => error)
+  await until(async () => (await listPartitions(executeIn(sql), 'kretes')).some(({ state }) => state === 'detaching'))
   await sql`
     select pg_terminate_backend(pid) from pg_stat_activity
     where query like 'alter table%' and datname = current_database() and pid <> pg_backend_pid()`
   assert.instance(await dropping, Error)
   await reader`commit`
   reader.release()
-  const { dropped } = await pruneLedger(sql, 'graphile_worker', WEEK)
+  const { dropped } = await pruneLedger(poolOf(sql), 'graphile_worker', WEEK)
   assert.ok(dropped.includes(old))
   assert.equal(await statesOf(database), [])
   assert.equal(
-    (await listPartitions(sql, 'kretes')).filter(({ name }) => name === old),
+    (await listPartitions(executeIn(sql), 'kretes')).filter(({ name }) => name === old),
     []
   )
 })
@@ -124,11 +126,11 @@ test('folds counters into fewer rows with the same sums', async () => {
   ]
   const rows = async (): Promise<number> => (await sql`select from kretes.counters`).length
   const before = await sums()
-  const { folded } = await pruneLedger(sql, 'graphile_worker', WEEK)
+  const { folded } = await pruneLedger(poolOf(sql), 'graphile_worker', WEEK)
   assert.ok(folded > 20_000, `${folded} were folded`)
   assert.equal(await sums(), before)
   assert.ok((await rows()) < 15_000, `${await rows()} rows are left`)
-  assert.is((await pruneLedger(sql, 'graphile_worker', WEEK)).folded, 0)
+  assert.is((await pruneLedger(poolOf(sql), 'graphile_worker', WEEK)).folded, 0)
 })
 
 test('keeps counters of the busiest queues only, however many there are', async () => {
@@ -138,7 +140,7 @@ test('keeps counters of the busiest queues only, however many there are', async 
     insert into kretes.queue_counters (minute, runs, duration_bucket, queue, state, waiting_ms, running_ms)
     select date_trunc('minute', now()), case when n <= 3 then 100 else 1 end, 0, 'queue ' || n, 'succeeded', 1, 1
     from generate_series(1, 50000) n`
-  const { folded } = await pruneLedger(sql, 'graphile_worker', WEEK)
+  const { folded } = await pruneLedger(poolOf(sql), 'graphile_worker', WEEK)
   assert.ok(folded > 49_000, `${folded} were folded`)
   const busiest = await sql`select queue from kretes.queues order by succeeded_last_hour desc, queue limit 3`
   assert.equal(
@@ -156,9 +158,9 @@ test('says that it is behind when it has to stop, and goes on from there', async
   await sql`
     insert into kretes.queue_counters (minute, runs, duration_bucket, queue, state, waiting_ms, running_ms)
     select date_trunc('minute', now()), 1, 0, 'queue', 'succeeded', 1, 1 from generate_series(1, 10) n`
-  const stopped = await tidyLedger(sql, 'graphile_worker', WEEK, AbortSignal.abort())
+  const stopped = await tidyLedger(poolOf(sql), 'graphile_worker', WEEK, AbortSignal.abort())
   assert.equal([stopped?.isBehind, stopped?.folded], [true, 0])
-  const done = await tidyLedger(sql, 'graphile_worker', WEEK)
+  const done = await tidyLedger(poolOf(sql), 'graphile_worker', WEEK)
   assert.equal([done?.isBehind, done?.folded], [false, 9])
 })
 
@@ -174,7 +176,7 @@ test('goes by the clock of the database, whatever that of its host says', async 
     }
   } as DateConstructor
   try {
-    assert.equal((await pruneLedger(sql, 'graphile_worker', WEEK)).dropped, [])
+    assert.equal((await pruneLedger(poolOf(sql), 'graphile_worker', WEEK)).dropped, [])
     await using background = createBackground({ connection: database.url })
     assert.equal((await background.prune({ dryRun: true })).dropped, [])
   } finally {
@@ -196,7 +198,7 @@ test('works where all tables are published', async () => {
     insert into kretes.queue_counters (minute, runs, duration_bucket, queue, state, waiting_ms, running_ms)
     select date_trunc('minute', now()), 1, 0, 'queue', 'succeeded', 1, 1 from generate_series(1, 10) n`
   await sql`delete from kretes.ledger where state = 'lost'`
-  const { dropped, folded } = await pruneLedger(sql, 'graphile_worker', WEEK)
+  const { dropped, folded } = await pruneLedger(poolOf(sql), 'graphile_worker', WEEK)
   assert.equal([dropped.length, folded], [1, 9])
   const unidentified = await sql`
     select relname from pg_class
@@ -212,9 +214,9 @@ test('forgets what was counted longer ago than runs are kept', async () => {
     insert into kretes.counters (minute, runs, duration_bucket, task, state, waiting_ms, running_ms)
     select date_trunc('minute', now() - day * interval '1 day'), 1, 0, 'Old', 'succeeded', 0, 0
     from unnest(array[1, 29, 31]) day`
-  await pruneLedger(sql, 'graphile_worker', { ...WEEK, failuresMs: null })
+  await pruneLedger(poolOf(sql), 'graphile_worker', { ...WEEK, failuresMs: null })
   assert.is((await sql`select from kretes.counters`).length, 3)
-  await pruneLedger(sql, 'graphile_worker', WEEK)
+  await pruneLedger(poolOf(sql), 'graphile_worker', WEEK)
   assert.is((await sql`select from kretes.counters`).length, 2)
 })
 
@@ -227,7 +229,7 @@ test('removes those who wait no longer, and the progress of jobs that run no lon
   await sql`
     insert into kretes.progress (job_id, attempt, updated_at)
     values (${job?.id}, 1, now() - interval '1 hour'), (0, 1, now() - interval '1 hour'), (-1, 1, now())`
-  await pruneLedger(sql, 'graphile_worker', WEEK)
+  await pruneLedger(poolOf(sql), 'graphile_worker', WEEK)
   assert.equal(
     (await sql`select listener from kretes.waiters`).map(({ listener }) => listener),
     ['here']
@@ -243,8 +245,8 @@ test('is done by one at a time', async () => {
   const { sql } = database
   for (const days of [8, 9, 10]) await record(database, days, 'succeeded')
   await sql.begin(async transaction => {
-    assert.ok(await lockUpkeep(transaction, 'kretes'))
-    assert.is(await tidyLedger(sql, 'graphile_worker', WEEK), undefined)
+    assert.ok(await lockUpkeep(executeIn(transaction), 'kretes'))
+    assert.is(await tidyLedger(poolOf(sql), 'graphile_worker', WEEK), undefined)
   })
-  assert.is((await tidyLedger(sql, 'graphile_worker', WEEK))?.due.length, 3)
+  assert.is((await tidyLedger(poolOf(sql), 'graphile_worker', WEEK))?.due.length, 3)
 })

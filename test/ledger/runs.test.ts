@@ -1,4 +1,5 @@
 import { createBackground } from '../../src/background.ts'
+import { executeIn } from '../../src/database/session.ts'
 import type { PageOptions, Run, RunFilter, RunState } from '../../src/inspect.ts'
 import { createPartitions, dayOf } from '../../src/sql/ledger/partitions.ts'
 import { RUN_STATES } from '../../src/sql/ledger/schema.ts'
@@ -15,7 +16,7 @@ const background = createBackground({ connection: url })
 onceDone(() => background.close())
 await background.migrate()
 const today = dayOf(new Date())
-await createPartitions(sql, 'kretes', { from: today - 40, to: today })
+await createPartitions(executeIn(sql), 'kretes', { from: today - 40, to: today })
 
 const DAY_MS = 86_400_000
 const tasks = ['Alpha', 'Beta', 'Gamma']

@@ -1,6 +1,6 @@
 import postgres from 'postgres'
 import { createBackground } from '../../src/background.ts'
-import { claimJobs, jobsOf } from '../../src/sql/claim.ts'
+import { claimJobs, jobsOf } from '../../src/sql/worker/claim.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { randomFrom } from '../helpers/random.ts'
 import { assert, suite } from '../helpers/suite.ts'

@@ -1,7 +1,7 @@
 import { createBackground } from '../../src/background.ts'
-import { completeJobs } from '../../src/sql/complete.ts'
-import type { Ending } from '../../src/sql/ending.ts'
 import { KEEPS_ALL } from '../../src/sql/ledger/record.ts'
+import { completeJobs } from '../../src/sql/worker/complete.ts'
+import type { Ending } from '../../src/sql/worker/ending.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 

@@ -1,6 +1,8 @@
 import postgres from 'postgres'
 import { createBackground } from '../../src/background.ts'
-import { hasDueJobs, notifyWorkers, releaseForgotten, releaseWorker } from '../../src/sql/control.ts'
+import { poolOf } from '../../src/database/pool.ts'
+import { statement, textArray } from '../../src/sql/statement.ts'
+import { hasDueJobs, notifyWorkers, releaseForgotten, releaseWorker } from '../../src/sql/worker/control.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -10,6 +12,8 @@ const test = suite("the worker's own statements")
 
 const database = await createDatabase()
 const { sql } = database
+const connections = poolOf(sql)
+const { execute } = connections
 const schema = 'graphile_worker'
 {
   await using background = createBackground({ connection: database.url })
@@ -30,21 +34,21 @@ test('releaseWorker() frees the jobs and queues of one worker and gives them the
   const heard = await listen()
   await lock('mine', a, b)
   await lock('other', c)
-  assert.is(await releaseWorker(sql, schema, 'mine'), 2)
+  assert.is(await releaseWorker(connections, schema, 'mine'), 2)
   assert.equal(await rows(), [
     { id: a, attempts: 2, by: null, queue: null },
     { id: b, attempts: 2, by: null, queue: null },
     { id: c, attempts: 3, by: 'other', queue: 'other' }
   ])
   await until(() => heard.includes('{"count" : 2}'))
-  assert.is(await releaseWorker(sql, schema, 'mine'), 0)
+  assert.is(await releaseWorker(connections, schema, 'mine'), 0)
 })
 
 test('releaseWorker() lets a job that was on its last attempt run again', async () => {
   const id = await add()
   await lock('mine', id)
   await sql`update graphile_worker._private_jobs set attempts = max_attempts`
-  await releaseWorker(sql, schema, 'mine')
+  await releaseWorker(connections, schema, 'mine')
   const [row] = await sql`select attempts, max_attempts, is_available from graphile_worker._private_jobs`
   assert.equal({ ...row }, { attempts: 24, max_attempts: 25, is_available: true })
 })
@@ -57,12 +61,14 @@ test('releaseWorker() puts back as many jobs as there are with the same few stat
   const watched = postgres(database.url, { max: 1, fetch_types: false, debug: (_, text) => void sent.push(text) })
   onceDone(() => watched.end({ timeout: 1 }))
   const over = ids.slice(0, 10)
-  const count = await releaseWorker(watched, schema, 'mine', async (transaction, held) => {
+  const count = await releaseWorker(poolOf(watched), schema, 'mine', async (execute, held) => {
     assert.equal(
       held.map(({ id }) => id),
       ids
     )
-    await transaction`delete from graphile_worker._private_jobs where id in ${sql(over)}`
+    await execute(
+      statement`delete from graphile_worker._private_jobs where id = any(${textArray(over)}::text::bigint[])`
+    )
     return over
   })
   assert.is(count, 50)
@@ -77,19 +83,19 @@ test('releaseForgotten() frees only jobs that the worker does not know of', asyn
   const [a, b, c, d] = [await add('one'), await add('two'), await add(), await add('three')]
   await lock('mine', a, b, c)
   await lock('other', d)
-  assert.is(await releaseForgotten(sql, schema, 'mine', [a]), 2)
+  assert.is(await releaseForgotten(execute, schema, 'mine', [a]), 2)
   assert.equal(await rows(), [
     { id: a, attempts: 3, by: 'mine', queue: 'mine' },
     { id: b, attempts: 2, by: null, queue: null },
     { id: c, attempts: 2, by: null, queue: null },
     { id: d, attempts: 3, by: 'other', queue: 'other' }
   ])
-  assert.is(await releaseForgotten(sql, schema, 'mine', []), 1)
-  assert.is(await releaseForgotten(sql, schema, 'mine', []), 0)
+  assert.is(await releaseForgotten(execute, schema, 'mine', []), 1)
+  assert.is(await releaseForgotten(execute, schema, 'mine', []), 0)
 })
 
 test('hasDueJobs() sees what is due for these tasks and nobody holds back', async () => {
-  const isDue = (tasks = ['Count']) => hasDueJobs(sql, schema, tasks, 'mine')
+  const isDue = (tasks = ['Count']) => hasDueJobs(execute, schema, tasks, 'mine')
   assert.is(await isDue(), false)
   const id = await add('one')
   assert.is(await isDue(), true)
@@ -112,7 +118,7 @@ test('notifyWorkers() speaks as add_job does', async () => {
   const heard = await listen()
   await add()
   await until(() => heard.length === 1)
-  await notifyWorkers(sql, 7)
+  await notifyWorkers(execute, 7)
   await until(() => heard.length === 2)
   const [theirs, ours] = heard.map(text => JSON.parse(text))
   assert.is(theirs.count, 1)

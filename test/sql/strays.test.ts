@@ -1,5 +1,6 @@
 import { createBackground } from '../../src/background.ts'
-import { findStrays, moveStray } from '../../src/sql/strays.ts'
+import { poolOf } from '../../src/database/pool.ts'
+import { findStrays, moveStray } from '../../src/sql/database/strays.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 
@@ -7,10 +8,11 @@ const test = suite('strays in our schema')
 
 test('are none in a schema that is ours alone', async () => {
   const { url, sql } = await createDatabase()
-  assert.equal(await findStrays(sql, 'kretes'), [])
+  const { execute } = poolOf(sql)
+  assert.equal(await findStrays(execute, 'kretes'), [])
   await using background = createBackground({ connection: url })
   await background.migrate()
-  assert.equal(await findStrays(sql, 'kretes'), [])
+  assert.equal(await findStrays(execute, 'kretes'), [])
 })
 
 test('are found whatever they are, and moved with what belongs to them', async () => {
@@ -33,7 +35,8 @@ test('are found whatever they are, and moved with what belongs to them', async (
     create table public.taken (id int);
     create table taken (id int);
     insert into users (mood, email) values ('good', 'ada@example.com')`)
-  const strays = await findStrays(sql, 'kretes')
+  const { execute } = poolOf(sql)
+  const strays = await findStrays(execute, 'kretes')
   assert.equal(strays.map(({ name }) => name).toSorted(), [
     '"Email"',
     'authors',
@@ -49,11 +52,11 @@ test('are found whatever they are, and moved with what belongs to them', async (
     'users'
   ])
   for (const stray of strays) {
-    const code = await moveStray(sql, stray).catch(error => error.code)
+    const code = await moveStray(execute, stray).catch(error => error.code)
     assert.is(code, stray.name === 'taken' ? '42P07' : undefined)
   }
   assert.equal(
-    (await findStrays(sql, 'kretes')).map(({ name }) => name),
+    (await findStrays(execute, 'kretes')).map(({ name }) => name),
     ['taken']
   )
   await sql`insert into public.users (mood) values ('bad')`

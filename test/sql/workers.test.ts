@@ -1,6 +1,9 @@
 import postgres from 'postgres'
 import { createBackground } from '../../src/background.ts'
-import { markStarted, rescueJobs, unregisterWorker } from '../../src/sql/workers.ts'
+import { poolOf } from '../../src/database/pool.ts'
+import { executeIn } from '../../src/database/session.ts'
+import type { Connections } from '../../src/sql/statement.ts'
+import { markStarted, rescueJobs, unregisterWorker } from '../../src/sql/worker/workers.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -9,6 +12,8 @@ const test = suite('the jobs of a lost worker')
 
 const database = await createDatabase()
 const { sql } = database
+const connections = poolOf(sql)
+const { execute } = connections
 const schema = 'graphile_worker'
 const limits = { staleAfterMs: 6_000, maxLosses: 3 }
 {
@@ -24,13 +29,14 @@ test('count a further loss if they were running, and none if they had run before
   // In another time zone, the mark is to be the same.
   const elsewhere = postgres(database.url, { max: 1, connection: { TimeZone: 'Asia/Tokyo' } })
   onceDone(() => elsewhere.end({ timeout: 1 }))
-  await markStarted(elsewhere, schema, ended, 'dead')
+  const { execute: executeElsewhere } = poolOf(elsewhere)
+  await markStarted(executeElsewhere, schema, ended, 'dead')
   // It fails, and is fetched by the same worker once more.
   await sql`update graphile_worker._private_jobs set locked_by = null, locked_at = null where id = ${ended}`
   await fetchAs('dead')
-  await markStarted(elsewhere, schema, running, 'dead')
+  await markStarted(executeElsewhere, schema, running, 'dead')
   await register('dead')
-  assert.equal(await rescueJobs(sql, schema, 'dead', limits), { rescued: 3, failed: [] })
+  assert.equal(await rescueJobs(connections, schema, 'dead', limits), { rescued: 3, failed: [] })
   assert.equal(await losses(), { [running]: 2, [ended]: 1, [unmarked]: 1 })
   const marked = await sql`select from graphile_worker._private_jobs where flags ? 'kretes:started'`
   assert.is(marked.length, 0)
@@ -40,9 +46,9 @@ test('are given up after as many losses as they may have', async () => {
   const id = await add()
   for (let loss = 2; loss <= 3; loss++) {
     await fetchAs('dead')
-    await markStarted(sql, schema, id, 'dead')
+    await markStarted(execute, schema, id, 'dead')
     await register('dead')
-    const rescue = await rescueJobs(sql, schema, 'dead', limits)
+    const rescue = await rescueJobs(connections, schema, 'dead', limits)
     assert.equal(rescue, loss < 3 ? { rescued: 1, failed: [] } : { rescued: 0, failed: [id] })
   }
 })
@@ -54,7 +60,7 @@ test('are given to others whatever flags SQL has put on them, which count as no 
   for (const value of values) await add(value)
   await fetchAs('dead')
   await register('dead')
-  const rescue = await rescueJobs(sql, schema, 'dead', limits)
+  const rescue = await rescueJobs(connections, schema, 'dead', limits)
   assert.is((rescue?.rescued ?? 0) + (rescue?.failed.length ?? 0), 1 + values.length)
   assert.is((await losses())[odd?.id ?? ''], 1)
 })
@@ -67,9 +73,9 @@ test('are not waited for by a second worker that would give them to others', asy
   onceDone(() => impatient.end({ timeout: 1 }))
   await sql.begin(async transaction => {
     await transaction`select from kretes.workers for update`
-    assert.is(await rescueJobs(impatient, schema, 'dead', limits), null)
+    assert.is(await rescueJobs(poolOf(impatient), schema, 'dead', limits), null)
   })
-  assert.equal(await rescueJobs(impatient, schema, 'dead', limits), { rescued: 1, failed: [] })
+  assert.equal(await rescueJobs(poolOf(impatient), schema, 'dead', limits), { rescued: 1, failed: [] })
 })
 
 test('are given to others even if the ledger has no room for today', async () => {
@@ -82,11 +88,9 @@ test('are given to others even if the ledger has no room for today', async () =>
       const partitions = await transaction`
         select inhrelid::regclass::text as name from pg_inherits where inhparent = 'kretes.ledger'::regclass`
       for (const { name } of partitions) await transaction`drop table ${transaction.unsafe(name)}`
-      const client = Object.assign(transaction, { begin: (work: (its: unknown) => unknown) => work(transaction) })
-      assert.equal(await rescueJobs(client as unknown as postgres.Sql, schema, 'dead', limits), {
-        rescued: 1,
-        failed: []
-      })
+      const execute = executeIn(transaction)
+      const within: Connections = { execute, transact: work => work(execute) }
+      assert.equal(await rescueJobs(within, schema, 'dead', limits), { rescued: 1, failed: [] })
       throw undo
     })
     .catch(error => assert.is(error, undo))
@@ -97,7 +101,7 @@ test('free their queues too when it leaves by itself, whatever it still knew of'
     insert into graphile_worker._private_job_queues (queue_name, locked_by, locked_at)
     values ('left', 'mine', now()), ('other', 'other', now())`
   await register('mine')
-  await unregisterWorker(sql, schema, 'mine')
+  await unregisterWorker(execute, schema, 'mine')
   const queues =
     await sql`select queue_name as name, locked_by as by from graphile_worker._private_job_queues order by 1`
   assert.equal(

@@ -1,5 +1,5 @@
 import { silentLogger } from '../../src/logger.ts'
-import type { ClaimedJob } from '../../src/sql/claim.ts'
+import type { ClaimedJob } from '../../src/sql/worker/claim.ts'
 import { createFetchPolicy, type FetchPolicy, type FetchState } from '../../src/worker/claiming/fetch-policy.ts'
 import { resolveOptions } from '../../src/worker/options.ts'
 import { onceDone } from '../helpers/cleanup.ts'

@@ -1,5 +1,6 @@
 import { createBackground, Queue } from '../../mod.ts'
-import { rescueJobs } from '../../src/sql/workers.ts'
+import { poolOf } from '../../src/database/pool.ts'
+import { rescueJobs } from '../../src/sql/worker/workers.ts'
 import { defineTask } from '../../src/task.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import type { TestDatabase } from '../helpers/database.ts'
@@ -166,7 +167,7 @@ test('gives the jobs of a lost worker to others though there is no room to recor
   const partitions = await sql<{ name: string }[]>`
     select inhrelid::regclass::text as name from pg_inherits where inhparent = 'kretes.ledger'::regclass`
   for (const { name } of partitions) await sql.unsafe(`drop table ${name}`)
-  const rescue = await rescueJobs(sql, 'graphile_worker', 'dead', { staleAfterMs: 6_000, maxLosses: 3 })
+  const rescue = await rescueJobs(poolOf(sql), 'graphile_worker', 'dead', { staleAfterMs: 6_000, maxLosses: 3 })
   assert.equal(rescue, { rescued: 1, failed: [] })
   assert.equal(await runsOf(database, id), [])
   assert.equal(await countersOf(database, 'Nobody'), [{ state: 'lost', runs: 1 }])

@@ -1,5 +1,6 @@
 import { createBackground, Queue, Snooze } from '../../mod.ts'
-import { markStarted, rescueJobs } from '../../src/sql/workers.ts'
+import { poolOf } from '../../src/database/pool.ts'
+import { markStarted, rescueJobs } from '../../src/sql/worker/workers.ts'
 import { defineTask } from '../../src/task.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
@@ -310,14 +311,14 @@ test('records what a lost worker held, and blames it on nobody who had not begun
     set locked_by = 'dead', locked_at = now() - interval '2 s', attempts = 1,
       flags = case when id = ${last} then '{"kretes:lost": 2}'::jsonb end
     where id = any(array[${running}, ${fetched}, ${last}]::bigint[])`
-  await markStarted(sql, 'graphile_worker', last, 'dead')
+  await markStarted(poolOf(sql).execute, 'graphile_worker', last, 'dead')
   await sql`
     insert into kretes.workers (id, host, pid, concurrency, beat_at, running)
     values ('dead', 'gone', 1, 1, now() - interval '1 minute', array[${running}::bigint])`
   await sql`insert into kretes.waiters values (${running}, 'me', now() + interval '1 hour'), (${last}, 'me', now() + interval '1 hour')`
   const told: string[] = []
   const { unlisten } = await sql.listen('kretes:ended', message => void told.push(JSON.parse(message).job))
-  const rescue = await rescueJobs(sql, 'graphile_worker', 'dead', { staleAfterMs: 6_000, maxLosses: 3 })
+  const rescue = await rescueJobs(poolOf(sql), 'graphile_worker', 'dead', { staleAfterMs: 6_000, maxLosses: 3 })
   assert.equal(rescue, { rescued: 2, failed: [last] })
   const runs = await Promise.all([running, fetched, last].map(async id => (await runsOf(id))[0]))
   assert.equal(

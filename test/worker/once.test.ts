@@ -1,4 +1,5 @@
 import { createBackground } from '../../src/background.ts'
+import { executeIn } from '../../src/database/session.ts'
 import { Queue } from '../../src/queue.ts'
 import { createPartitions } from '../../src/sql/ledger/partitions.ts'
 import type { TaskContext } from '../../src/task.ts'
@@ -113,7 +114,7 @@ test('gives itself the time to rescue the jobs of a worker that has died, and ru
 test('removes old runs, and makes room for new ones', async () => {
   const database = await prepared()
   const { sql } = database
-  await createPartitions(sql, 'kretes', { from: 18_000, to: 18_001 })
+  await createPartitions(executeIn(sql), 'kretes', { from: 18_000, to: 18_001 })
   const worker = await work(database, { tasks: { Count: () => {} }, once: true })
   await worker.finished
   const old = await sql`select from pg_class where relname like 'ledger_2019%'`

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net'
 import postgres, { type Options, type PostgresType } from 'postgres'
-import { isRunning, keepServer, lockServer, stopWhenUnused } from '../../sql/embedded.ts'
+import { isRunning, keepServer, lockServer, stopWhenUnused } from '../../sql/database/embedded.ts'
 import type { Execute, Statement } from '../../sql/statement.ts'
 import { until } from './until.ts'
 

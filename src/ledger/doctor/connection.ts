@@ -1,13 +1,19 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout } from 'node:timers/promises'
-import type { Sql } from 'postgres'
-import { holdBackend, readBackend } from '../../sql/ledger/doctor.ts'
+import type { Session } from '../../database/session.ts'
+import { atomically } from '../../database/transaction.ts'
+import { listenOn, notifyOn } from '../../sql/ledger/doctor.ts'
+import { readBackend } from '../../sql/ledger/waiters.ts'
 import type { Finding } from './finding.ts'
 import type { Limits } from './limits.ts'
 
-/** Finds out whether a connection is a session of the server's, and whether notifications come through. */
-export async function examineConnection(sql: Sql, limits: Limits): Promise<Finding[]> {
-  if (await isPooledByTransaction(sql)) {
+/**
+ * Finds out whether a connection is a session of the server's, and whether notifications come through.
+ *
+ * @param open connects, and tells what it hears
+ */
+export async function examineConnection(open: Open, limits: Limits): Promise<Finding[]> {
+  if (await isPooledByTransaction(open)) {
     return [
       {
         code: 'pooler',
@@ -19,7 +25,7 @@ export async function examineConnection(sql: Sql, limits: Limits): Promise<Findi
       }
     ]
   }
-  if (await canListen(sql, limits.notificationMs)) return []
+  if (await canListen(open, limits.notificationMs)) return []
   return [
     {
       code: 'listen',
@@ -30,33 +36,39 @@ export async function examineConnection(sql: Sql, limits: Limits): Promise<Findi
   ]
 }
 
+type Open = (onNotice?: () => void) => Session
+
 /** Who holds a session of the server's is answered by the same process each time, whatever others do meanwhile. */
-async function isPooledByTransaction(sql: Sql): Promise<boolean> {
-  const session = await sql.reserve()
+async function isPooledByTransaction(open: Open): Promise<boolean> {
+  const [session, other] = [open(), open()]
   try {
-    const first = await readBackend(session)
+    const first = await readBackend(session.execute)
     for (let round = 0; round < ROUNDS; round++) {
       // Held by somebody else, it cannot answer us as well, if it is shared.
-      const isShared = await holdBackend(sql, async held => held === first || (await readBackend(session)) !== first)
+      const isShared = await atomically(other, async execute => {
+        const held = await readBackend(execute)
+        return held === first || (await readBackend(session.execute)) !== first
+      })
       if (isShared) return true
     }
     return false
   } finally {
-    session.release()
+    await Promise.all([session.end(), other.end()])
   }
 }
 
-async function canListen(sql: Sql, withinMs: number): Promise<boolean> {
+async function canListen(open: Open, withinMs: number): Promise<boolean> {
   const channel = `kretes:doctor:${randomUUID()}`
   const heard = Promise.withResolvers<true>()
-  const { unlisten } = await sql.listen(channel, () => heard.resolve(true))
+  const [listener, teller] = [open(() => heard.resolve(true)), open()]
   const waiting = new AbortController()
   try {
-    await sql.notify(channel, '')
+    await listenOn(listener.execute, channel)
+    await notifyOn(teller.execute, channel)
     return await Promise.race([heard.promise, setTimeout(withinMs, false, { signal: waiting.signal })])
   } finally {
     waiting.abort()
-    await unlisten()
+    await Promise.all([listener.end(), teller.end()])
   }
 }
 

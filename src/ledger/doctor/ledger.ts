@@ -1,17 +1,16 @@
-import type { Sql } from 'postgres'
 import { type LedgerFacts, readLedger } from '../../sql/ledger/doctor.ts'
 import { dayOf } from '../../sql/ledger/partitions.ts'
 import { readWorkers, type WorkerRow } from '../../sql/ledger/status.ts'
 import { ownSchema } from '../../sql/names.ts'
 import type { Access } from '../../sql/statement.ts'
-import type { Retention } from '../../sql/workers.ts'
+import type { Retention } from '../../sql/worker/workers.ts'
 import { counted, lengthOf } from '../words.ts'
 import type { Finding } from './finding.ts'
 import type { Limits } from './limits.ts'
 
 /** Looks whether the ledger has room for the days to come, and whether workers remove what they do not keep. */
-export async function examineLedger(sql: Sql, access: Access, limits: Limits): Promise<Finding[]> {
-  const ledger = await readLedger(sql, access.schema)
+export async function examineLedger(access: Access, limits: Limits): Promise<Finding[]> {
+  const ledger = await readLedger(access.execute, access.schema)
   const { keepers, areAlive } = findKeepers(await readWorkers(access))
   return [
     // Without a worker nobody needs them; the next one makes them when it starts.

@@ -1,26 +1,25 @@
-import type { Sql } from 'postgres'
+import { findStrays, readCurrentSchema } from '../../sql/database/strays.ts'
 import { findHolders, findLackingPrivileges, type Holder, readJobTable, readServer } from '../../sql/ledger/doctor.ts'
 import { ownSchema } from '../../sql/names.ts'
-import type { Access } from '../../sql/statement.ts'
-import { findStrays, readCurrentSchema } from '../../sql/strays.ts'
+import type { Access, Execute } from '../../sql/statement.ts'
 import { counted, lengthOf } from '../words.ts'
 import type { Finding, FindingCode } from './finding.ts'
 import { examineLedger } from './ledger.ts'
 import type { Limits } from './limits.ts'
 
 /** Looks after the tables: who may use them, whether vacuum can keep them small, and how the ledger grows. */
-export async function examineTables(sql: Sql, access: Access, limits: Limits): Promise<Finding[]> {
-  const { schema } = access
-  const lacking = await findLackingPrivileges(sql, schema)
+export async function examineTables(access: Access, limits: Limits): Promise<Finding[]> {
+  const { execute, schema } = access
+  const lacking = await findLackingPrivileges(execute, schema)
   const findings = lacking.length > 0 ? [whenForbidden(lacking)] : []
   // Who may not look into a schema could not say more about it.
   if (lacking.some(privilege => privilege.startsWith('usage'))) return findings
   return [
     ...findings,
-    ...(await examineNames(sql, schema)),
-    ...(await examineVacuum(sql, schema, limits)),
-    ...(await findHolders(sql, limits.holderMs)).map(whenHeldBack),
-    ...(await examineLedger(sql, access, limits))
+    ...(await examineNames(execute, schema)),
+    ...(await examineVacuum(execute, schema, limits)),
+    ...(await findHolders(execute, limits.holderMs)).map(whenHeldBack),
+    ...(await examineLedger(access, limits))
   ]
 }
 
@@ -35,9 +34,9 @@ function whenForbidden(lacking: readonly string[]): Finding {
 }
 
 /** The default search path begins with a schema of the user's name: that of a user called kretes is ours. */
-async function examineNames(sql: Sql, engine: string): Promise<Finding[]> {
+async function examineNames(execute: Execute, engine: string): Promise<Finding[]> {
   const findings: Finding[] = []
-  const { schema, user } = await readCurrentSchema(sql)
+  const { schema, user } = await readCurrentSchema(execute)
   if (schema === engine || schema === ownSchema(engine)) {
     findings.push({
       code: 'search-path',
@@ -46,7 +45,7 @@ async function examineNames(sql: Sql, engine: string): Promise<Finding[]> {
       remedy: `alter role ${quoted(user)} set search_path = public, then connect anew; or let the application connect as another user`
     })
   }
-  const strays = await findStrays(sql, ownSchema(engine))
+  const strays = await findStrays(execute, ownSchema(engine))
   if (strays.length > 0) {
     const named = strays.slice(0, MOST_NAMED).map(({ name }) => name)
     findings.push({
@@ -66,9 +65,9 @@ function quoted(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`
 }
 
-async function examineVacuum(sql: Sql, schema: string, limits: Limits): Promise<Finding[]> {
-  const server = await readServer(sql)
-  const { table, dead, live, hasAutovacuum, vacuumedMsAgo } = await readJobTable(sql, schema)
+async function examineVacuum(execute: Execute, schema: string, limits: Limits): Promise<Finding[]> {
+  const server = await readServer(execute)
+  const { table, dead, live, hasAutovacuum, vacuumedMsAgo } = await readJobTable(execute, schema)
   const findings: Finding[] = []
   if (!server.hasAutovacuum || !hasAutovacuum) {
     const [where, remedy] = server.hasAutovacuum

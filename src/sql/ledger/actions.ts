@@ -1,8 +1,8 @@
 import type { JobState } from '../../inspect.ts'
+import type { Target } from '../jobs/waiting.ts'
 import { ATTEMPTS, CANCELLED } from '../names.ts'
 import { type Access, allOf, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
-import type { Target } from '../waiting.ts'
-import { LOST, STARTED } from '../workers.ts'
+import { LOST, STARTED } from '../worker/workers.ts'
 import { inState, type JobConditions, toConditions } from './conditions.ts'
 import { reopening } from './record.ts'
 

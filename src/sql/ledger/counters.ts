@@ -1,4 +1,4 @@
-import type { ISql, Sql } from 'postgres'
+import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
 
 /**
  * Adds to the counters what lets them be folded bit by bit, and counts queues apart: sums by task, state and duration
@@ -9,15 +9,15 @@ import type { ISql, Sql } from 'postgres'
  *
  * The column `queue` of `counters` stays for workers of before, which write it; folding empties it.
  */
-export async function splitCounters(session: Sql, own: string): Promise<void> {
-  await session`
-    alter table ${session(own)}.counters
+export async function splitCounters(execute: Execute, own: string): Promise<void> {
+  await execute(statement`
+    alter table ${identifier(own)}.counters
       add column level smallint not null default 0,
       add column id bigint generated always as identity,
-      add primary key (level, minute, id)`
-  await session`drop index if exists ${session(own)}.counters_minute_idx`
-  await session`
-    create table ${session(own)}.queue_counters (
+      add primary key (level, minute, id)`)
+  await execute(statement`drop index if exists ${identifier(own)}.counters_minute_idx`)
+  await execute(statement`
+    create table ${identifier(own)}.queue_counters (
       minute timestamptz not null,
       runs integer not null,
       duration_bucket smallint not null,
@@ -28,7 +28,7 @@ export async function splitCounters(session: Sql, own: string): Promise<void> {
       level smallint not null default 0,
       id bigint generated always as identity,
       primary key (level, minute, id)
-    )`
+    )`)
 }
 
 /** For how many queues sums are kept, of each minute or hour and in each step: those with the most runs. */
@@ -53,37 +53,44 @@ export interface Folding {
  *
  * @returns how many rows were folded into fewer, and how many there are of these
  */
-export async function foldCounters(sql: ISql, own: string, folding: Folding): Promise<{ from: number; to: number }> {
+export async function foldCounters(
+  execute: Execute,
+  own: string,
+  folding: Folding
+): Promise<{ from: number; to: number }> {
   const { table, unit, before, limit } = folding
-  const counters = sql`${sql(own)}.${sql(table)}`
-  const [name, level] = [table === 'counters' ? sql`task` : sql`queue`, LEVELS[unit]]
-  const until = sql`level = ${level - 1} and minute < coalesce(${before}::text::timestamptz, 'infinity')`
-  const [row] = await sql<{ from: number; to: number }[]>`
+  const counters: Fragment = { sql: `${identifier(own).sql}.${table}` }
+  const name: Fragment = { sql: table === 'counters' ? 'task' : 'queue' }
+  const level = LEVELS[unit]
+  const until = statement`level = ${{ sql: String(level - 1) }} and minute < coalesce(${before}::text::timestamptz, 'infinity')`
+  const [row] = await execute<{ from: string; to: string }>(statement`
     with gone as (
       delete from ${counters}
       where ${until} and (minute, id) <= (
         select minute, id
-        from (select minute, id from ${counters} where ${until} order by minute, id limit ${limit}) part
+        from (select minute, id from ${counters} where ${until} order by minute, id limit ${{ sql: String(limit) }}) part
         order by minute desc, id desc limit 1
       )
       returning
-        date_trunc(${unit}, minute, 'UTC') as minute, runs, duration_bucket, ${name}, state, waiting_ms, running_ms
+        date_trunc(${unit}::text, minute, 'UTC') as minute, runs, duration_bucket, ${name}, state, waiting_ms, running_ms
     ), folded as (
       insert into ${counters} (level, minute, runs, duration_bucket, ${name}, state, waiting_ms, running_ms)
-      select ${level}, minute, sum(runs), duration_bucket, ${name}, state, sum(waiting_ms), sum(running_ms)
+      select ${{ sql: String(level) }}, minute, sum(runs), duration_bucket, ${name}, state, sum(waiting_ms), sum(running_ms)
       from gone
-      ${table === 'counters' ? sql`` : busiest(sql)}
+      ${{ sql: table === 'counters' ? '' : BUSIEST_ONLY }}
       group by minute, duration_bucket, ${name}, state
       returning 1
     )
-    select (select count(*)::int from gone) as from, (select count(*)::int from folded) as to`
-  return row ?? { from: 0, to: 0 }
+    select (select count(*)::text from gone) as from, (select count(*)::text from folded) as to`)
+  return { from: Number(row?.from), to: Number(row?.to) }
 }
 
 /** Forgets what was counted before a time, in ISO 8601. */
-export async function removeCounters(sql: ISql, own: string, before: string): Promise<void> {
+export async function removeCounters(execute: Execute, own: string, before: string): Promise<void> {
   for (const table of ['counters', 'queue_counters']) {
-    await sql`delete from ${sql(own)}.${sql(table)} where level in (0, 1, 2) and minute < ${before}::text::timestamptz`
+    await execute(statement`
+      delete from ${identifier(own)}.${identifier(table)}
+      where level in (0, 1, 2) and minute < ${before}::text::timestamptz`)
   }
 }
 
@@ -100,14 +107,12 @@ export function queueCounters(own: string, since: string): string {
 }
 
 /** Of queues with as many runs it is any: to compare thousands of names takes longer than all the rest. */
-function busiest(sql: ISql): ReturnType<ISql> {
-  return sql`
+const BUSIEST_ONLY = `
       join (
         select minute, queue, row_number() over (partition by minute order by sum(runs) desc) as place
         from gone
         group by minute, queue
       ) ranked using (minute, queue)
       where place <= ${BUSIEST}`
-}
 
 const LEVELS = { minute: 1, hour: 2 } as const

@@ -1,5 +1,5 @@
-import type { Sql } from 'postgres'
 import { ownSchema } from '../names.ts'
+import { type Execute, identifier, statement } from '../statement.ts'
 import { partitionOf } from './partitions.ts'
 
 /** What a server says of itself, when asked. */
@@ -14,8 +14,8 @@ export interface ServerFacts {
 }
 
 /** Asks a server for its version, its clock and how it is set. */
-export async function readServer(sql: Sql): Promise<ServerFacts> {
-  const [row] = await sql<{ facts: string }[]>`
+export async function readServer(execute: Execute): Promise<ServerFacts> {
+  const [row] = await execute<{ facts: string }>(statement`
     select json_build_object(
       'version', current_setting('server_version'),
       'versionNumber', current_setting('server_version_num')::int,
@@ -23,23 +23,18 @@ export async function readServer(sql: Sql): Promise<ServerFacts> {
       'hasAutovacuum', current_setting('autovacuum')::bool,
       'isReadOnly', current_setting('transaction_read_only')::bool,
       'user', current_user
-    )::text as facts`
+    )::text as facts`)
   return JSON.parse(row!.facts)
 }
 
-/** Which server process answers on this connection. */
-export async function readBackend(sql: Sql): Promise<number> {
-  const [row] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`
-  return row!.pid
+/** Asks to be told what is notified on a channel. */
+export async function listenOn(execute: Execute, channel: string): Promise<void> {
+  await execute(statement`listen ${identifier(channel)}`)
 }
 
-/** The same, followed by work while that process is kept in a transaction. */
-export async function holdBackend<Result>(sql: Sql, work: (backend: number) => Promise<Result>): Promise<Result> {
-  const held = await sql.begin(async transaction => {
-    const [row] = await transaction<{ pid: number }[]>`select pg_backend_pid() as pid`
-    return { result: await work(row!.pid) }
-  })
-  return held.result as Result
+/** Tells those who listen on a channel. */
+export async function notifyOn(execute: Execute, channel: string): Promise<void> {
+  await execute(statement`select pg_notify(${channel}::text, '')::text`)
 }
 
 /** What keeps vacuum from removing dead rows. */
@@ -52,8 +47,8 @@ export interface Holder {
 }
 
 /** Finds what has kept vacuum from removing dead rows of this database for long. */
-export async function findHolders(sql: Sql, olderThanMs: number): Promise<Holder[]> {
-  const [row] = await sql<{ holders: string }[]>`
+export async function findHolders(execute: Execute, olderThanMs: number): Promise<Holder[]> {
+  const [row] = await execute<{ holders: string }>(statement`
     with holders as (
       select
         'transaction' as kind,
@@ -73,7 +68,7 @@ export async function findHolders(sql: Sql, olderThanMs: number): Promise<Holder
     )
     select coalesce(json_agg(holders order by "ageMs" desc), '[]')::text as holders
     from holders
-    where coalesce("ageMs", ${olderThanMs}::float8) >= ${olderThanMs}::float8`
+    where coalesce("ageMs", ${olderThanMs}::text::float8) >= ${olderThanMs}::text::float8`)
   return JSON.parse(row!.holders)
 }
 
@@ -89,8 +84,8 @@ export interface JobTableFacts {
 }
 
 /** Reads how many dead rows the table of jobs has, by the server's statistics. */
-export async function readJobTable(sql: Sql, schema: string): Promise<JobTableFacts> {
-  const [row] = await sql<{ facts: string }[]>`
+export async function readJobTable(execute: Execute, schema: string): Promise<JobTableFacts> {
+  const [row] = await execute<{ facts: string }>(statement`
     select json_build_object(
       'table', ${schema}::text || '._private_jobs',
       'dead', n_dead_tup,
@@ -102,7 +97,7 @@ export async function readJobTable(sql: Sql, schema: string): Promise<JobTableFa
     )::text as facts
     from pg_class
     join pg_stat_user_tables on relid = pg_class.oid
-    where pg_class.oid = format('%I._private_jobs', ${schema}::text)::regclass`
+    where pg_class.oid = format('%I._private_jobs', ${schema}::text)::regclass`)
   return JSON.parse(row!.facts)
 }
 
@@ -119,15 +114,15 @@ export interface LedgerFacts {
 }
 
 /** Reads how large the ledger is and for which days it has room. */
-export async function readLedger(sql: Sql, schema: string): Promise<LedgerFacts> {
-  const [row] = await sql<{ partitions: string; bytes: string; today: number }[]>`
+export async function readLedger(execute: Execute, schema: string): Promise<LedgerFacts> {
+  const [row] = await execute<{ partitions: string; bytes: string; today: number }>(statement`
     select
       coalesce(json_agg(relname order by relname), '[]')::text as partitions,
       coalesce(sum(pg_total_relation_size(pg_class.oid)), 0)::text as bytes,
       floor(extract(epoch from now()) / 86400)::int as today
     from pg_inherits
     join pg_class on pg_class.oid = inhrelid
-    where inhparent = format('%I.ledger', ${ownSchema(schema)}::text)::regclass`
+    where inhparent = format('%I.ledger', ${ownSchema(schema)}::text)::regclass`)
   const { today } = row!
   const bytes = Number(row!.bytes)
   const partitions: string[] = JSON.parse(row!.partitions)
@@ -137,9 +132,9 @@ export async function readLedger(sql: Sql, schema: string): Promise<LedgerFacts>
 }
 
 /** What a worker needs to be allowed and this user is not. */
-export async function findLackingPrivileges(sql: Sql, schema: string): Promise<string[]> {
+export async function findLackingPrivileges(execute: Execute, schema: string): Promise<string[]> {
   const own = ownSchema(schema)
-  const [row] = await sql<{ lacking: string }[]>`
+  const [row] = await execute<{ lacking: string }>(statement`
     with needed as (
       select format('usage on schema %I', name) as privilege, has_schema_privilege(name, 'usage') as has
       from unnest(array[${schema}::text, ${own}::text]) name
@@ -160,6 +155,6 @@ export async function findLackingPrivileges(sql: Sql, schema: string): Promise<s
       from pg_class join pg_namespace on pg_namespace.oid = relnamespace
       where nspname = ${own}::text and relname = 'ledger'
     )
-    select coalesce(json_agg(privilege), '[]')::text as lacking from needed where not has`
+    select coalesce(json_agg(privilege), '[]')::text as lacking from needed where not has`)
   return JSON.parse(row!.lacking)
 }

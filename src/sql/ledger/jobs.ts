@@ -1,8 +1,8 @@
 import type { ListedJob } from '../../inspect.ts'
+import { castOf, type Target, toColumn } from '../jobs/waiting.ts'
 import { ownSchema } from '../names.ts'
 import { type Access, allOf, type Fragment, identifier, statement, textArray } from '../statement.ts'
 import { NOW_MS, toDate } from '../times.ts'
-import { castOf, type Target, toColumn } from '../waiting.ts'
 import { type JobConditions, toConditions } from './conditions.ts'
 
 /** Finds jobs that are not done, those scheduled last first, from below an id on. */

@@ -1,5 +1,5 @@
-import type { Sql } from 'postgres'
 import { ownSchema } from '../names.ts'
+import { type Execute, identifier, statement, textArray } from '../statement.ts'
 
 /** How far a run is, and what it has logged. */
 export interface RunNews {
@@ -22,17 +22,17 @@ export interface LiveNews {
 }
 
 /** Shows what a worker runs and how far that is. */
-export async function showRuns(sql: Sql, schema: string, worker: string, news: LiveNews): Promise<void> {
+export async function showRuns(execute: Execute, schema: string, worker: string, news: LiveNews): Promise<void> {
   const own = ownSchema(schema)
   const { running, changed, ended } = news
-  await sql`
+  await execute(statement`
     with shown as (
-      update ${sql(own)}.workers set running = string_to_array(${running?.join(',') ?? ''}, ',')::bigint[]
-      where id = ${worker} and ${running !== undefined}
+      update ${identifier(own)}.workers set running = ${textArray(running ?? [])}::text::bigint[]
+      where id = ${worker}::text and ${{ sql: String(running !== undefined) }}
     ), removed as (
-      delete from ${sql(own)}.progress where job_id = any(string_to_array(${ended.join(',')}, ',')::bigint[])
+      delete from ${identifier(own)}.progress where job_id = any(${textArray(ended)}::text::bigint[])
     )
-    insert into ${sql(own)}.progress (job_id, attempt, progress, message, log, updated_at)
+    insert into ${identifier(own)}.progress (job_id, attempt, progress, message, log, updated_at)
     select id, attempt, progress, message, log::json, now()
     from json_to_recordset(${JSON.stringify(changed)}::text::json) as run (id bigint, attempt smallint, progress real, message text, log text)
     on conflict (job_id) do update set
@@ -40,5 +40,5 @@ export async function showRuns(sql: Sql, schema: string, worker: string, news: L
       progress = excluded.progress,
       message = excluded.message,
       log = excluded.log,
-      updated_at = excluded.updated_at`
+      updated_at = excluded.updated_at`)
 }

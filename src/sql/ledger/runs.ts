@@ -1,7 +1,7 @@
 import type { Run, RunError, RunState } from '../../inspect.ts'
 import { ownSchema } from '../names.ts'
 import { type Access, allOf, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
-import { isDueSinceEver, NOW_MS, toDate } from '../times.ts'
+import { isDueSinceEver, toDate } from '../times.ts'
 import { toPattern } from './conditions.ts'
 import { FAILURE_STATES, RUN_STATES } from './schema.ts'
 
@@ -64,12 +64,6 @@ export async function findRuns(access: Access, conditions: RunConditions, part: 
     ) page
     ${NEWEST_FIRST}`)
   return rows.map(toFoundRun)
-}
-
-/** The time by the clock of the database. */
-export async function readClock({ execute }: Access): Promise<Date> {
-  const [row] = await execute<{ ms: string }>(statement`select ${{ sql: NOW_MS }} as ms`)
-  return new Date(Number(row!.ms))
 }
 
 /** The parts of the ledger: runs that are kept as failures, and all others; and which of its states most of each have. */

@@ -1,5 +1,6 @@
-import type { Sql } from 'postgres'
-import { createPartitions, dayOf, readClock } from './partitions.ts'
+import { type Execute, identifier, statement } from '../statement.ts'
+import { readClock } from '../times.ts'
+import { createPartitions, dayOf } from './partitions.ts'
 
 /**
  * Makes the tables of the ledger in our own schema. What is public are the views; of these tables only the worker and
@@ -11,10 +12,12 @@ import { createPartitions, dayOf, readClock } from './partitions.ts'
  * - `waiters` holds what is of no use after a crash of the server, and is not logged.
  * - `progress` neither is of use then, but a later step has it logged: the view of jobs shows it, on replicas too.
  */
-export async function createLedger(session: Sql, own: string): Promise<void> {
-  await session`alter table ${session(own)}.workers add column tasks text[], add column running bigint[] not null default '{}'`
-  await session`
-    create table ${session(own)}.ledger (
+export async function createLedger(execute: Execute, own: string): Promise<void> {
+  await execute(
+    statement`alter table ${identifier(own)}.workers add column tasks text[], add column running bigint[] not null default '{}'`
+  )
+  await execute(statement`
+    create table ${identifier(own)}.ledger (
       job_id bigint not null,
       finished_at timestamptz not null,
       started_at timestamptz,
@@ -34,13 +37,15 @@ export async function createLedger(session: Sql, own: string): Promise<void> {
       result json,
       payload json,
       log json
-    ) partition by range (is_failure, finished_at)`
-  await session`create index on ${session(own)}.ledger (job_id)`
+    ) partition by range (is_failure, finished_at)`)
+  await execute(statement`create index on ${identifier(own)}.ledger (job_id)`)
   // Whatever a list of runs is asked for, these lead to its newest ones: see `findRuns`.
-  await session`create index on ${session(own)}.ledger (task, state, finished_at)`
-  await session`create index on ${session(own)}.ledger (queue, task, state, finished_at) where queue is not null`
-  await session`
-    create table ${session(own)}.counters (
+  await execute(statement`create index on ${identifier(own)}.ledger (task, state, finished_at)`)
+  await execute(
+    statement`create index on ${identifier(own)}.ledger (queue, task, state, finished_at) where queue is not null`
+  )
+  await execute(statement`
+    create table ${identifier(own)}.counters (
       minute timestamptz not null,
       runs integer not null,
       duration_bucket smallint not null,
@@ -49,26 +54,26 @@ export async function createLedger(session: Sql, own: string): Promise<void> {
       state text not null,
       waiting_ms double precision not null,
       running_ms double precision not null
-    )`
-  await session`create index on ${session(own)}.counters (minute)`
-  await session`
-    create unlogged table ${session(own)}.progress (
+    )`)
+  await execute(statement`create index on ${identifier(own)}.counters (minute)`)
+  await execute(statement`
+    create unlogged table ${identifier(own)}.progress (
       job_id bigint primary key,
       attempt smallint not null,
       progress real,
       message text,
       log json,
       updated_at timestamptz not null
-    )`
-  await session`
-    create unlogged table ${session(own)}.waiters (
+    )`)
+  await execute(statement`
+    create unlogged table ${identifier(own)}.waiters (
       job_id bigint not null,
       listener text not null,
       expires_at timestamptz not null,
       primary key (job_id, listener)
-    )`
-  const today = dayOf(await readClock(session))
-  await createPartitions(session, own, { from: today - 1, to: today + DAYS_AHEAD })
+    )`)
+  const today = dayOf(await readClock(execute))
+  await createPartitions(execute, own, { from: today - 1, to: today + DAYS_AHEAD })
 }
 
 /** For how many days from today on there are partitions. */

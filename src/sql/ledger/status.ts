@@ -1,7 +1,7 @@
 import { ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { dueSince } from '../times.ts'
-import { lockClass, type Retention, STALE_AFTER_MS } from '../workers.ts'
+import { lockClass, type Retention, STALE_AFTER_MS } from '../worker/workers.ts'
 import { queueCounters } from './counters.ts'
 import { JOB_STATE } from './views.ts'
 

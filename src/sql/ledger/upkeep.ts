@@ -1,4 +1,4 @@
-import type { ISql, PendingQuery, Row, Sql } from 'postgres'
+import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
 
 /** A partition of the ledger, or what was one. */
 export interface Partition {
@@ -7,47 +7,51 @@ export interface Partition {
 }
 
 /** Whether nobody else looks after this ledger; until the end of the transaction it is then this one. */
-export async function lockUpkeep(sql: ISql, own: string): Promise<boolean> {
-  const [row] = await sql<{ locked: boolean }[]>`
-    select pg_try_advisory_xact_lock(${LOCK_CLASS}, hashtext(${own})) as locked`
-  return row?.locked ?? false
+export async function lockUpkeep(execute: Execute, own: string): Promise<boolean> {
+  const [row] = await execute<{ locked: string }>(statement`
+    select pg_try_advisory_xact_lock(${LOCK_CLASS}::text::int, hashtext(${own}::text))::text as locked`)
+  return row?.locked === 'true'
 }
 
 /** The tables that hold runs, each a day's. */
-export async function listPartitions(sql: ISql, own: string): Promise<Partition[]> {
-  return await sql<Partition[]>`
+export async function listPartitions(execute: Execute, own: string): Promise<readonly Partition[]> {
+  return await execute<Partition>(statement`
     select
       relname as name,
       case when inhparent is null then 'detached' when inhdetachpending then 'detaching' else 'attached' end as state
     from pg_class
     left join pg_inherits on inhrelid = pg_class.oid
-    where relnamespace = quote_ident(${own})::regnamespace and relkind = 'r' and relname ~ '^ledger_[0-9]{8}(_failures)?$'
-    order by relname`
+    where relnamespace = quote_ident(${own}::text)::regnamespace and relkind = 'r' and relname ~ '^ledger_[0-9]{8}(_failures)?$'
+    order by relname`)
 }
 
 /** Takes a partition out of the ledger. It waits for those who read it, and keeps nobody waiting meanwhile. */
-export function detachPartition(sql: Sql, own: string, name: string): PendingQuery<Row[]> {
-  return sql`alter table ${sql(own)}.ledger detach partition ${sql(own)}.${sql(name)} concurrently`
+export async function detachPartition(execute: Execute, own: string, name: string): Promise<void> {
+  await execute(statement`alter table ${identifier(own)}.ledger detach partition ${tableIn(own, name)} concurrently`)
 }
 
 /** Brings to its end what an interrupted {@linkcode detachPartition} has begun. */
-export function finishDetaching(sql: Sql, own: string, name: string): PendingQuery<Row[]> {
-  return sql`alter table ${sql(own)}.ledger detach partition ${sql(own)}.${sql(name)} finalize`
+export async function finishDetaching(execute: Execute, own: string, name: string): Promise<void> {
+  await execute(statement`alter table ${identifier(own)}.ledger detach partition ${tableIn(own, name)} finalize`)
 }
 
 /** Removes what was a partition. */
-export function dropPartition(sql: Sql, own: string, name: string): PendingQuery<Row[]> {
-  return sql`drop table if exists ${sql(own)}.${sql(name)}`
+export async function dropPartition(execute: Execute, own: string, name: string): Promise<void> {
+  await execute(statement`drop table if exists ${tableIn(own, name)}`)
 }
 
 /** Removes those who wait no longer, and the progress of jobs that no longer run. */
-export async function removeStale(sql: ISql, own: string, schema: string): Promise<void> {
-  await sql`delete from ${sql(own)}.waiters where expires_at < now()`
-  await sql`
-    delete from ${sql(own)}.progress
+export async function removeStale(execute: Execute, own: string, schema: string): Promise<void> {
+  await execute(statement`delete from ${identifier(own)}.waiters where expires_at < now()`)
+  await execute(statement`
+    delete from ${identifier(own)}.progress
     where updated_at < now() - interval '1 minute' and not exists (
-      select from ${sql(schema)}._private_jobs job where job.id = progress.job_id and job.locked_at is not null
-    )`
+      select from ${identifier(schema)}._private_jobs job where job.id = progress.job_id and job.locked_at is not null
+    )`)
+}
+
+function tableIn(own: string, name: string): Fragment {
+  return { sql: `${identifier(own).sql}.${identifier(name).sql}` }
 }
 
 /** "kreu", beside the other locks. */

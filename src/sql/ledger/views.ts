@@ -1,6 +1,5 @@
-import type { PendingQuery, Row, Sql } from 'postgres'
 import { ATTEMPTS } from '../names.ts'
-import { identifier } from '../statement.ts'
+import { type Execute, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { dueSince } from '../times.ts'
 import { queueCounters } from './counters.ts'
 import { BUCKETS_PER_DOUBLING, IS_OVER } from './schema.ts'
@@ -11,37 +10,37 @@ import { BUCKETS_PER_DOUBLING, IS_OVER } from './schema.ts'
  *
  * To be called in a transaction: who asks meanwhile then finds those that were there before.
  */
-export async function createViews(session: Sql, own: string, engine: string): Promise<void> {
-  await dropViews(session, own)
-  await createJobs(session, own, engine)
-  await createRuns(session, own)
-  await createRates(session, own)
-  await createTasks(session, own, engine)
-  await createQueues(session, own, engine)
+export async function createViews(execute: Execute, own: string, engine: string): Promise<void> {
+  await dropViews(execute, own)
+  await createJobs(execute, own, engine)
+  await createRuns(execute, own)
+  await createRates(execute, own)
+  await createTasks(execute, own, engine)
+  await createQueues(execute, own, engine)
   for (const view of VIEWS) {
-    await session`comment on view ${session(own)}.${session(view)} is ${session.unsafe(`'${MARK}${NEWEST_VIEWS}'`)}`
+    await execute(statement`
+      comment on view ${identifier(own)}.${identifier(view)} is ${{ sql: `'${MARK}${NEWEST_VIEWS}'` }}`)
   }
 }
 
 /** The version of the views that are there, as an expression; 0 if one is missing or was made by something else. */
-export function versionOfViews(session: Sql, own: string): PendingQuery<Row[]> {
-  return session`(
-    select case when count(*) = ${session.unsafe(String(VIEWS.length))} then
+export function versionOfViews(own: string): Statement {
+  return statement`(
+    select case when count(*) = ${{ sql: String(VIEWS.length) }} then
       min(coalesce(substring(obj_description(oid, 'pg_class') from ${`^${MARK}(\\d{1,9})$`}::text)::int, 0))
     else 0 end
     from pg_class
-    where relnamespace = to_regnamespace(quote_ident(${own})) and relkind = 'v' and relname in ${session(VIEWS)}
+    where relnamespace = to_regnamespace(quote_ident(${own}::text)) and relkind = 'v' and relname = any(${textArray(VIEWS)}::text::text[])
   )`
 }
 
 /** Takes the views away: the engine's migrations cannot change a table that a view shows. */
-export async function dropViews(session: Sql, own: string): Promise<void> {
-  const [found] = await session<
-    { exists: boolean }[]
-  >`select to_regnamespace(quote_ident(${own})) is not null as exists`
-  if (!found?.exists) return
+export async function dropViews(execute: Execute, own: string): Promise<void> {
+  const [found] = await execute<{ there: string }>(statement`
+    select (to_regnamespace(quote_ident(${own}::text)) is not null)::text as there`)
+  if (found?.there !== 'true') return
   for (const view of VIEWS) {
-    await session`drop view if exists ${session(own)}.${session(view)}`
+    await execute(statement`drop view if exists ${identifier(own)}.${identifier(view)}`)
   }
 }
 
@@ -49,18 +48,18 @@ export async function dropViews(session: Sql, own: string): Promise<void> {
  * The jobs that are not done. Of those that a worker has fetched, `running` are the ones that it says it runs; what a
  * worker says is at most two seconds old, and one that is none of ours says nothing.
  */
-async function createJobs(session: Sql, own: string, engine: string): Promise<void> {
-  await session`
-    create view ${session(own)}.jobs as
+async function createJobs(execute: Execute, own: string, engine: string): Promise<void> {
+  await execute(statement`
+    create view ${identifier(own)}.jobs as
     select
       job.id,
       task.identifier as task,
       queue.queue_name as queue,
       job.key,
-      ${session.unsafe(JOB_STATE)} as state,
+      ${{ sql: JOB_STATE }} as state,
       job.payload,
       job.priority,
-      ${session.unsafe(ATTEMPTS_MADE)} as attempts,
+      ${{ sql: ATTEMPTS_MADE }} as attempts,
       job.max_attempts,
       job.created_at as scheduled_at,
       job.run_at as ready_at,
@@ -70,16 +69,16 @@ async function createJobs(session: Sql, own: string, engine: string): Promise<vo
       progress.progress,
       progress.message as progress_message,
       job.updated_at
-    from ${session(engine)}._private_jobs job
-    join ${session(engine)}._private_tasks task on task.id = job.task_id
-    left join ${session(engine)}._private_job_queues queue on queue.id = job.job_queue_id
-    left join ${session(own)}.workers worker on worker.id = job.locked_by
-    left join ${session(own)}.progress progress on progress.job_id = job.id and job.locked_at is not null`
+    from ${identifier(engine)}._private_jobs job
+    join ${identifier(engine)}._private_tasks task on task.id = job.task_id
+    left join ${identifier(engine)}._private_job_queues queue on queue.id = job.job_queue_id
+    left join ${identifier(own)}.workers worker on worker.id = job.locked_by
+    left join ${identifier(own)}.progress progress on progress.job_id = job.id and job.locked_at is not null`)
 }
 
-async function createRuns(session: Sql, own: string): Promise<void> {
-  await session`
-    create view ${session(own)}.runs as
+async function createRuns(execute: Execute, own: string): Promise<void> {
+  await execute(statement`
+    create view ${identifier(own)}.runs as
     select
       job_id,
       task,
@@ -92,7 +91,7 @@ async function createRuns(session: Sql, own: string): Promise<void> {
       ready_at,
       started_at,
       finished_at,
-      greatest(started_at - (${session.unsafe(dueSince('ready_at', 'scheduled_at'))}), interval '0') as waited,
+      greatest(started_at - (${{ sql: dueSince('ready_at', 'scheduled_at') }}), interval '0') as waited,
       finished_at - started_at as took,
       worker,
       error ->> 'name' as error_name,
@@ -105,14 +104,14 @@ async function createRuns(session: Sql, own: string): Promise<void> {
       trace_id,
       is_failure,
       result_problem,
-      ${session.unsafe(IS_OVER)} as is_over
-    from ${session(own)}.ledger`
+      ${{ sql: IS_OVER }} as is_over
+    from ${identifier(own)}.ledger`)
 }
 
 /** Runs by minute, and by hour from a day ago on; exact at any time. */
-async function createRates(session: Sql, own: string): Promise<void> {
-  await session`
-    create view ${session(own)}.rates as
+async function createRates(execute: Execute, own: string): Promise<void> {
+  await execute(statement`
+    create view ${identifier(own)}.rates as
     select
       minute,
       task,
@@ -120,68 +119,69 @@ async function createRates(session: Sql, own: string): Promise<void> {
       sum(runs) as runs,
       sum(waiting_ms) as waiting_ms,
       sum(running_ms) as running_ms
-    from ${session(own)}.counters
+    from ${identifier(own)}.counters
     where level in (0, 1, 2)
-    group by minute, task, state`
+    group by minute, task, state`)
 }
 
-async function createTasks(session: Sql, own: string, engine: string): Promise<void> {
-  await session`
-    create view ${session(own)}.tasks as
+async function createTasks(execute: Execute, own: string, engine: string): Promise<void> {
+  await execute(statement`
+    create view ${identifier(own)}.tasks as
     with live as (
       select
         task,
-        ${liveColumns(session)}
-      from ${session(own)}.jobs
+        ${LIVE_COLUMNS}
+      from ${identifier(own)}.jobs
       group by task
-    ), ${pastOf(session, session`task`, session`${session(own)}.counters where level in (0, 1, 2) and`)}
+    ), ${pastOf('task', `${identifier(own).sql}.counters where level in (0, 1, 2) and`)}
     select
       known.identifier as task,
-      ${columns(session)}
-    from ${session(engine)}._private_tasks known
+      ${COLUMNS}
+    from ${identifier(engine)}._private_tasks known
     left join live on live.task = known.identifier
     left join past on past.task = known.identifier
-    left join spread on spread.task = known.identifier`
+    left join spread on spread.task = known.identifier`)
 }
 
-async function createQueues(session: Sql, own: string, engine: string): Promise<void> {
-  const ofQueues = session`${session.unsafe(queueCounters(identifier(own).sql, HOUR_AGO))} counter where`
-  await session`
-    create view ${session(own)}.queues as
+async function createQueues(execute: Execute, own: string, engine: string): Promise<void> {
+  const counters = `${queueCounters(identifier(own).sql, HOUR_AGO)} counter where`
+  await execute(statement`
+    create view ${identifier(own)}.queues as
     with live as (
       select
         queue,
-        ${liveColumns(session)}
-      from ${session(own)}.jobs
+        ${LIVE_COLUMNS}
+      from ${identifier(own)}.jobs
       where queue is not null
       group by queue
-    ), ${pastOf(session, session`queue`, ofQueues)}
+    ), ${pastOf('queue', counters)}
     select
       queue,
       held.locked_by as worker,
       held.locked_at as held_since,
-      ${columns(session)}
+      ${COLUMNS}
     from live
     full join past using (queue)
     left join spread using (queue)
-    left join ${session(engine)}._private_job_queues held on held.queue_name = queue`
+    left join ${identifier(engine)}._private_job_queues held on held.queue_name = queue`)
 }
 
-function liveColumns(session: Sql): PendingQuery<Row[]> {
-  return session`
+const LIVE_COLUMNS: Fragment = {
+  sql: `
     count(*) filter (where state = 'waiting') as waiting,
     count(*) filter (where state = 'scheduled') as scheduled,
     count(*) filter (where state = 'running') as running,
     count(*) filter (where state = 'retrying') as retrying,
     count(*) filter (where state = 'failed') as failed,
-    min(${session.unsafe(dueSince('ready_at', 'scheduled_at'))}) filter (where state = 'waiting') as oldest_ready_at`
+    min(${dueSince('ready_at', 'scheduled_at')}) filter (where state = 'waiting') as oldest_ready_at`
 }
 
 /** What ended in the last hour; `spread` tells how long the succeeded ones took, each within a tenth. */
-function pastOf(session: Sql, by: PendingQuery<Row[]>, counters: PendingQuery<Row[]>): PendingQuery<Row[]> {
-  return session`recent as materialized (
+function pastOf(by: 'task' | 'queue', counters: string): Fragment {
+  return {
+    sql: `recent as materialized (
       select ${by}, state, duration_bucket, sum(runs) as runs, sum(waiting_ms) as waiting_ms
-      from ${counters} minute > ${session.unsafe(HOUR_AGO)}
+      from ${counters} minute > ${HOUR_AGO}
       group by ${by}, state, duration_bucket
     ), past as (
       select
@@ -194,7 +194,7 @@ function pastOf(session: Sql, by: PendingQuery<Row[]>, counters: PendingQuery<Ro
     ), ranked as (
       select
         ${by},
-        power(2, (duration_bucket + 0.5) / ${session.unsafe(String(BUCKETS_PER_DOUBLING))}) * interval '1 millisecond' as took,
+        power(2, (duration_bucket + 0.5) / ${BUCKETS_PER_DOUBLING}) * interval '1 millisecond' as took,
         sum(runs) over (partition by ${by} order by duration_bucket) as upto,
         sum(runs) over (partition by ${by}) as total
       from recent
@@ -208,10 +208,11 @@ function pastOf(session: Sql, by: PendingQuery<Row[]>, counters: PendingQuery<Ro
       from ranked
       group by ${by}
     )`
+  }
 }
 
-function columns(session: Sql): PendingQuery<Row[]> {
-  return session`
+const COLUMNS: Fragment = {
+  sql: `
     coalesce(waiting, 0) as waiting,
     coalesce(scheduled, 0) as scheduled,
     coalesce(running, 0) as running,

@@ -1,6 +1,6 @@
+import { castOf, type Target, toColumn } from '../jobs/waiting.ts'
 import { isCancelled, ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, statement, textArray } from '../statement.ts'
-import { castOf, type Target, toColumn } from '../waiting.ts'
 import { ATTEMPTS_MADE, JOB_STATE } from './views.ts'
 
 /** A job that is not done, with what bears on when it runs. */

@@ -1,4 +1,4 @@
-import type { ClaimedJob } from '../../sql/claim.ts'
+import type { ClaimedJob } from '../../sql/worker/claim.ts'
 import { type Claim, toClaim } from '../execution/claim.ts'
 
 /** The claims of a worker: the jobs that it has locked, and what has become of them until that is written. */

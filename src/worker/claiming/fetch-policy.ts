@@ -1,5 +1,5 @@
 import type { Logger } from '../../logger.ts'
-import type { ClaimedJob } from '../../sql/claim.ts'
+import type { ClaimedJob } from '../../sql/worker/claim.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { createBatchSizer } from './batch-size.ts'
 import { createLookout } from './due.ts'

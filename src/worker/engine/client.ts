@@ -1,6 +1,11 @@
 import type pg from 'pg'
 import { readOnly } from '../../database/failure.ts'
-import { type Introduction, introduceStatement, isReadOnlyStatement, WORKER_SETTINGS } from '../../sql/settings.ts'
+import {
+  type Introduction,
+  introduceStatement,
+  isReadOnlyStatement,
+  WORKER_SETTINGS
+} from '../../sql/database/settings.ts'
 
 /** All that the worker knows of the inside of node-postgres, whose types leave these parts out. */
 interface Inside {

@@ -1,4 +1,4 @@
-import type { ClaimedJob } from '../../sql/claim.ts'
+import type { ClaimedJob } from '../../sql/worker/claim.ts'
 
 /**
  * What the engine needs of a database. Nothing here fails for reasons that pass: each call repeats its work until it is

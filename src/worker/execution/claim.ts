@@ -1,9 +1,9 @@
 import type { Job } from '../../job.ts'
-import { isMarkedCancelled } from '../../sql/cancel.ts'
-import type { ClaimedJob } from '../../sql/claim.ts'
-import type { Ending } from '../../sql/ending.ts'
+import { isMarkedCancelled } from '../../sql/jobs/cancel.ts'
 import { clampDate } from '../../sql/times.ts'
-import { lossesOf } from '../../sql/workers.ts'
+import type { ClaimedJob } from '../../sql/worker/claim.ts'
+import type { Ending } from '../../sql/worker/ending.ts'
+import { lossesOf } from '../../sql/worker/workers.ts'
 import type { Run } from './run.ts'
 
 /** A job under one lock of this worker's, from the fetch until the database has confirmed what became of it. */

@@ -1,7 +1,7 @@
 import type { Logger } from '../../logger.ts'
 import type { Redactor } from '../../redact/redactor.ts'
-import type { Ending, Next } from '../../sql/ending.ts'
 import { FAILURE_STATES, type RunState } from '../../sql/ledger/schema.ts'
+import type { Ending, Next } from '../../sql/worker/ending.ts'
 import { messageOf } from '../../thrown.ts'
 import type { LedgerSettings } from '../options.ts'
 import type { Claim } from './claim.ts'

@@ -1,10 +1,9 @@
 import { setTimeout } from 'node:timers/promises'
-import type { Sql } from 'postgres'
 import { isTransientFailure } from '../../database/failure.ts'
-import { connectLasting } from '../../database/lasting.ts'
+import { connectLasting, type Lasting } from '../../database/lasting.ts'
 import { connect } from '../../database/open.ts'
 import type { Logger } from '../../logger.ts'
-import { beat, STALE_AFTER_MS } from '../../sql/workers.ts'
+import { beat, STALE_AFTER_MS } from '../../sql/worker/workers.ts'
 import type { Outage } from '../outage/outage.ts'
 import { createRescuer } from './rescue.ts'
 
@@ -18,16 +17,16 @@ export interface SessionOptions {
 }
 
 /** The client for {@linkcode keepAlive}: its one connection stays open. */
-export function connectSession({ url, prepare, onHung, onClose }: SessionOptions): Sql {
+export function connectSession({ url, prepare, onHung, onClose }: SessionOptions): Lasting {
   const options = { max: 1, prepare, name: 'kretes worker lock', isLasting: true, onClose }
-  return connectLasting(sockets => connect({ url }, { ...options, sockets }), onHung).sql
+  return connectLasting(sockets => connect({ url }, { ...options, sockets }), onHung)
 }
 
 /** What {@linkcode keepAlive} takes. */
 export interface LivenessOptions {
-  /** A client of one connection that is used for nothing else: the worker's lock lives in its session. */
-  readonly session: Sql
-  readonly control: Sql
+  /** One connection that is used for nothing else: the worker's lock lives in its session. */
+  readonly session: Lasting
+  readonly control: Lasting
   readonly schema: string
   /** The id under which the engine locks jobs. */
   readonly id: string
@@ -77,7 +76,7 @@ export function keepAlive(options: LivenessOptions): Liveness {
   let hasSuspects = true
 
   async function round(): Promise<void> {
-    const { isRegistered, isLocked: isLockedNow, stale } = await beat(session, schema, id, STALE_AFTER_MS)
+    const { isRegistered, isLocked: isLockedNow, stale } = await beat(session.execute, schema, id, STALE_AFTER_MS)
     if (stopping.signal.aborted) return
     isLocked = isLockedNow
     if (isLocked) locked.resolve()

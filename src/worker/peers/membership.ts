@@ -1,9 +1,9 @@
 import { hostname } from 'node:os'
 import process from 'node:process'
-import type { Sql } from 'postgres'
-import { releaseForgotten } from '../../sql/control.ts'
-import { type Definition, registerDefinitions } from '../../sql/definitions.ts'
-import { type Retention, registerWorker, unregisterWorker } from '../../sql/workers.ts'
+import type { Lasting } from '../../database/lasting.ts'
+import { type Definition, registerDefinitions } from '../../sql/jobs/definitions.ts'
+import { releaseForgotten } from '../../sql/worker/control.ts'
+import { type Retention, registerWorker, unregisterWorker } from '../../sql/worker/workers.ts'
 import { type AnyTask, optionsOf } from '../../task.ts'
 import type { Claims } from '../claiming/claims.ts'
 import type { LedgerSettings, ResolvedOptions } from '../options.ts'
@@ -17,7 +17,7 @@ export interface MembershipOptions {
   readonly url: string | undefined
   /** The tasks that it runs, by name. */
   readonly tasks: ReadonlyMap<string, AnyTask>
-  readonly control: Sql
+  readonly control: Lasting
   readonly outage: Outage
   readonly claims: Claims
   /** Lets go of all jobs that a worker holds. */
@@ -30,7 +30,7 @@ export interface MembershipOptions {
 
 /** A worker among its peers. */
 export interface Membership {
-  readonly session: Sql
+  readonly session: Lasting
   readonly liveness: Liveness | undefined
   /** Resolves if its peers have taken it for dead. */
   readonly declaredDead: Promise<void>
@@ -60,8 +60,8 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
     const itsId = await id
     closing.signal.throwIfAborted()
     const retention = toRetention(options.ledger)
-    await registerDefinitions(control, schema, [...tasks].map(toDefinition))
-    await registerWorker(control, schema, {
+    await registerDefinitions(control.execute, schema, [...tasks].map(toDefinition))
+    await registerWorker(control.execute, schema, {
       id: itsId,
       host: hostname(),
       pid: process.pid,
@@ -100,7 +100,7 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
     // Only between two fetches is it certain that what is locked and unknown here is such a job.
     async putBackForgotten() {
       if (!lostFetches.areDue) return
-      const count = await releaseForgotten(control, schema, await id, idsOf(claims))
+      const count = await releaseForgotten(control.execute, schema, await id, idsOf(claims))
       lostFetches.settle()
       if (count > 0) logger.info(`Put back ${count} jobs that a lost connection had left locked`)
     },
@@ -110,7 +110,7 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
       // The beat learns of it first, or it would take the end of its session for an outage.
       const stopped = liveness?.stop()
       // It may wait for a database that does not answer.
-      await session.end({ timeout: 1 })
+      await session.end()
       await stopped
     },
     async leave(itsId) {
@@ -118,7 +118,7 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
         // One that is under way would come after the removal.
         await registering?.catch(() => {})
         if (claims.size > 0 || lostFetches.areThere) await release(itsId)
-        await unregisterWorker(control, schema, itsId)
+        await unregisterWorker(control.execute, schema, itsId)
         return 0
       } catch (error) {
         logger.debug(`The worker could not let go of its jobs: ${error}`, { error })

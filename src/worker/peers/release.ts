@@ -1,24 +1,23 @@
-import type { Sql } from 'postgres'
 import { codeOf, isTransientFailure } from '../../database/failure.ts'
-import { executeIn } from '../../database/session.ts'
 import type { Logger } from '../../logger.ts'
-import { type LockedJob, releaseWorker } from '../../sql/control.ts'
-import type { Ending } from '../../sql/ending.ts'
 import type { Kept } from '../../sql/ledger/record.ts'
-import { settleJobs } from '../../sql/settle.ts'
 import {
+  type Connections,
   type Execute,
   limitLocksStatement,
   returnToSavepointStatement,
   savepointStatement
 } from '../../sql/statement.ts'
+import { type LockedJob, releaseWorker } from '../../sql/worker/control.ts'
+import type { Ending } from '../../sql/worker/ending.ts'
+import { settleJobs } from '../../sql/worker/settle.ts'
 import type { Claims } from '../claiming/claims.ts'
 import type { Claim } from '../execution/claim.ts'
 import type { Endings } from '../execution/ending.ts'
 
 /** What {@linkcode releaseClaims} takes. */
 export interface ReleaseOptions {
-  readonly control: Sql
+  readonly control: Connections
   readonly schema: string
   readonly kept: Kept | undefined
   readonly claims: Claims
@@ -32,14 +31,14 @@ export interface ReleaseOptions {
  */
 export async function releaseClaims(worker: string, options: ReleaseOptions): Promise<void> {
   const { control, schema, claims, endings } = options
-  await releaseWorker(control, schema, worker, async (transaction, jobs) => {
+  await releaseWorker(control, schema, worker, async (execute, jobs) => {
     const unwritten = jobs.flatMap(job => {
       const claim = claims.of(job.id)
       const ending = claim && isUnder(claim, job) ? endingOf(claim, endings) : undefined
       // What the engine's connections could not record may be refused no more.
       return ending ? { ...ending, isRecorded: true } : []
     })
-    await write(executeIn(transaction), worker, unwritten, options)
+    await write(execute, worker, unwritten, options)
     return unwritten.map(({ id }) => id)
   })
 }

@@ -1,11 +1,11 @@
-import type { Sql } from 'postgres'
 import { isTransientFailure } from '../../database/failure.ts'
 import type { Logger } from '../../logger.ts'
-import { type Rescue, rescueJobs, STALE_AFTER_MS } from '../../sql/workers.ts'
+import type { Connections } from '../../sql/statement.ts'
+import { type Rescue, rescueJobs, STALE_AFTER_MS } from '../../sql/worker/workers.ts'
 
 /** What {@linkcode createRescuer} takes. */
 export interface RescueOptions {
-  readonly control: Sql
+  readonly control: Connections
   readonly schema: string
   /** After how many lost workers a job is given up. */
   readonly maxLosses: number

@@ -1,6 +1,8 @@
 import type { Sql } from 'postgres'
 import { createBackground } from '../../../src/background.ts'
 import type { BackgroundClient } from '../../../src/client.ts'
+import { poolOf } from '../../../src/database/pool.ts'
+import { executeIn } from '../../../src/database/session.ts'
 import { pruneLedger } from '../../../src/ledger/prune.ts'
 import { createPartitions, dayOf } from '../../../src/sql/ledger/partitions.ts'
 import type { SampleDatabase } from '../databases.ts'
@@ -39,7 +41,7 @@ export const history: Measure = {
 
     const prune = createRow('Prune a day', 'ms', 'lower')
     const beganMs = performance.now()
-    const { dropped } = await pruneLedger(full.sql, 'graphile_worker', {
+    const { dropped } = await pruneLedger(poolOf(full.sql), 'graphile_worker', {
       successesMs: (DAYS - 2) * DAY_MS,
       failuresMs: (DAYS - 2) * DAY_MS
     })
@@ -60,7 +62,7 @@ export const history: Measure = {
 /** Runs of the last days: of twenty tasks, a tenth of them on one of a hundred queues, one in fifty failed. */
 async function fillLedger(sql: Sql, count: number): Promise<void> {
   const today = dayOf(new Date())
-  await createPartitions(sql, 'kretes', { from: today - DAYS, to: today + 1 })
+  await createPartitions(executeIn(sql), 'kretes', { from: today - DAYS, to: today + 1 })
   for (let from = 0; from < count; from += CHUNK) {
     await sql`
       insert into kretes.ledger (

@@ -1,4 +1,4 @@
-import type { Sql } from 'postgres'
+import { type Execute, statement, textArray } from '../statement.ts'
 
 /** What an application has put into our schema without meaning to. */
 export interface Stray {
@@ -12,16 +12,16 @@ export interface Stray {
  * Finds tables, views, sequences, types, functions and extensions in a schema of ours that are not ours. What moves along
  * with another is left out: the sequence of a column, and what belongs to an extension.
  */
-export async function findStrays(sql: Sql, own: string): Promise<Stray[]> {
-  const [row] = await sql<{ strays: string }[]>`
+export async function findStrays(execute: Execute, own: string): Promise<Stray[]> {
+  const [row] = await execute<{ strays: string }>(statement`
     with found as (
       select 'extension' as kind, extname::text as name, null as arguments, 0 as step
-      from pg_extension where extnamespace = to_regnamespace(quote_ident(${own})) and extrelocatable
+      from pg_extension where extnamespace = to_regnamespace(quote_ident(${own}::text)) and extrelocatable
       union all
       select 'table', relname, null, 2
       from pg_class
-      where relnamespace = to_regnamespace(quote_ident(${own})) and relkind in ('r', 'p', 'v', 'm', 'f', 'S')
-        and not relname = any(${`{${OURS.join()}}`}::text[]) and relname !~ ${OUR_PARTITIONS}
+      where relnamespace = to_regnamespace(quote_ident(${own}::text)) and relkind in ('r', 'p', 'v', 'm', 'f', 'S')
+        and not relname = any(${OURS}::text::text[]) and relname !~ ${OUR_PARTITIONS}::text
         and not exists (
           select from pg_depend
           where classid = 'pg_class'::regclass and objid = pg_class.oid
@@ -31,13 +31,13 @@ export async function findStrays(sql: Sql, own: string): Promise<Stray[]> {
       select case typtype when 'd' then 'domain' else 'type' end, typname, null, 1
       from pg_type
       left join pg_class on pg_class.oid = typrelid
-      where typnamespace = to_regnamespace(quote_ident(${own}))
+      where typnamespace = to_regnamespace(quote_ident(${own}::text))
         and (typtype in ('e', 'd', 'r') or (typtype = 'c' and relkind = 'c'))
         and not exists (select from pg_depend where classid = 'pg_type'::regclass and objid = pg_type.oid and deptype = 'e')
       union all
       select 'routine', proname, pg_get_function_identity_arguments(oid), 3
       from pg_proc
-      where pronamespace = to_regnamespace(quote_ident(${own}))
+      where pronamespace = to_regnamespace(quote_ident(${own}::text))
         and not exists (
           select from pg_depend where classid = 'pg_proc'::regclass and objid = pg_proc.oid and deptype in ('e', 'i')
         )
@@ -48,29 +48,29 @@ export async function findStrays(sql: Sql, own: string): Promise<Stray[]> {
           'name', quote_ident(name) || coalesce('(' || arguments || ')', ''),
           'statement', format(
             'alter %s %s%I%s set schema public',
-            kind, case when kind <> 'extension' then quote_ident(${own}) || '.' end, name, '(' || arguments || ')'
+            kind, case when kind <> 'extension' then quote_ident(${own}::text) || '.' end, name, '(' || arguments || ')'
           )
         ) order by step, name
       ), '[]'
     )::text as strays
-    from found`
+    from found`)
   return JSON.parse(row?.strays ?? '[]')
 }
 
 /** Moves one to `public`. */
-export async function moveStray(sql: Sql, { statement }: Stray): Promise<void> {
-  await sql.unsafe(statement)
+export async function moveStray(execute: Execute, stray: Stray): Promise<void> {
+  await execute({ text: stray.statement, values: [] })
 }
 
 /** The schema in which a table lands that is created without one. */
-export async function readCurrentSchema(sql: Sql): Promise<{ schema: string | null; user: string }> {
-  const [row] = await sql<{ schema: string | null; user: string }[]>`
-    select current_schema()::text as schema, current_user::text as user`
+export async function readCurrentSchema(execute: Execute): Promise<{ schema: string | null; user: string }> {
+  const [row] = await execute<{ schema: string | null; user: string }>(statement`
+    select current_schema()::text as schema, current_user::text as user`)
   return row!
 }
 
 /** All that our schema holds; a test compares it with a fresh one. */
-const OURS = [
+const OURS = textArray([
   'counters',
   'definitions',
   'jobs',
@@ -84,5 +84,5 @@ const OURS = [
   'tasks',
   'waiters',
   'workers'
-]
+])
 const OUR_PARTITIONS = '^ledger_\\d{8}'

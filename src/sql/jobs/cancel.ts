@@ -1,8 +1,15 @@
-import type { Sql } from 'postgres'
-import type { Cancellation } from '../schedule.ts'
-import { JOB_COLUMNS, KEEPS_ALL, recording } from './ledger/record.ts'
-import { CANCELLED, isCancelled } from './names.ts'
-import { type Access, type Fragment, identifier, type Statement, statement, textArray } from './statement.ts'
+import type { Cancellation } from '../../job.ts'
+import { JOB_COLUMNS, KEEPS_ALL, recording } from '../ledger/record.ts'
+import { CANCELLED, isCancelled } from '../names.ts'
+import {
+  type Access,
+  type Execute,
+  type Fragment,
+  identifier,
+  type Statement,
+  statement,
+  textArray
+} from '../statement.ts'
 import { castOf, type Target, toColumn } from './waiting.ts'
 
 /**
@@ -69,10 +76,10 @@ const CANCELLED_RUN: Fragment = {
 }
 
 /** Which of these jobs somebody has cancelled. */
-export async function findCancelled(sql: Sql, schema: string, ids: readonly string[]): Promise<string[]> {
-  const rows = await sql<{ id: string }[]>`
-    select id from ${sql(schema)}._private_jobs
-    where id = any(string_to_array(${ids.join(',')}, ',')::bigint[]) and ${sql.unsafe(isCancelled('flags').sql)}`
+export async function findCancelled(execute: Execute, schema: string, ids: readonly string[]): Promise<string[]> {
+  const rows = await execute<{ id: string }>(statement`
+    select id::text as id from ${identifier(schema)}._private_jobs
+    where id = any(${textArray(ids)}::text::bigint[]) and ${isCancelled('flags')}`)
   return rows.map(({ id }) => id)
 }
 

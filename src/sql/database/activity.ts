@@ -1,4 +1,4 @@
-import { type Execute, statement } from './statement.ts'
+import { type Execute, statement } from '../statement.ts'
 
 /** What the server's backends do now. */
 export interface Activity {

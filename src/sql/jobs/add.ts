@@ -1,7 +1,7 @@
-import type { Job } from '../job.ts'
+import type { Job } from '../../job.ts'
+import { type Access, type Fragment, identifier, type Statement, statement } from '../statement.ts'
+import { clampDate } from '../times.ts'
 import { ORIGIN_IDS, type OriginRow, readOrigins } from './origin.ts'
-import { type Access, type Fragment, identifier, type Statement, statement } from './statement.ts'
-import { clampDate } from './times.ts'
 
 /** What happens if a job with the same key waits already. */
 export type EngineKeyMode = 'replace' | 'preserve_run_at' | 'unsafe_dedupe'

@@ -1,7 +1,7 @@
+import { JOB_COLUMNS, type Kept, recording } from '../ledger/record.ts'
+import { ATTEMPTS, isCancelled } from '../names.ts'
+import { identifier, type Statement, statement } from '../statement.ts'
 import { agoOf, type Ending } from './ending.ts'
-import { JOB_COLUMNS, type Kept, recording } from './ledger/record.ts'
-import { ATTEMPTS, isCancelled } from './names.ts'
-import { identifier, type Statement, statement } from './statement.ts'
 
 /**
  * Unlocks jobs that are not over with their runs, and their queues; says when they run again, or that they have failed

@@ -1,4 +1,4 @@
-import { identifier, type Statement, statement, textArray } from './statement.ts'
+import { identifier, type Statement, statement, textArray } from '../statement.ts'
 
 /** Gives jobs back that a worker has not begun, for any worker to run, with the attempt that their lock has counted. */
 export function giveBackJobs(schema: string, worker: string, ids: readonly string[]): Statement {

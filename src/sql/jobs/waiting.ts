@@ -1,6 +1,6 @@
-import type { Job } from '../job.ts'
+import type { Job } from '../../job.ts'
+import { type Access, type Fragment, identifier, type Statement, statement } from '../statement.ts'
 import { ADDED, type AddedRow, toJob } from './add.ts'
-import { type Access, type Fragment, identifier, type Statement, statement } from './statement.ts'
 
 /** Which job: by its id, a bigint as text, or by its key. */
 export type Target = { readonly id: string } | { readonly key: string }

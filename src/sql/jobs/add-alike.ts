@@ -1,4 +1,5 @@
-import type { Job } from '../job.ts'
+import type { Job } from '../../job.ts'
+import { type Access, type Fragment, identifier, type Statement, statement } from '../statement.ts'
 import {
   ADDED,
   type AddedRow,
@@ -10,7 +11,6 @@ import {
   toJob,
   toPlace
 } from './add.ts'
-import { type Access, type Fragment, identifier, type Statement, statement } from './statement.ts'
 
 /** Jobs without keys that differ in nothing but their payloads. */
 export interface AlikeJobs {

@@ -1,6 +1,5 @@
-import type { Sql } from 'postgres'
-import { ownSchema } from './names.ts'
-import { type Access, identifier, statement } from './statement.ts'
+import { ownSchema } from '../names.ts'
+import { type Access, type Execute, identifier, statement } from '../statement.ts'
 
 /** What a worker knows of a task, for those who schedule it by name. */
 export interface Definition {
@@ -12,24 +11,27 @@ export interface Definition {
 }
 
 /** Makes the table of tasks that workers know, or have known: their jobs may be scheduled while no worker runs. */
-export async function createDefinitions(session: Sql, own: string): Promise<void> {
-  await session`
-    create table ${session(own)}.definitions (
+export async function createDefinitions(execute: Execute, own: string): Promise<void> {
+  await execute(statement`
+    create table ${identifier(own)}.definitions (
       name text primary key,
       definition json not null,
       registered_at timestamptz not null default now()
-    )`
+    )`)
 }
 
 /** Registers the tasks of a worker. The latest worker is right. */
-export async function registerDefinitions(sql: Sql, schema: string, definitions: readonly Definition[]): Promise<void> {
-  const table = sql(ownSchema(schema))
-  await sql`
-    insert into ${table}.definitions (name, definition)
+export async function registerDefinitions(
+  execute: Execute,
+  schema: string,
+  definitions: readonly Definition[]
+): Promise<void> {
+  await execute(statement`
+    insert into ${identifier(ownSchema(schema))}.definitions (name, definition)
     select item ->> 'name', item from json_array_elements(${JSON.stringify(definitions)}::text::json) item
     order by 1
     on conflict (name) do update set definition = excluded.definition, registered_at = now()
-    where definitions.definition::text <> excluded.definition::text`
+    where definitions.definition::text <> excluded.definition::text`)
 }
 
 /**
@@ -38,13 +40,13 @@ export async function registerDefinitions(sql: Sql, schema: string, definitions:
  */
 export async function findDefinitions({ execute, schema }: Access): Promise<readonly Definition[]> {
   const own = ownSchema(schema)
-  const [table] = await execute<{ is_open: string }>(statement`
-    select has_table_privilege(relation.oid, 'select')::text as is_open
+  const [table] = await execute<{ open: string }>(statement`
+    select has_table_privilege(relation.oid, 'select')::text as open
     from pg_catalog.pg_class relation
     join pg_catalog.pg_namespace namespace on namespace.oid = relation.relnamespace
     where namespace.nspname = ${own}::text and relation.relname = 'definitions'
       and has_schema_privilege(namespace.oid, 'usage')`)
-  if (table?.is_open !== 'true') return []
+  if (table?.open !== 'true') return []
   const rows = await execute<{ definition: string }>(statement`
     select definition::text as definition from ${identifier(own)}.definitions`)
   return rows.map(({ definition }) => JSON.parse(definition))

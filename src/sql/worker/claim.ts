@@ -1,5 +1,4 @@
-import type { Sql } from 'postgres'
-import { identifier, type Statement, textArray } from './statement.ts'
+import { type Execute, identifier, type Statement, statement, textArray } from '../statement.ts'
 
 /** A job as {@linkcode claimJobs} gives it, as node-postgres reads its columns. */
 export interface ClaimedJob {
@@ -72,16 +71,16 @@ const texts = new Map<string, string>()
  * Earlier versions forgot queues without a job, and could strand a job that came at the same moment: its queue is there
  * again, by another name.
  */
-export async function indexBusyQueues(session: Sql, schema: string): Promise<void> {
-  await session`
-    insert into ${session(schema)}._private_job_queues (id, queue_name) overriding system value
-    select distinct job_queue_id, 'forgotten queue ' || job_queue_id from ${session(schema)}._private_jobs job
+export async function indexBusyQueues(execute: Execute, schema: string): Promise<void> {
+  await execute(statement`
+    insert into ${identifier(schema)}._private_job_queues (id, queue_name) overriding system value
+    select distinct job_queue_id, 'forgotten queue ' || job_queue_id from ${identifier(schema)}._private_jobs job
     where job_queue_id is not null
-      and not exists (select from ${session(schema)}._private_job_queues queue where queue.id = job.job_queue_id)
-    on conflict do nothing`
-  await session`
-    create index if not exists kretes_busy_queues on ${session(schema)}._private_jobs (job_queue_id)
-    where locked_at is not null and job_queue_id is not null`
+      and not exists (select from ${identifier(schema)}._private_job_queues queue where queue.id = job.job_queue_id)
+    on conflict do nothing`)
+  await execute(statement`
+    create index if not exists kretes_busy_queues on ${identifier(schema)}._private_jobs (job_queue_id)
+    where locked_at is not null and job_queue_id is not null`)
 }
 
 /**

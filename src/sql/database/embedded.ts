@@ -1,4 +1,4 @@
-import { type Execute, type Fragment, type Statement, statement } from './statement.ts'
+import { type Execute, type Fragment, type Statement, statement } from '../statement.ts'
 
 /** For PostgreSQL in single-user mode, which takes each line as a statement. */
 export const createEmbeddedDatabase = 'create database kretes\n'

@@ -1,6 +1,6 @@
+import { JOB_COLUMNS, type Kept, recording, reopening } from '../ledger/record.ts'
+import { identifier, type Statement, textArray } from '../statement.ts'
 import { agoOf, type Ending } from './ending.ts'
-import { JOB_COLUMNS, type Kept, recording, reopening } from './ledger/record.ts'
-import { identifier, type Statement, textArray } from './statement.ts'
 
 /**
  * Completes jobs as the engine does, by removing them and unlocking their queues, and records their runs in the same

@@ -1,5 +1,5 @@
-import { ownSchema } from './names.ts'
-import { identifier, type Statement, statement } from './statement.ts'
+import { ownSchema } from '../names.ts'
+import { identifier, type Statement, statement } from '../statement.ts'
 
 /**
  * Frees what has been locked for four hours, as the engine does, but nothing that a worker on our register holds: that

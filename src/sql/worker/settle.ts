@@ -1,8 +1,8 @@
+import type { Kept } from '../ledger/record.ts'
+import type { Statement } from '../statement.ts'
 import { completeJobs } from './complete.ts'
 import type { Ending } from './ending.ts'
-import type { Kept } from './ledger/record.ts'
 import { retryJobs } from './retry.ts'
-import type { Statement } from './statement.ts'
 
 /**
  * The statements that write how runs ended. Each may be repeated, and all of them: jobs that another run or another worker

@@ -1,4 +1,4 @@
-import { type Access, type Fragment, identifier, statement } from './statement.ts'
+import { type Access, type Fragment, identifier, statement } from '../statement.ts'
 
 /** Columns that tell whether a job was there before, and lead to its task and its queue. */
 export const ORIGIN_IDS: Fragment = {

@@ -1,4 +1,4 @@
-import type { Sql } from 'postgres'
+import { type Execute, identifier, statement, textArray } from '../statement.ts'
 
 /**
  * In how many milliseconds jobs come due, the next first, as the server's clock has it.
@@ -9,13 +9,13 @@ import type { Sql } from 'postgres'
  * scheduled for next week cost nothing.
  */
 export async function nextDueTimes(
-  sql: Sql,
+  execute: Execute,
   schema: string,
   tasks: readonly string[],
   withinMs: number
 ): Promise<number[]> {
-  const jobs = sql`${sql(schema)}._private_jobs`
-  const rows = await sql<{ ms: number }[]>`
+  const jobs = { sql: `${identifier(schema).sql}._private_jobs` }
+  const rows = await execute<{ ms: number }>(statement`
     with recursive priorities as (
       (select priority from ${jobs} where is_available order by priority limit 1)
       union all
@@ -30,21 +30,21 @@ export async function nextDueTimes(
         where is_available
           and jobs.priority = priorities.priority
           and run_at > now() - interval '1 second'
-          and run_at <= now() + make_interval(secs => ${withinMs / 1000})
+          and run_at <= now() + ${withinMs}::text::float8 * interval '1 millisecond'
           and task_id in (
-            select id from ${sql(schema)}._private_tasks where identifier in ${sql([...tasks])}
+            select id from ${identifier(schema)}._private_tasks where identifier = any(${textArray(tasks)}::text::text[])
           )
           and not exists (
-            select from ${sql(schema)}._private_job_queues queues
+            select from ${identifier(schema)}._private_job_queues queues
             where queues.id = jobs.job_queue_id and queues.locked_at is not null
           )
-        order by run_at limit ${MOST}
+        order by run_at limit ${{ sql: MOST }}
       ) as soon
     )
     select distinct ceil(extract(epoch from run_at - clock_timestamp()) * 1000)::int as ms
-    from due order by ms limit ${MOST}`
+    from due order by ms limit ${{ sql: MOST }}`)
   return rows.map(({ ms }) => ms)
 }
 
 /** As many as one look takes in; what comes after them is found by the next. */
-const MOST = 200
+const MOST = '200'

@@ -1,4 +1,4 @@
-import type { Statement } from './statement.ts'
+import type { Statement } from '../statement.ts'
 
 /** Settings of PostgreSQL, by name. */
 export type Settings = Readonly<Record<string, string>>

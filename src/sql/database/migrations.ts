@@ -1,17 +1,17 @@
-import type { Sql } from 'postgres'
-import { indexBusyQueues } from './claim.ts'
-import { createDefinitions } from './definitions.ts'
-import { splitCounters } from './ledger/counters.ts'
-import { identifyPartitions } from './ledger/partitions.ts'
-import { createLedger } from './ledger/schema.ts'
-import { versionOfViews } from './ledger/views.ts'
-import { ownSchema } from './names.ts'
+import { createDefinitions } from '../jobs/definitions.ts'
+import { splitCounters } from '../ledger/counters.ts'
+import { identifyPartitions } from '../ledger/partitions.ts'
+import { createLedger } from '../ledger/schema.ts'
+import { versionOfViews } from '../ledger/views.ts'
+import { ownSchema } from '../names.ts'
+import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
+import { indexBusyQueues } from '../worker/claim.ts'
 
 /** One step of our own schema. Steps are only ever added; a released one never changes. */
 export interface Migration {
   readonly id: number
   readonly name: string
-  apply(session: Sql, own: string, engine: string): Promise<unknown>
+  apply(execute: Execute, own: string, engine: string): Promise<unknown>
 }
 
 /** The steps, in order. */
@@ -19,8 +19,9 @@ export const migrations: readonly Migration[] = [
   {
     id: 1,
     name: 'register workers',
-    apply: (session, own) => session`
-      create table ${session(own)}.workers (
+    apply: (execute, own) =>
+      execute(statement`
+      create table ${identifier(own)}.workers (
         id text primary key,
         lock_id integer generated always as identity unique,
         host text not null,
@@ -28,25 +29,26 @@ export const migrations: readonly Migration[] = [
         concurrency integer not null,
         started_at timestamptz not null default now(),
         beat_at timestamptz not null default now()
-      )`
+      )`)
   },
   { id: 2, name: 'keep a ledger', apply: createLedger },
   {
     id: 3,
     name: 'register how long runs are kept',
-    apply: (session, own) => session`alter table ${session(own)}.workers add column retention json`
+    apply: (execute, own) => execute(statement`alter table ${identifier(own)}.workers add column retention json`)
   },
   {
     id: 4,
     name: 'find runs by time',
     // Not by the column itself: where runs of one task and one state are looked up, such an index would be walked through.
-    apply: (session, own) => session`create index on ${session(own)}.ledger ((finished_at at time zone 'UTC'))`
+    apply: (execute, own) =>
+      execute(statement`create index on ${identifier(own)}.ledger ((finished_at at time zone 'UTC'))`)
   },
   {
     id: 5,
     name: 'show progress on replicas',
     // A hot standby refuses every statement that names an unlogged table, and with it the view of jobs.
-    apply: (session, own) => session`alter table ${session(own)}.progress set logged`
+    apply: (execute, own) => execute(statement`alter table ${identifier(own)}.progress set logged`)
   },
   { id: 6, name: 'count queues apart', apply: splitCounters },
   { id: 7, name: 'let the ledger be published', apply: identifyPartitions },
@@ -54,28 +56,29 @@ export const migrations: readonly Migration[] = [
     id: 8,
     name: 'keep how jobs ended',
     // Of older runs nobody knows; see `IS_OVER`.
-    apply: (session, own) => session`
-      alter table ${session(own)}.ledger
+    apply: (execute, own) =>
+      execute(statement`
+      alter table ${identifier(own)}.ledger
         add column if not exists is_over boolean,
-        add column if not exists result_problem text`
+        add column if not exists result_problem text`)
   },
   { id: 9, name: 'register tasks', apply: createDefinitions },
-  { id: 10, name: 'find busy queues', apply: (session, _own, engine) => indexBusyQueues(session, engine) }
+  { id: 10, name: 'find busy queues', apply: (execute, _own, engine) => indexBusyQueues(execute, engine) }
 ]
 
 /** Waits until nobody else migrates this database, and keeps others waiting until the connection ends or unlocks. */
-export async function lockMigrations(sql: Sql): Promise<void> {
-  await sql`select pg_advisory_lock(${LOCK_CLASS}, ${LOCK_ID})`
+export async function lockMigrations(execute: Execute): Promise<void> {
+  await execute(statement`select pg_advisory_lock(${LOCK})`)
 }
 
 /** Lets the next one migrate. */
-export async function unlockMigrations(sql: Sql): Promise<void> {
-  await sql`select pg_advisory_unlock(${LOCK_CLASS}, ${LOCK_ID})`
+export async function unlockMigrations(execute: Execute): Promise<void> {
+  await execute(statement`select pg_advisory_unlock(${LOCK})`)
 }
 
 /** Waits for a migration that is under way; to be called in a transaction, at whose end others go on. */
-export async function awaitMigration(sql: Sql): Promise<void> {
-  await sql`select pg_advisory_xact_lock(${LOCK_CLASS}, ${LOCK_ID})`
+export async function awaitMigration(execute: Execute): Promise<void> {
+  await execute(statement`select pg_advisory_xact_lock(${LOCK})`)
 }
 
 /** How far a database is. */
@@ -91,23 +94,23 @@ export interface Versions {
 }
 
 /** Looks how far a database is. Nobody has to wait for that, and it waits for nobody. */
-export async function readVersions(sql: Sql, schema: string): Promise<Versions> {
+export async function readVersions(execute: Execute, schema: string): Promise<Versions> {
   const own = ownSchema(schema)
-  const [found] = await sql<{ engine: boolean; own: boolean; views: number }[]>`
+  const [found] = await execute<{ engine: boolean; own: boolean; views: number }>(statement`
     select
       to_regclass(format('%I.migrations', ${schema}::text)) is not null as engine,
       to_regclass(format('%I.migrations', ${own}::text)) is not null as own,
-      ${versionOfViews(sql, own)} as views`
+      ${versionOfViews(own)} as views`)
   const { views = 0 } = found ?? {}
   // A row as JSON, since an old engine's have no such column.
-  const engine = sql`
+  const engine = statement`
     select max(id) as id, max(id) filter (where (to_json(step) ->> 'breaking')::bool) as breaking
-    from ${sql(schema)}.migrations step`
-  const nothing = sql`select null::int as id, null::int as breaking`
-  const [row] = await sql<{ engine: number | null; breaking: number | null; own: number | null }[]>`
+    from ${identifier(schema)}.migrations step`
+  const nothing = statement`select null::int as id, null::int as breaking`
+  const [row] = await execute<{ engine: number | null; breaking: number | null; own: number | null }>(statement`
     select engine.id as engine, engine.breaking, own.id as own
     from (${found?.engine ? engine : nothing}) engine,
-      (${found?.own ? sql`select max(id) as id from ${sql(own)}.migrations` : nothing}) own`
+      (${found?.own ? statement`select max(id) as id from ${identifier(own)}.migrations` : nothing}) own`)
   return {
     engine: found?.engine ? (row?.engine ?? 0) : null,
     breaking: row?.breaking ?? null,
@@ -117,9 +120,9 @@ export async function readVersions(sql: Sql, schema: string): Promise<Versions> 
 }
 
 /** The newest step of an engine schema that older engines cannot live with, or `null`. */
-export async function newestBreakingMigration(sql: Sql, schema: string): Promise<number | null> {
-  const [row] = await sql<{ id: number | null }[]>`
-    select max(id) as id from ${sql(schema)}.migrations where breaking`
+export async function newestBreakingMigration(execute: Execute, schema: string): Promise<number | null> {
+  const [row] = await execute<{ id: number | null }>(statement`
+    select max(id) as id from ${identifier(schema)}.migrations where breaking`)
   return row?.id ?? null
 }
 
@@ -127,28 +130,34 @@ export async function newestBreakingMigration(sql: Sql, schema: string): Promise
  * Makes a schema unless it is there. PostgreSQL asks for the privilege to create one before it looks, so `if not exists`
  * fails for a role that owns nothing but the schema.
  */
-export async function createSchema(sql: Sql, name: string): Promise<void> {
-  const [found] = await sql`select from pg_namespace where nspname = ${name}`
-  if (!found) await sql`create schema if not exists ${sql(name)}`
+export async function createSchema(execute: Execute, name: string): Promise<void> {
+  const [found] = await execute(statement`select from pg_namespace where nspname = ${name}::text`)
+  if (!found) await execute(statement`create schema if not exists ${identifier(name)}`)
 }
 
 /** Makes the schema and the table that remembers what was applied. */
-export async function createMigrationTable(sql: Sql, own: string): Promise<void> {
-  await createSchema(sql, own)
-  await sql`
-    create table if not exists ${sql(own)}.migrations (
+export async function createMigrationTable(execute: Execute, own: string): Promise<void> {
+  await createSchema(execute, own)
+  await execute(statement`
+    create table if not exists ${identifier(own)}.migrations (
       id integer primary key,
       name text not null,
       applied_at timestamptz not null default now()
-    )`
+    )`)
 }
 
 /** Applies a step and remembers it; to be called in a transaction. */
-export async function applyMigration(session: Sql, migration: Migration, own: string, engine: string): Promise<void> {
-  await migration.apply(session, own, engine)
-  await session`insert into ${session(own)}.migrations (id, name) values (${migration.id}, ${migration.name})`
+export async function applyMigration(
+  execute: Execute,
+  migration: Migration,
+  own: string,
+  engine: string
+): Promise<void> {
+  await migration.apply(execute, own, engine)
+  await execute(
+    statement`insert into ${identifier(own)}.migrations (id, name) values (${migration.id}::text::int, ${migration.name}::text)`
+  )
 }
 
 /** Two numbers that no other use of advisory locks is likely to share: "kretes" and "migrate", shortened. */
-const LOCK_CLASS = 0x6b726574
-const LOCK_ID = 0x6d696772
+const LOCK: Fragment = { sql: `${0x6b726574}, ${0x6d696772}` }
