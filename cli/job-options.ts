@@ -1,4 +1,4 @@
-import { checkKey } from '../src/check.ts'
+import { checkKey } from '../src/check/values.ts'
 import { toTimes } from '../src/enqueue/request.ts'
 import type { KeyMode } from '../src/job.ts'
 import { Queue } from '../src/queue.ts'

@@ -1,6 +1,6 @@
-import { describe } from './describe.ts'
+import { type Names, refuseUnknown } from './check/options.ts'
 import { type Duration, toMilliseconds } from './duration.ts'
-import { type Names, refuseUnknown } from './known.ts'
+import { describe } from './text/describe.ts'
 
 /**
  * How long a job waits after a failed attempt:

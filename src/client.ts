@@ -1,11 +1,11 @@
 import type { Sql } from 'postgres'
+import type { Names } from './check/options.ts'
 import type { MigrationReport } from './database/migrate.ts'
+import type { Inspection } from './diagnose/diagnose.ts'
 import type { ForeignTransaction } from './enqueue/adapters.ts'
-import type { Cancel, Inspector } from './inspector.ts'
 import type { JobDefaults, ResultOptions } from './job.ts'
-import type { Names } from './known.ts'
-import type { Inspection } from './ledger/inspection.ts'
 import type { Logger } from './logger.ts'
+import type { Cancel, Inspector } from './manage/manage.ts'
 import type { JobReference, Scheduler } from './schedule.ts'
 
 /** Where a {@linkcode Background} finds its database and how it behaves. */

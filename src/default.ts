@@ -1,8 +1,8 @@
 import { createBackground } from './background.ts'
+import { refuseUnknown } from './check/options.ts'
 import { BACKGROUND_OPTIONS, type BackgroundClient, type BackgroundOptions } from './client.ts'
 import { BackgroundError } from './errors.ts'
-import type { Cancel } from './inspector.ts'
-import { refuseUnknown } from './known.ts'
+import type { Cancel } from './manage/manage.ts'
 import type { ScheduleMany } from './schedule.ts'
 
 /** {@linkcode Background}: a client with default options, until it is configured. */

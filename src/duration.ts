@@ -1,4 +1,4 @@
-import { type Names, refuseUnknown } from './known.ts'
+import { type Names, refuseUnknown } from './check/options.ts'
 
 /**
  * A length of time: milliseconds as a number, words as in `'1h30m'`, `'500ms'` or `'2 days'`, or an object with units,

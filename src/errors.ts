@@ -1,6 +1,6 @@
-import { checkTime } from './check.ts'
+import { refuseUnknown } from './check/options.ts'
+import { checkTime } from './check/values.ts'
 import { type Duration, toMilliseconds } from './duration.ts'
-import { refuseUnknown } from './known.ts'
 
 /** What a {@linkcode BackgroundError} is about; stable, so that a program may branch on it. */
 export type BackgroundErrorCode =

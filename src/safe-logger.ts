@@ -1,5 +1,5 @@
 import type { LogFields, Logger } from './logger.ts'
-import { messageOf, readThrown, show } from './thrown.ts'
+import { messageOf, readThrown, show } from './text/thrown.ts'
 
 /**
  * The caller's logger, made safe: what it throws changes nothing, be it thrown late. A line that it cannot write is

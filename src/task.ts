@@ -1,11 +1,11 @@
 import { type Backoff, compileBackoff } from './backoff.ts'
-import { checkDefaults } from './check.ts'
-import { describe } from './describe.ts'
+import { type Names, refuseUnknown } from './check/options.ts'
+import { checkDefaults } from './check/values.ts'
 import { type Duration, toTimeLimit } from './duration.ts'
 import type { Job, JobDefaults } from './job.ts'
-import { type Names, refuseUnknown } from './known.ts'
 import type { LogFields, Logger } from './logger.ts'
 import { isStandardSchema, type StandardSchema, validatePayload } from './schema.ts'
+import { describe } from './text/describe.ts'
 
 /** The payload of a task that does not say what it takes. */
 // biome-ignore lint/suspicious/noExplicitAny: a task that declares no input may read any property of it

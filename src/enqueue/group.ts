@@ -4,8 +4,8 @@ import { BackgroundError } from '../errors.ts'
 import type { Job } from '../job.ts'
 import { addInTurn, addJob, addTogether, type NewJob } from '../sql/add.ts'
 import type { Access } from '../sql/statement.ts'
-import { type Call, createLane, type Lane } from './lane.ts'
-import { isFaultOfOne } from './outcome.ts'
+import { type Call, createLane, type Lane } from './batcher.ts'
+import { isFaultOfOne } from './failure.ts'
 
 /** What {@linkcode createGroups} takes. */
 export interface GroupOptions {

@@ -1,12 +1,12 @@
-import { checkDefaults, checkKey, checkTime } from '../check.ts'
-import { describe } from '../describe.ts'
+import { type Names, refuseUnknown } from '../check/options.ts'
+import { checkDefaults, checkKey, checkTime } from '../check/values.ts'
 import { toMilliseconds } from '../duration.ts'
 import type { JobDefaults, KeyMode } from '../job.ts'
-import { type Names, refuseUnknown } from '../known.ts'
 import type { JobOptions } from '../schedule.ts'
 import { validatePayload } from '../schema.ts'
 import type { EngineKeyMode, NewJob } from '../sql/add.ts'
 import { isTaskName, nameOfTask, notATaskName, optionsOf } from '../task.ts'
+import { describe } from '../text/describe.ts'
 import { encodePayload } from './payload.ts'
 
 /** A call of `schedule`, of whatever task; checked here, since not every caller has a compiler. */

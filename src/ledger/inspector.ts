@@ -1,9 +1,9 @@
 import { withoutDeadlock } from '../database/deadlock.ts'
-import type { BulkOptions, BulkResult, Inspector, JobSelection } from '../inspector.ts'
+import { actOn, type BulkAccess } from '../manage/bulk.ts'
+import { readJob, readJobs, readRuns } from '../manage/jobs.ts'
+import type { BulkOptions, BulkResult, Inspector, JobSelection } from '../manage/manage.ts'
+import { VERBS } from '../manage/selection.ts'
 import type { Action } from '../sql/ledger/actions.ts'
-import { actOn, type BulkAccess } from './bulk.ts'
-import { readJob, readJobs, readRuns } from './inspect.ts'
-import { VERBS } from './selection.ts'
 
 /** Does something in the database, said in words in case it fails; the schema is there then. */
 export type Use = <Result>(what: string, work: (database: BulkAccess) => Promise<Result>) => Promise<Result>

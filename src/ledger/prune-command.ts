@@ -1,8 +1,8 @@
 import type { Sql } from 'postgres'
+import { type Keep, toKeptMs } from '../rules/retention.ts'
 import { readClock } from '../sql/ledger/partitions.ts'
 import { listPartitions } from '../sql/ledger/upkeep.ts'
 import { ownSchema } from '../sql/names.ts'
-import { type Keep, toKeptMs } from './keep.ts'
 import { findDue, pruneLedger } from './prune.ts'
 
 /** What {@linkcode Inspection.prune} takes. */

@@ -1,12 +1,12 @@
+import { LONGEST_TIMER_MS } from '../async/timer.ts'
 import { type Backoff, compileBackoff, type DelayOf } from '../backoff.ts'
+import { type Names, refuseUnknown } from '../check/options.ts'
 import { type Duration, toTimeLimit } from '../duration.ts'
-import { type Names, refuseUnknown } from '../known.ts'
-import { type Keep, toKeptMs } from '../ledger/keep.ts'
 import { type Logger, silentLogger } from '../logger.ts'
 import { createRedactor, type Redactor } from '../redact/redactor.ts'
+import { type Keep, toKeptMs } from '../rules/retention.ts'
 import { createSafeLogger } from '../safe-logger.ts'
 import type { AnyTask } from '../task.ts'
-import { LONGEST_TIMER_MS } from '../timer.ts'
 
 /** What {@linkcode startWorker} takes. */
 export interface WorkerOptions {

@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { createGate } from '../../src/enqueue/gate.ts'
+import { createGate } from '../../src/enqueue/semaphore.ts'
 import { assert, suite } from '../helpers/suite.ts'
 
 const test = suite('a gate')

@@ -1,7 +1,7 @@
 import type { PendingQuery, Row } from 'postgres'
 import { createBackground } from '../../src/background.ts'
-import type { BulkResult, JobSelection } from '../../src/inspector.ts'
 import type { Job } from '../../src/job.ts'
+import type { BulkResult, JobSelection } from '../../src/manage/manage.ts'
 import { Queue } from '../../src/queue.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'

@@ -1,6 +1,6 @@
-import { describe } from './describe.ts'
-import { isRealDay } from './instant.ts'
-import type { JobDefaults } from './job.ts'
+import { isRealDay } from '../instant.ts'
+import type { JobDefaults } from '../job.ts'
+import { describe } from '../text/describe.ts'
 
 /** Checks what jobs are given besides their times: of a task's definition and of a Background's defaults too. */
 export function checkDefaults({ queue, priority, maxAttempts }: JobDefaults, doing: string): void {

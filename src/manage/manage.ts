@@ -1,5 +1,5 @@
-import type { JobDetails, JobFilter, JobsPage, PageOptions, RunFilter, RunsPage } from './inspect.ts'
-import type { Cancellation, JobReference } from './schedule.ts'
+import type { JobDetails, JobFilter, JobsPage, PageOptions, RunFilter, RunsPage } from '../inspect.ts'
+import type { Cancellation, JobReference } from '../schedule.ts'
 
 /** The jobs of a bulk action: one or several, or those of a filter. All jobs are only meant by `{ all: true }`. */
 export type JobSelection = JobReference | readonly JobReference[] | BulkFilter

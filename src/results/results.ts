@@ -1,5 +1,6 @@
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { Sql } from 'postgres'
+import { type Bell, createBell } from '../async/sleep.ts'
 import { describeFailure, explainFailure, isTransientFailure } from '../database/failure.ts'
 import { isSchemaMissing } from '../database/migrate.ts'
 import { afterTicks, connectTimeout, openSession, type Session } from '../database/session.ts'
@@ -17,8 +18,7 @@ import {
 } from '../sql/ledger/waiters.ts'
 import { RESULTS_SETTINGS } from '../sql/settings.ts'
 import type { Access } from '../sql/statement.ts'
-import { type Bell, createBell } from './bell.ts'
-import { type Awaited, type AwaitedJobs, addWaiter, postpone, tell } from './waiting.ts'
+import { type Awaited, type AwaitedJobs, addWaiter, postpone, tell } from './waiters.ts'
 
 /** What {@linkcode createResults} takes. */
 export interface ResultsOptions {

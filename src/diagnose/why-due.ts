@@ -1,9 +1,9 @@
-import { didYouMean, nearMatches } from '../near.ts'
 import type { WorkerRow } from '../sql/ledger/status.ts'
 import { countBefore, countBeforeInQueue, type LiveJobRow } from '../sql/ledger/why.ts'
 import type { Access } from '../sql/statement.ts'
+import { counted, lengthOf } from '../text/amounts.ts'
+import { didYouMean, nearMatches } from '../text/suggest.ts'
 import type { Reason } from './reason.ts'
-import { counted, lengthOf } from './words.ts'
 
 /** Why a job does not run that nobody has at hand and whose time has come, the most important reason first. */
 export async function reasonsWhileDue(

@@ -1,5 +1,5 @@
-import { describe } from './describe.ts'
-import { didYouMean, nearMatches } from './near.ts'
+import { describe } from '../text/describe.ts'
+import { didYouMean, nearMatches } from '../text/suggest.ts'
 
 /** The names of the options of a type. The compiler demands that all of them are there, and no others. */
 export type Names<Options> = Readonly<Record<keyof Options & string, true>>

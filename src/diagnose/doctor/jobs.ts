@@ -1,6 +1,6 @@
 import { readLive, readPastTasks, readWorkers, type WorkerRow } from '../../sql/ledger/status.ts'
 import type { Access } from '../../sql/statement.ts'
-import { counted, lengthOf } from '../words.ts'
+import { counted, lengthOf } from '../../text/amounts.ts'
 import type { Finding } from './finding.ts'
 
 /** Looks whether jobs run: whether there are workers for them, and what becomes of them. */

@@ -1,13 +1,13 @@
-import { toTarget } from '../enqueue/change.ts'
+import { refuseUnknown } from '../check/options.ts'
 import type { JobDetails, JobFilter, JobsPage, PageOptions, Run, RunFilter, RunsPage } from '../inspect.ts'
-import { refuseUnknown } from '../known.ts'
 import type { JobReference } from '../schedule.ts'
 import { findJob, findJobs, findLiveLog } from '../sql/ledger/jobs.ts'
 import { findRunsOf, type RunPosition, readClock } from '../sql/ledger/runs.ts'
 import type { Access } from '../sql/statement.ts'
 import { readJobsCursor, readRunsCursor, writeJobsCursor, writeRunsCursor } from './cursor.ts'
 import { JOB_FILTER, PAGE, RUN_FILTER, toJobConditions, toLimit, toRunConditions } from './filter.ts'
-import { walkRuns } from './walk.ts'
+import { toTarget } from './reschedule.ts'
+import { walkRuns } from './runs.ts'
 
 /** Reads something, once it is known where from. */
 export type Read<Result> = (access: Access) => Promise<Result>

@@ -3,9 +3,9 @@ import { findLastRun, findLiveJob, type LastRunRow, type LiveJobRow, wasIdGiven 
 import type { Access } from '../sql/statement.ts'
 import { toDate } from '../sql/times.ts'
 import type { Target } from '../sql/waiting.ts'
+import { lengthOf } from '../text/amounts.ts'
 import type { Reason } from './reason.ts'
 import { reasonsWhileDue } from './why-due.ts'
-import { lengthOf } from './words.ts'
 
 /** A job that is not done. */
 export interface WhyJob {

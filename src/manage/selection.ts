@@ -1,11 +1,11 @@
-import { describe } from '../describe.ts'
-import { toTarget } from '../enqueue/change.ts'
+import { type Names, refuseUnknown } from '../check/options.ts'
 import type { JobState } from '../inspect.ts'
-import type { BulkFilter, JobSelection } from '../inspector.ts'
-import { type Names, refuseUnknown } from '../known.ts'
 import type { JobReference } from '../schedule.ts'
 import type { Action, Chosen } from '../sql/ledger/actions.ts'
+import { describe } from '../text/describe.ts'
 import { JOB_FILTER, toJobConditions } from './filter.ts'
+import type { BulkFilter, JobSelection } from './manage.ts'
+import { toTarget } from './reschedule.ts'
 
 /**
  * Which jobs a caller means.

@@ -5,7 +5,7 @@ import { readWorkers, type WorkerRow } from '../../sql/ledger/status.ts'
 import { ownSchema } from '../../sql/names.ts'
 import type { Access } from '../../sql/statement.ts'
 import type { Retention } from '../../sql/workers.ts'
-import { counted, lengthOf } from '../words.ts'
+import { counted, lengthOf } from '../../text/amounts.ts'
 import type { Finding } from './finding.ts'
 import type { Limits } from './limits.ts'
 

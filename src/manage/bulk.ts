@@ -1,7 +1,6 @@
-import { checkWholeNumber } from '../check.ts'
+import { type Names, refuseUnknown } from '../check/options.ts'
+import { checkWholeNumber } from '../check/values.ts'
 import { withoutDeadlock } from '../database/deadlock.ts'
-import type { BulkOptions, BulkResult, JobSelection } from '../inspector.ts'
-import { type Names, refuseUnknown } from '../known.ts'
 import { cancelJob, cancelWaiting } from '../sql/cancel.ts'
 import {
   type Action,
@@ -17,7 +16,8 @@ import {
   reopenJobs
 } from '../sql/ledger/actions.ts'
 import type { Access, Execute } from '../sql/statement.ts'
-import { findGone, scheduleAnew } from './anew.ts'
+import type { BulkOptions, BulkResult, JobSelection } from './manage.ts'
+import { findGone, scheduleAnew } from './retry.ts'
 import { namesOf, toChosen, VERBS } from './selection.ts'
 
 /** What {@linkcode BulkOptions} may hold. */

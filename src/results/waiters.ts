@@ -1,10 +1,10 @@
+import { setTimer, type Timer } from '../async/timer.ts'
+import { type Names, refuseUnknown } from '../check/options.ts'
 import { toTimeLimit } from '../duration.ts'
 import { BackgroundError } from '../errors.ts'
 import type { ResultOptions } from '../job.ts'
-import { type Names, refuseUnknown } from '../known.ts'
 import type { JobEnd } from '../sql/ledger/waiters.ts'
-import { setTimer, type Timer } from '../timer.ts'
-import { describeState, settle } from './settlement.ts'
+import { describeState, settle } from './outcome.ts'
 
 /** A job for whose end somebody waits, and who. */
 export interface Awaited {

@@ -1,12 +1,12 @@
-import { checkDefaults, checkKey } from '../check.ts'
-import { describe } from '../describe.ts'
+import { type Names, refuseUnknown } from '../check/options.ts'
+import { checkDefaults, checkKey } from '../check/values.ts'
+import { toTimes } from '../enqueue/request.ts'
 import { BackgroundError } from '../errors.ts'
 import type { Job } from '../job.ts'
-import { type Names, refuseUnknown } from '../known.ts'
 import type { JobReference, RescheduleOptions } from '../schedule.ts'
 import type { Access } from '../sql/statement.ts'
 import { type Changes, changeWaiting, findObstacle, removeWaiting, type Target } from '../sql/waiting.ts'
-import { toTimes } from './request.ts'
+import { describe } from '../text/describe.ts'
 
 /** Removes a job that waits. */
 export function unschedule(access: Access, target: Target): Promise<Job> {

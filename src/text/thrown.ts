@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
-import { type Redactor, usualRedactor } from './redact/redactor.ts'
-import { hideInText } from './redact/text.ts'
+import { type Redactor, usualRedactor } from '../redact/redactor.ts'
+import { hideInText } from '../redact/text.ts'
 
 /** What was thrown, as plain text. */
 export interface Thrown {

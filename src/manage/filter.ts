@@ -1,13 +1,13 @@
-import { checkWholeNumber } from '../check.ts'
-import { describe } from '../describe.ts'
+import type { Names } from '../check/options.ts'
+import { checkWholeNumber } from '../check/values.ts'
 import { toMilliseconds } from '../duration.ts'
-import { toTarget } from '../enqueue/change.ts'
 import type { JobFilter, JobState, PageOptions, RunFilter } from '../inspect.ts'
-import type { Names } from '../known.ts'
 import type { JobConditions } from '../sql/ledger/conditions.ts'
 import type { RunConditions } from '../sql/ledger/runs.ts'
 import { RUN_STATES } from '../sql/ledger/schema.ts'
 import { nameOfTask } from '../task.ts'
+import { describe } from '../text/describe.ts'
+import { toTarget } from './reschedule.ts'
 
 /** The states of jobs that are not done. */
 export const JOB_STATES: readonly JobState[] = ['waiting', 'scheduled', 'running', 'retrying', 'failed']

@@ -3,7 +3,7 @@ import { findHolders, findLackingPrivileges, type Holder, readJobTable, readServ
 import { ownSchema } from '../../sql/names.ts'
 import type { Access } from '../../sql/statement.ts'
 import { findStrays, readCurrentSchema } from '../../sql/strays.ts'
-import { counted, lengthOf } from '../words.ts'
+import { counted, lengthOf } from '../../text/amounts.ts'
 import type { Finding, FindingCode } from './finding.ts'
 import { examineLedger } from './ledger.ts'
 import type { Limits } from './limits.ts'
