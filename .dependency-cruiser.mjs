@@ -1,4 +1,7 @@
 /** Which layer may import which; `npm run check` holds the code to it. */
+const CLIENT = '(background|client|default|transaction)\\.ts$'
+const ROOMS = 'database|enqueue|manage|results|diagnose|ledger|worker'
+
 export default {
   forbidden: [
     {
@@ -37,11 +40,39 @@ export default {
       to: { path: '^src/worker/', dynamic: false }
     },
     {
+      name: 'rooms-stand-apart',
+      severity: 'error',
+      comment: 'Only the client, and a transaction, bring these rooms together',
+      from: { path: '^src/(enqueue|manage|results|diagnose|ledger)/' },
+      to: { path: '^src/(enqueue|manage|results|diagnose|ledger)/', pathNot: '^src/$1/' }
+    },
+    {
+      name: 'client-on-top',
+      severity: 'error',
+      comment: 'What brings the rooms together is known to none of them',
+      from: { path: '^src/', pathNot: `^src/${CLIENT}` },
+      to: { path: `^src/${CLIENT}` }
+    },
+    {
+      name: 'nouns-below-rooms',
+      severity: 'error',
+      comment: 'Types, rules and helpers know no room; they may share the types of statements',
+      from: { path: '^src/([^/]+\\.ts$|(rules|check|text|redact|async)/)', pathNot: `^src/${CLIENT}` },
+      to: { path: `^src/(sql|${ROOMS})/`, dependencyTypesNot: ['type-only'] }
+    },
+    {
       name: 'sql-is-a-leaf',
       severity: 'error',
       comment: 'Statements know no layer above them; they may share its types',
       from: { path: '^src/sql/' },
-      to: { path: '^src/(background|database|enqueue|worker)', dependencyTypesNot: ['type-only'] }
+      to: { path: `^src/(${ROOMS})/`, dependencyTypesNot: ['type-only'] }
+    },
+    {
+      name: 'database-below-rooms',
+      severity: 'error',
+      comment: 'Connections and migrations know nothing of what they are used for',
+      from: { path: '^src/database/' },
+      to: { path: `^src/(${ROOMS})/`, pathNot: '^src/database/' }
     },
     {
       name: 'engine-in-two-places',

@@ -1,4 +1,4 @@
-import type { RunError } from '../src/inspect.ts'
+import type { RunError } from '../src/run.ts'
 import { type ErrorSummary, summarize, summarizeText } from '../src/text/summary.ts'
 import { harmless, oneLine } from './harmless.ts'
 import type { Cell } from './table.ts'

@@ -1,5 +1,6 @@
 import type { Duration } from './duration.ts'
 import type { Queue } from './queue.ts'
+import type { JobState } from './rules/states.ts'
 
 /** A job as the database holds it. */
 export interface Job {
@@ -21,6 +22,44 @@ export interface Job {
   readonly key: string | null
   /** When it was scheduled. */
   readonly scheduledAt: Date
+}
+
+/** A job that has not ended. */
+export interface ListedJob {
+  /** The database's identity of the job, a `bigint` as text. */
+  readonly id: string
+  /** The name of the task. */
+  readonly task: string
+  /** The queue whose jobs run one after another, or `null`. */
+  readonly queue: string | null
+  /** The key that identifies the job among waiting jobs, or `null`. */
+  readonly key: string | null
+  /** What the job is doing. */
+  readonly state: JobState
+  /** The task's payload. */
+  readonly payload: unknown
+  /** Jobs of a lower number run first. */
+  readonly priority: number
+  /** How many attempts have begun. */
+  readonly attempts: number
+  /** After this many failed attempts the job stays failed. */
+  readonly maxAttempts: number
+  /** When the job was scheduled. */
+  readonly scheduledAt: Date
+  /** The job does not run before this time. */
+  readonly runAt: Date
+  /** When a worker fetched the job, or `null`. */
+  readonly fetchedAt: Date | null
+  /** The worker that has the job, or `null`. */
+  readonly worker: string | null
+  /** The error of the last failed attempt, or `null`. */
+  readonly error: string | null
+  /** The progress of the run, from 0 to 1, or `null` if the job does not run or reports none. */
+  readonly progress: number | null
+  /** The message that came with the progress, or `null`. */
+  readonly progressMessage: string | null
+  /** When the job changed last. */
+  readonly updatedAt: Date
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Duration } from './duration.ts'
 import type { Job, JobDefaults, KeyMode, ScheduledJob } from './job.ts'
 import type { JsonOf } from './json.ts'
+import type { JobReference } from './reference.ts'
 import type { AnyPayload, AnyTask, Task } from './task.ts'
 
 /** The options of one job, besides its task and payload. */
@@ -91,9 +92,6 @@ export interface ManyOptions {
    */
   onProgress?: (sent: number) => void
 }
-
-/** Names a job: its id, its key, or the job itself as `schedule` returned it. A text of digits is an id. */
-export type JobReference = string | { readonly id: string } | { readonly key: string }
 
 /** What {@linkcode Scheduler.reschedule} changes; what is left out stays. */
 export type RescheduleOptions = Pick<JobOptions, 'runAt' | 'delay' | 'priority' | 'maxAttempts'>

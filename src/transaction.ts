@@ -1,23 +1,26 @@
-import { insist } from './enqueue/group.ts'
+import { addOne } from './enqueue/add.ts'
 import type { Registry } from './enqueue/registry.ts'
-import { type AnyOptions, JOB_OPTIONS, type JobSettings, toNewJob, toRequest } from './enqueue/request.ts'
+import { type AnyOptions, type JobSettings, toRequest } from './enqueue/request.ts'
+import { schedule } from './enqueue/schedule.ts'
 import { type ManyGiven, scheduleMany } from './enqueue/schedule-many.ts'
 import { BackgroundError } from './errors.ts'
-import { reschedule, toChanges, toTarget, unschedule } from './manage/reschedule.ts'
-import type { ToScheduled } from './results/scheduled-job.ts'
+import type { Job, ScheduledJob } from './job.ts'
+import { reschedule, toChanges, unschedule } from './manage/reschedule.ts'
+import { toTarget } from './reference.ts'
 import type { ManyOptions, ScheduleMany, Scheduler } from './schedule.ts'
 import { cancelJob } from './sql/cancel.ts'
 import { ownSchema } from './sql/names.ts'
 import type { Access, Execute, Statement } from './sql/statement.ts'
 
 /**
- * Schedules in a transaction of somebody else's, statement by statement. Its errors stay as they are, since callers
- * tell by them whether to try the transaction again; but where there is nothing to schedule in, we know why.
+ * Creates a scheduler that works in a transaction of the caller, statement by statement. Errors of the database stay as
+ * the caller's library throws them, because callers decide by them whether to repeat the transaction. Only a missing
+ * schema is reported in our own words.
  */
-export function createForeignScheduler(
+export function createTransactionScheduler(
   executeAsIs: Execute,
   settings: JobSettings,
-  { toScheduled, registry }: { readonly toScheduled: ToScheduled; readonly registry: Registry }
+  { toScheduled, registry }: { toScheduled(job: Job): ScheduledJob<never>; readonly registry: Registry }
 ): Scheduler {
   const { schema, defaults } = settings
 
@@ -28,7 +31,7 @@ export function createForeignScheduler(
       if (!isUnmigrated(error, schema)) throw error
       throw new BackgroundError(
         'MIGRATION',
-        `Cannot schedule in a transaction: the schema ${schema} is missing or out of date. Migrate it ahead, with Background.migrate() or: kretes background migrate`,
+        `Cannot schedule in a transaction: the schema ${schema} is missing or out of date. Migrate it first, with Background.migrate() or: kretes background migrate`,
         { cause: error }
       )
     }
@@ -36,15 +39,11 @@ export function createForeignScheduler(
 
   const access: Access = { execute, schema, isOurs: false }
   return {
-    async schedule(given: AnyOptions) {
-      const request = toRequest(given, defaults)
-      if (registry.isUnread(given.task)) await registry.learn(given.task, access)
-      const registered = registry.defaultsOf(given.task)
-      const job = toNewJob(given, registered ? toRequest(given, defaults, JOB_OPTIONS, registered) : request, settings)
-      // Sent at once where it can be, so that calls keep their order.
-      return toScheduled(await insist(access, job instanceof Promise ? await job : job))
+    async schedule(options: AnyOptions) {
+      const add = addOne.bind(undefined, access)
+      return toScheduled(await schedule(options, toRequest(options, defaults), settings, { access, registry, add }))
     },
-    // All or nothing is the transaction's business.
+    // The caller's transaction makes it all or nothing.
     scheduleMany: (async (given: ManyGiven, many: ManyOptions = {}) =>
       scheduleMany(given, { ...many, atomic: false }, settings, { access, toScheduled, registry })) as ScheduleMany,
     async unschedule(job) {
@@ -59,13 +58,13 @@ export function createForeignScheduler(
   }
 }
 
-/** Whether it is our schema that lacks something. A trigger of the user's may do so, too. */
+/** Whether something is missing in our schemas. A trigger of the application may fail in the same way. */
 function isUnmigrated(error: unknown, schema: string): boolean {
   const { state, message } = answerIn(error) ?? {}
   if (!state || !message || !NOT_MIGRATED_STATES.has(state)) return false
-  // Knex puts the statement in front, which names the schema whatever is missing.
-  const said = message.slice(message.lastIndexOf(' - ') + 1)
-  return [schema, ownSchema(schema)].some(name => namePattern(name).test(said))
+  // Knex puts the statement before the message, and the statement always names the schema.
+  const reason = message.slice(message.lastIndexOf(' - ') + 1)
+  return [schema, ownSchema(schema)].some(name => wordPattern(name).test(reason))
 }
 
 const NOT_MIGRATED_STATES = new Set([
@@ -75,18 +74,17 @@ const NOT_MIGRATED_STATES = new Set([
   '42883' // no such function
 ])
 
-/** As a word of its own. */
-function namePattern(name: string): RegExp {
-  return new RegExp(`(?<![\\w$])${name.replace(/[^\w]/g, '\\$&')}(?![\\w$])`)
+function wordPattern(word: string): RegExp {
+  return new RegExp(`(?<![\\w$])${word.replace(/[^\w]/g, '\\$&')}(?![\\w$])`)
 }
 
-/** What the server has answered. */
+/** An error of the server. */
 interface Answer {
   readonly state: string
   readonly message: string
 }
 
-/** The answer behind an error, wherever its library keeps it: in itself, as Knex, or in what it wraps. */
+/** Finds the server's error in the error itself, as Knex throws it, or in the error or data that it wraps. */
 function answerIn(error: unknown): Answer | undefined {
   if (typeof error !== 'object' || error === null) return undefined
   const { code, originalCode, message, originalMessage, cause, meta, driverAdapterError } = error as Record<
@@ -97,7 +95,7 @@ function answerIn(error: unknown): Answer | undefined {
     const inner = answerIn(wrapped)
     if (inner) return inner
   }
-  // Prisma has codes of five characters too, P2010 for one.
+  // Prisma's own codes have five characters too, such as P2010.
   const state = originalCode ?? code
   if (typeof state !== 'string' || !/^[0-9A-Z]{5}$/.test(state)) return undefined
   return { state, message: String(originalMessage ?? message) }

@@ -1,31 +1,31 @@
-/** Wakes whoever waits for it; one who comes late finds that it has rung. */
-export interface Bell {
-  readonly ring: () => void
-  /** Waits until it rings, or for so many milliseconds; true if it has rung. */
-  rings(ms: number): Promise<boolean>
+/** A sleep that a call can end early. A call that comes before the sleep ends it at once. */
+export interface Sleep {
+  readonly wake: () => void
+  /** Sleeps for at most so many milliseconds; resolves to true if {@linkcode Sleep.wake} was called. */
+  wait(ms: number): Promise<boolean>
 }
 
-/** Makes a bell. */
-export function createBell(): Bell {
-  let hasRung = false
-  let wake: ((hasRung: boolean) => void) | undefined
+/** Creates a sleep. */
+export function createSleep(): Sleep {
+  let isWoken = false
+  let end: ((isWoken: boolean) => void) | undefined
   return {
-    ring() {
-      hasRung = true
-      wake?.(true)
+    wake() {
+      isWoken = true
+      end?.(true)
     },
-    async rings(ms) {
-      if (!hasRung && ms > 0) {
+    async wait(ms) {
+      if (!isWoken && ms > 0) {
         let timer: NodeJS.Timeout | undefined
         await new Promise<boolean>(resolve => {
-          wake = resolve
+          end = resolve
           if (Number.isFinite(ms)) timer = setTimeout(() => resolve(false), ms)
         })
         clearTimeout(timer)
-        wake = undefined
+        end = undefined
       }
-      const answer = hasRung
-      hasRung = false
+      const answer = isWoken
+      isWoken = false
       return answer
     }
   }

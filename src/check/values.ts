@@ -1,4 +1,3 @@
-import { isRealDay } from '../instant.ts'
 import type { JobDefaults } from '../job.ts'
 import { describe } from '../text/describe.ts'
 
@@ -48,5 +47,12 @@ export function checkTime(time: Date, doing: string, name: string, given: unknow
   throw new RangeError(`Cannot ${doing}: ${name} is ${JSON.stringify(given)}, a day that no calendar has`)
 }
 
-/** The engine refuses longer ones. */
+/** Whether the day of a time in ISO 8601 exists: JavaScript turns 30 February into 2 March. */
+export function isRealDay(text: string): boolean {
+  const [, year, month, day] = /^([+-]?\d{4,6})-(\d\d)-(\d\d)/.exec(text) ?? []
+  if (day === undefined) return true
+  return new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() === Number(day)
+}
+
+/** The engine refuses longer keys. */
 const MAX_KEY_LENGTH = 512

@@ -1,6 +1,5 @@
 import type { Job } from '../job.ts'
-import type { NewJob } from '../sql/add.ts'
-import { GROUP_LIMIT } from '../sql/add.ts'
+import { GROUP_LIMIT, type NewJob } from '../sql/add.ts'
 import { CHUNK_SIZE } from './chunk.ts'
 
 /** A call that waits for its job. */
@@ -10,33 +9,33 @@ export interface Call {
   reject(error: unknown): void
 }
 
-/** Calls of one kind, which leave in the order in which they came. */
-export interface Lane {
-  /** Sends a call at once if there is nothing before it, or else with all others that wait. */
+/** Sends calls in the order in which they come. */
+export interface Batcher {
+  /** Sends a call at once if no call is under way, or else together with all others that wait. */
   add(call: Call): void
 }
 
 /**
- * Groups calls without a timer: a call that finds the lane free leaves alone and at once; those made meanwhile wait,
- * and leave together as soon as it is back.
+ * Creates a batcher without a timer. The first call is sent alone and at once. Calls that are made meanwhile wait, and
+ * are sent together when the first has its answer.
  *
- * @param width how many groups may be under way; more than one gives up the order
+ * @param width how many groups may be under way at a time; more than one gives up the order
  * @param send settles each of the calls, and never rejects
  */
-export function createLane(width: number, send: (calls: readonly Call[]) => Promise<void>): Lane {
+export function createBatcher(width: number, send: (calls: readonly Call[]) => Promise<void>): Batcher {
   let waiting: Call[] = []
   let next = 0
   let underWay = 0
 
-  function depart(calls: readonly Call[]): void {
+  function sendNow(calls: readonly Call[]): void {
     underWay++
     send(calls).then(() => {
       underWay--
-      if (next < waiting.length) depart(take())
+      if (next < waiting.length) sendNow(take())
     })
   }
 
-  /** As many as fit into one statement, from the front. */
+  /** Takes as many calls from the front as fit into one statement. */
   function take(): readonly Call[] {
     let end = next
     for (let size = 0; end < waiting.length && end - next < GROUP_LIMIT; end++) {
@@ -45,7 +44,7 @@ export function createLane(width: number, send: (calls: readonly Call[]) => Prom
     }
     const calls = waiting.slice(next, end)
     next = end
-    // Shifting each off would move all behind it; keeping them would keep their payloads.
+    // Removing each call would move all calls behind it. Keeping all of them would keep their payloads in memory.
     if (next === waiting.length || next > 10 * GROUP_LIMIT) {
       waiting = waiting.slice(next)
       next = 0
@@ -55,7 +54,7 @@ export function createLane(width: number, send: (calls: readonly Call[]) => Prom
 
   return {
     add(call) {
-      if (underWay < width) depart([call])
+      if (underWay < width) sendNow([call])
       else waiting.push(call)
     }
   }

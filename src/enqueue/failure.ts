@@ -4,8 +4,8 @@ import { TransactionError } from '../database/session.ts'
 import { BackgroundError } from '../errors.ts'
 
 /**
- * Whether a statement failed for a reason that may lie in one of its jobs, so that the others can be saved. What the
- * server says about itself, or about everybody, would only be said again for each.
+ * Whether a statement failed for a reason that may lie in one of its jobs, so that the other jobs can be saved. A failure
+ * of the server, or a missing privilege, would only repeat for each job.
  */
 export function isFaultOfOne(error: unknown): boolean {
   const code = codeOf(error)
@@ -13,7 +13,7 @@ export function isFaultOfOne(error: unknown): boolean {
   return code === '57014' || !(code === '42501' || /^(?:08|25|28|3D|53|57|58)/.test(code))
 }
 
-/** Puts a failure into words, and into a code that says whether the work was done. */
+/** Explains a failure. The error's code tells whether the work was done. */
 export function explainOutcome(error: unknown, doing: string, database: string): unknown {
   const isEnded = error instanceof TransactionError
   const cause = isEnded ? error.cause : error

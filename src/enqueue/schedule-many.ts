@@ -3,33 +3,32 @@ import { withoutDeadlock } from '../database/deadlock.ts'
 import { codeOf } from '../database/failure.ts'
 import { isSchemaMissing, NEWEST_OF_ENGINE } from '../database/migrate.ts'
 import type { Job, ScheduledJob } from '../job.ts'
-import type { ToScheduled } from '../results/scheduled-job.ts'
 import type { ManyOptions, PayloadsOptions } from '../schedule.ts'
 import { addUnseen, type NewJob } from '../sql/add.ts'
 import { addAlike, addAlikeUnseen, toNewJobs } from '../sql/add-alike.ts'
 import type { Access, Execute } from '../sql/statement.ts'
 import { isSchemaAt } from '../sql/waiting.ts'
+import { addAgain, addAll } from './add.ts'
 import { type Chunk, type ChunkReader, gatherJobs, gatherPayloads, readChunks } from './chunk.ts'
-import { addAgain, addAll } from './group.ts'
 import type { Registry } from './registry.ts'
 import { type AnyOptions, JOB_OPTIONS, type JobSettings, toNewJob, toPayload, toRequest } from './request.ts'
 
-/** What callers give: one task with payloads, or jobs of any tasks. */
+/** The jobs of a call: one task with payloads, or jobs of any tasks. */
 export type ManyGiven = PayloadsOptions | Iterable<AnyOptions> | AsyncIterable<AnyOptions>
 
-/** How statements reach the database. */
+/** How {@linkcode scheduleMany} reaches the database. */
 export interface ManyAccess {
   readonly access: Access
-  /** Runs work in a transaction; not there where one is open already. */
+  /** Runs work in a transaction; absent if one is open already. */
   readonly transact?: <Result>(work: (execute: Execute) => Promise<Result>) => Promise<Result>
-  /** Brings the schema up to date; not there where that is not ours to do. */
+  /** Brings the schema up to date; absent in a transaction of the caller. */
   readonly migrate?: () => Promise<unknown>
-  /** What jobs become that are returned. */
-  readonly toScheduled: ToScheduled
+  /** Adds `result()` to a job that is returned. */
+  toScheduled(job: Job): ScheduledJob<never>
   readonly registry: Registry
 }
 
-/** Schedules many jobs; returns them, or their number. */
+/** Schedules many jobs, and returns them or their number. */
 export async function scheduleMany(
   given: ManyGiven,
   many: ManyOptions,
@@ -38,7 +37,7 @@ export async function scheduleMany(
 ): Promise<ScheduledJob[] | number> {
   refuseUnknown(many, MANY_OPTIONS, 'schedule many jobs')
   const schedule = (): Promise<ScheduledJob[] | number> => scheduleOnce(given, many, settings, manyAccess)
-  // Calls with the same keys in another order may lock each other out. What comes from an iterator comes only once.
+  // Calls with the same keys in another order may deadlock. An iterator's jobs cannot be read a second time.
   const isRepeatable = Array.isArray(given) && many.atomic !== false && manyAccess.transact
   return await (isRepeatable ? withoutDeadlock(schedule) : schedule())
 }
@@ -90,7 +89,7 @@ function open(
   const { payloads, ...rest } = given ?? {}
   const { task } = rest
   const request = toRequest(rest, defaults, PAYLOADS_OPTIONS, registry.defaultsOf(task))
-  if (!isIterable(payloads)) throw new TypeError(`Cannot schedule ${request.task}: payloads is no iterable of payloads`)
+  if (!isIterable(payloads)) throw new TypeError(`Cannot schedule ${request.task}: payloads is not iterable`)
   const { queue, runAt } = request
   if (!(returning && queue !== null && runAt !== null)) {
     const make = (payload: unknown): string | Promise<string> => toPayload({ task, payload }, settings, request.task)
@@ -99,10 +98,10 @@ function open(
   return readChunks(payloads, payload => toNewJob({ task, payload }, request, settings), gatherJobs())
 }
 
-/** What {@linkcode ManyOptions} may hold. */
+/** The options of {@linkcode ManyOptions}. */
 export const MANY_OPTIONS: Names<ManyOptions> = { atomic: true, returning: true, onProgress: true }
 
-/** What {@linkcode PayloadsOptions} may hold, besides the payloads. */
+/** The options of {@linkcode PayloadsOptions}, besides the payloads. */
 export const PAYLOADS_OPTIONS: Names<Omit<PayloadsOptions, 'payloads'>> = {
   task: true,
   queue: true,
@@ -116,13 +115,13 @@ function isIterable(value: unknown): value is Iterable<AnyOptions> | AsyncIterab
   return typeof value === 'object' && value !== null && (Symbol.iterator in value || Symbol.asyncIterator in value)
 }
 
-/** Asks once, as long as all goes well. */
+/** Asks the database once, unless that fails. */
 async function migrateIfMissing(access: Access, migrate: () => Promise<unknown>): Promise<void> {
   if (migrated.has(access)) return
-  // Somebody may be migrating at this moment: a table is there long before the last function is.
+  // Another process may be migrating: the first table exists long before the last function does.
   const isThere = await isSchemaAt(access, NEWEST_OF_ENGINE).catch(error => {
     if (isSchemaMissing(error)) return false
-    // Who may schedule need not be allowed to look.
+    // A role that may schedule need not have the right to look.
     if (codeOf(error) === FORBIDDEN) return true
     throw error
   })
@@ -132,10 +131,10 @@ async function migrateIfMissing(access: Access, migrate: () => Promise<unknown>)
 
 const FORBIDDEN = '42501'
 
-/** Where the schema was found. */
+/** Databases with a schema. */
 const migrated = new WeakSet<Access>()
 
-/** One statement is atomic by itself. A job with a key may take a second one. */
+/** A single statement is atomic. A job with a key may need a second one. */
 function fitOneStatement([first, second]: readonly (Chunk | undefined)[]): boolean {
   return !second && !(first && hasKeys(first))
 }
@@ -148,18 +147,18 @@ function isList(chunk: Chunk): chunk is Extract<Chunk, readonly unknown[]> {
   return Array.isArray(chunk)
 }
 
-/** What was sent so far. */
+/** The jobs that were sent so far. */
 interface Sent {
   count: number
-  /** Empty unless they are asked for. */
+  /** Empty if the caller wants only their number. */
   readonly jobs: Job[]
 }
 
 /**
- * Sends chunks one after another: jobs run in the order in which their statements began. While some are under way the
- * next is put together.
+ * Sends chunks one after another, because jobs run in the order in which their statements begin. While chunks are under
+ * way, the next one is read.
  *
- * @param width how many may be under way; more than one only over a single connection, which keeps them in order
+ * @param width how many chunks may be under way; more than one only over a single connection, which keeps their order
  */
 async function sendChunks(
   access: Access,
@@ -183,7 +182,7 @@ async function sendChunks(
   try {
     let isStrict = false
     for (let chunk = await read(); chunk; chunk = await read()) {
-      // Jobs with keys may take a second statement, before which nothing else may come.
+      // Jobs with keys may need a second statement, and no other chunk may come before it.
       const wasStrict = isStrict
       isStrict = hasKeys(chunk)
       await settle(isStrict || wasStrict ? 0 : width - 1)
@@ -193,7 +192,7 @@ async function sendChunks(
     await settle(0)
     return sent
   } catch (error) {
-    // Nothing is left under way, and what failed first is told.
+    // Waits for all chunks under way, and reports the first failure.
     const outcomes = await Promise.allSettled(underWay.map(({ sending }) => sending))
     throw outcomes.find(outcome => outcome.status === 'rejected')?.reason ?? error
   }

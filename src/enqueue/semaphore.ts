@@ -1,45 +1,45 @@
-/** Lets in so many at a time; the others wait outside, in order. */
-export interface Gate {
-  /** A promise only for who has to wait. */
-  enter(): Promise<void> | undefined
-  leave(): void
-  /** Resolves when nobody is inside or waits. */
-  whenEmpty(): Promise<void>
+/** Limits how many calls are under way at a time. Other calls wait, in order. */
+export interface Semaphore {
+  /** Returns a promise only if the caller has to wait. */
+  acquire(): Promise<void> | undefined
+  release(): void
+  /** Resolves when no call is under way or waits. */
+  whenIdle(): Promise<void>
 }
 
-/** Makes a gate. */
-export function createGate(limit: number): Gate {
-  let outside: (() => void)[] = []
+/** Creates a semaphore. */
+export function createSemaphore(limit: number): Semaphore {
+  let waiting: (() => void)[] = []
   let next = 0
-  let inside = 0
-  let announce: (() => void) | undefined
+  let active = 0
+  let announceIdle: (() => void) | undefined
   return {
-    enter() {
-      if (inside < limit) {
-        inside++
+    acquire() {
+      if (active < limit) {
+        active++
         return undefined
       }
-      return new Promise(resolve => void outside.push(resolve))
+      return new Promise(resolve => void waiting.push(resolve))
     },
-    leave() {
-      const admit = outside[next]
+    release() {
+      const admit = waiting[next]
       if (admit) {
-        // The place is handed over, so that nobody who comes now is faster.
+        // The first in line takes the place, so that no new call overtakes it.
         admit()
-        // While a backlog lasts, those who were let in are forgotten as well: half of the list at a time costs little.
-        if (++next * 2 >= outside.length) {
-          outside = outside.slice(next)
+        // Drops admitted calls even while others always wait. Half of the list at a time costs little.
+        if (++next * 2 >= waiting.length) {
+          waiting = waiting.slice(next)
           next = 0
         }
         return
       }
-      inside--
-      if (inside === 0) announce?.()
+      active--
+      if (active === 0) announceIdle?.()
     },
-    whenEmpty() {
+    whenIdle() {
       return new Promise(resolve => {
-        announce = resolve
-        if (inside === 0) resolve()
+        announceIdle = resolve
+        if (active === 0) resolve()
       })
     }
   }

@@ -1,27 +1,66 @@
 import { type Names, refuseUnknown } from '../check/options.ts'
 import { checkWholeNumber } from '../check/values.ts'
 import { withoutDeadlock } from '../database/deadlock.ts'
+import { ACTIONS, type Action, isForAllStates } from '../rules/actions.ts'
 import { cancelJob, cancelWaiting } from '../sql/cancel.ts'
 import {
-  type Action,
   type Chosen,
   type ChosenJob,
-  forgetPast,
   highestJob,
   lockJobs,
   lookAtJobs,
   makeDue,
   type Part,
-  removeJobs,
-  reopenJobs
+  removeJobs
 } from '../sql/ledger/actions.ts'
 import type { Access, Execute } from '../sql/statement.ts'
-import type { BulkOptions, BulkResult, JobSelection } from './manage.ts'
-import { findGone, scheduleAnew } from './retry.ts'
-import { namesOf, toChosen, VERBS } from './selection.ts'
+import { findGone, retryJobs, scheduleAgain } from './retry.ts'
+import { type JobSelection, namesOf, toChosen } from './selection.ts'
 
-/** What {@linkcode BulkOptions} may hold. */
+/** Options of an action on many jobs. */
+export interface BulkOptions {
+  /**
+   * The most jobs to change; the first scheduled come first.
+   *
+   * @default all
+   */
+  limit?: number
+  /**
+   * Whether to change nothing and only count.
+   *
+   * @default false
+   */
+  dryRun?: boolean
+  /**
+   * Called after each batch with the result so far.
+   *
+   * @default none
+   */
+  onProgress?: (soFar: BulkResult) => void
+  /**
+   * Ends the action after the current batch; the promise then rejects with the signal's reason.
+   *
+   * @default none
+   */
+  signal?: AbortSignal
+}
+
+/** The options of {@linkcode BulkOptions}. */
 export const BULK_OPTIONS: Names<BulkOptions> = { limit: true, dryRun: true, onProgress: true, signal: true }
+
+/** The result of an action on many jobs. */
+export interface BulkResult {
+  /** How many jobs were found. A filter finds only jobs in the states that the action is for. */
+  readonly matched: number
+  /** How many of them were changed, or would be with `dryRun`. */
+  readonly changed: number
+  /** How many of them a worker has. `cancel` tells the worker to stop them; other actions leave them alone. */
+  readonly running: number
+  /** The given jobs that do not exist: ids, or keys where keys were given. */
+  readonly missing: readonly string[]
+  /** The ids of the new jobs that `retry` has scheduled for jobs that were gone. */
+  readonly scheduled: readonly string[]
+}
 
 /** How an action reaches the database. */
 export interface BulkAccess {
@@ -29,27 +68,29 @@ export interface BulkAccess {
   transact<Result>(work: (execute: Execute) => Promise<Result>): Promise<Result>
 }
 
-/** Does something with many jobs, once it is known where. */
-export type Act = (database: BulkAccess) => Promise<BulkResult>
-
 /**
- * Prepares an action on many jobs. It is carried out in batches, each in a transaction of its own, by ascending ids up
- * to the highest at its beginning: it ends however many jobs come meanwhile.
+ * Prepares an action on many jobs. It commits batch by batch, by ascending ids up to the highest id at its beginning, so
+ * it ends however many jobs are scheduled meanwhile.
  *
- * @throws {TypeError} if the selection is none, or there is no such option
+ * @throws {TypeError} if the selection or an option is wrong
  */
-export function actOn(action: Action, selection: JobSelection, options: BulkOptions = {}): Act {
+export function actOn(
+  action: Action,
+  selection: JobSelection,
+  options: BulkOptions = {}
+): (database: BulkAccess) => Promise<BulkResult> {
+  const doing = `${ACTIONS[action].verb} jobs`
   const chosen = toChosen(action, selection)
-  refuseUnknown(options, BULK_OPTIONS, `${VERBS[action]} jobs`)
+  refuseUnknown(options, BULK_OPTIONS, doing)
   const { limit = Number.MAX_SAFE_INTEGER, dryRun = false, onProgress, signal } = options
-  checkWholeNumber(limit, [1, Number.MAX_SAFE_INTEGER], `${VERBS[action]} jobs`, 'limit')
+  checkWholeNumber(limit, [1, Number.MAX_SAFE_INTEGER], doing, 'limit')
 
   return async database => {
     const { access } = database
     const total = { matched: 0, changed: 0, running: 0, missing: new Set(namesOf(chosen)), scheduled: [] as string[] }
     const result = (): BulkResult => ({ ...total, missing: [...total.missing] })
     signal?.throwIfAborted()
-    // Before anything is changed, since it fails where a payload was not kept.
+    // Comes before any change, because it fails where a payload was not kept.
     const gone = action === 'retry' && 'targets' in chosen ? await findGone(access, chosen.targets) : []
     const upTo = await highestJob(access)
     const seen = new Set<string>()
@@ -64,7 +105,7 @@ export function actOn(action: Action, selection: JobSelection, options: BulkOpti
         for (const { id, key, isHeld, isFit } of jobs) {
           total.missing.delete(id)
           if (key !== null) total.missing.delete(key)
-          // Named by its key and its id, or twice.
+          // A caller may name a job twice, or by its id and by its key.
           if ('targets' in portion && seen.has(id)) continue
           if ('targets' in portion) seen.add(id)
           const isTold = isHeld && action === 'cancel' && (dryRun || (await cancelJob(access, { id })) !== 'not found')
@@ -83,23 +124,23 @@ export function actOn(action: Action, selection: JobSelection, options: BulkOpti
       total.missing.delete(job.id)
       total.matched++
       total.changed++
-      if (!dryRun) total.scheduled.push(await scheduleAnew(access, job))
+      if (!dryRun) total.scheduled.push(await scheduleAgain(access, job))
     }
     return result()
   }
 }
 
-/** Those named one by one come as many as fit a batch: each statement carries its own only. */
+/** Splits a list of named jobs into batches, so that a statement carries only its own names. */
 function* portionsOf(chosen: Chosen): Iterable<Chosen> {
   if ('conditions' in chosen) return yield chosen
   const { targets } = chosen
   for (let from = 0; from < targets.length; from += BATCH) yield { targets: targets.slice(from, from + BATCH) }
 }
 
-/** A job that somebody has changed between the look and the lock is looked at again: a worker may have taken it. */
+/** A job that has changed between the look and the lock is looked at again: a worker may have taken it. */
 async function changeBatch(database: BulkAccess, action: Action, chosen: Chosen, part: Part): Promise<ChosenJob[]> {
   const jobs = await changeAtOnce(database, action, chosen, part)
-  if (!IS_FOR_ALL[action]) return jobs
+  if (!isForAllStates(action)) return jobs
   const settled: ChosenJob[] = []
   for (const job of jobs) {
     settled.push(job.isHeld || job.isFit ? job : ((await changeAgain(database, action, chosen, job)) ?? job))
@@ -107,7 +148,7 @@ async function changeBatch(database: BulkAccess, action: Action, chosen: Chosen,
   return settled
 }
 
-/** Finds nothing if the job is gone, or no longer one of those that are meant. */
+/** Resolves to `undefined` if the job is gone, or does not match any longer. */
 async function changeAgain(
   database: BulkAccess,
   action: Action,
@@ -134,32 +175,23 @@ async function changeAtOnce(
       const session = { ...access, execute }
       const jobs = await lockJobs(session, action, chosen, part)
       const fit = jobs.filter(({ isFit }) => isFit)
-      if (fit.length > 0) await change(session, action, fit)
+      if (fit.length > 0) await CHANGES[action](session, fit)
       return jobs
     })
   )
 }
 
-async function change(access: Access, action: Action, jobs: readonly ChosenJob[]): Promise<void> {
-  const ids = jobs.map(({ id }) => id)
-  if (action === 'cancel') return await cancelWaiting(access, ids)
-  if (action === 'delete') return await removeJobs(access, ids)
-  if (action === 'runNow') return await makeDue(access, ids, null)
-  const marked = jobs.filter(({ isMarked }) => isMarked)
-  if (marked.length > 0) {
-    await forgetPast(
-      access,
-      marked.map(({ id }) => id)
-    )
-  }
-  const over = jobs.filter(({ isOver }) => isOver).map(({ id }) => id)
-  if (over.length > 0) await reopenJobs(access, over)
-  await makeDue(access, ids, 0)
+const CHANGES: Readonly<Record<Action, (access: Access, jobs: readonly ChosenJob[]) => Promise<void>>> = {
+  retry: retryJobs,
+  cancel: (access, jobs) => cancelWaiting(access, idsOf(jobs)),
+  delete: (access, jobs) => removeJobs(access, idsOf(jobs)),
+  runNow: (access, jobs) => makeDue(access, idsOf(jobs), null)
 }
 
-/** Whether an action is for every job that no worker has, so that one it was not for must have changed meanwhile. */
-const IS_FOR_ALL: Readonly<Record<Action, boolean>> = { cancel: true, delete: true, retry: false, runNow: false }
+function idsOf(jobs: readonly ChosenJob[]): string[] {
+  return jobs.map(({ id }) => id)
+}
 
-/** As many as workers do not mind, and few enough round trips. */
+/** Few enough that workers are not held up, and enough that round trips do not matter. */
 const BATCH = 1_000
 const MOST_LOOKS = 10

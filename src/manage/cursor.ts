@@ -1,6 +1,6 @@
 import type { RunPosition } from '../sql/ledger/runs.ts'
 
-/** Where a page of jobs ended: the id of its last job. */
+/** Writes the cursor behind a page of jobs: the id of its last job. */
 export function writeJobsCursor(id: string): string {
   return encode(['jobs', id])
 }
@@ -17,7 +17,7 @@ export function readJobsCursor(cursor: string | undefined): string | null {
   throw refusal('jobs', cursor)
 }
 
-/** Where a page of runs ended. */
+/** Writes the cursor behind a page of runs. */
 export function writeRunsCursor({ finishedSeconds, job, attempt }: RunPosition): string {
   return encode(['runs', finishedSeconds, job, attempt])
 }
@@ -60,6 +60,6 @@ function refusal(what: string, cursor: unknown): TypeError {
   return new TypeError(`Cannot list ${what}: the cursor is ${shown}, not one that came with a page of ${what}`)
 }
 
-/** What the database can hold. */
+/** The highest `bigint`, and the highest `smallint`. */
 const HIGHEST_ID = 2n ** 63n - 1n
 const MOST_ATTEMPTS = 2 ** 15 - 1

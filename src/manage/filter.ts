@@ -1,21 +1,99 @@
 import type { Names } from '../check/options.ts'
 import { checkWholeNumber } from '../check/values.ts'
-import { toMilliseconds } from '../duration.ts'
-import type { JobFilter, JobState, PageOptions, RunFilter } from '../inspect.ts'
+import { type Duration, toMilliseconds } from '../duration.ts'
+import type { Queue } from '../queue.ts'
+import { toTarget } from '../reference.ts'
+import { JOB_STATES, type JobState, RUN_STATES, type RunState } from '../rules/states.ts'
 import type { JobConditions } from '../sql/ledger/conditions.ts'
 import type { RunConditions } from '../sql/ledger/runs.ts'
-import { RUN_STATES } from '../sql/ledger/schema.ts'
-import { nameOfTask } from '../task.ts'
+import { type AnyTask, nameOfTask } from '../task.ts'
 import { describe } from '../text/describe.ts'
-import { toTarget } from './reschedule.ts'
 
-/** The states of jobs that are not done. */
-export const JOB_STATES: readonly JobState[] = ['waiting', 'scheduled', 'running', 'retrying', 'failed']
+/** Conditions on jobs. A job must meet all of them. */
+export interface JobFilter {
+  /**
+   * One state, or any of several.
+   *
+   * @default all
+   */
+  state?: JobState | readonly JobState[]
+  /**
+   * The task, or its name.
+   *
+   * @default all
+   */
+  task?: AnyTask | string
+  /**
+   * The queue, or its name.
+   *
+   * @default all, and jobs without a queue
+   */
+  queue?: Queue | string
+  /**
+   * The job's id, or a part of its key, its task's name, its last error or its payload's JSON, in upper or lower case.
+   *
+   * @default anything
+   */
+  search?: string
+}
+
+/** Conditions on runs. A run must meet all of them. */
+export interface RunFilter {
+  /** The job, or its id. */
+  job?: string | { readonly id: string }
+  /**
+   * The task, or its name.
+   *
+   * @default all
+   */
+  task?: AnyTask | string
+  /**
+   * The queue, or its name.
+   *
+   * @default all, and jobs without a queue
+   */
+  queue?: Queue | string
+  /**
+   * One state, or any of several.
+   *
+   * @default all
+   */
+  state?: RunState | readonly RunState[]
+  /**
+   * Only runs that ended at this time or later. A duration counts back from now, by the database's clock.
+   *
+   * @default all that are kept
+   */
+  since?: Date | Duration
+  /**
+   * The job's id, or a part of its key or of the error's message, in upper or lower case. A page searches the newest
+   * 10,000 runs that meet the other conditions; its cursor continues from there.
+   *
+   * @default anything
+   */
+  search?: string
+}
+
+/** A page of a list. */
+export interface PageOptions {
+  /**
+   * The most entries of a page: a whole number from 1 to 1,000.
+   *
+   * @default 50
+   */
+  limit?: number
+  /**
+   * The `cursor` of the page before.
+   *
+   * @default the first page
+   */
+  cursor?: string | undefined
+}
 
 /**
- * Which jobs a caller means.
+ * Reads which jobs a filter means.
  *
- * @throws {TypeError} if a condition is of the wrong type, or there is no such condition
+ * @throws {TypeError} if a condition has the wrong type
  */
 export function toJobConditions(filter: JobFilter, doing: string): JobConditions {
   const { state, task, queue, search } = filter
@@ -28,9 +106,9 @@ export function toJobConditions(filter: JobFilter, doing: string): JobConditions
 }
 
 /**
- * Which runs a caller means, once it is known what time it is by the database's clock.
+ * Reads which runs a filter means, given the time of the database.
  *
- * @throws {TypeError} if a condition is of the wrong type, or there is no such condition
+ * @throws {TypeError} if a condition has the wrong type
  */
 export function toRunConditions(filter: RunFilter, doing: string): (at: Date) => RunConditions {
   const { job, state, task, queue, since, search } = filter
@@ -45,16 +123,16 @@ export function toRunConditions(filter: RunFilter, doing: string): (at: Date) =>
   return at => ({ ...conditions, sinceSeconds: sinceSeconds(at) })
 }
 
-/** How many entries a page holds. */
+/** Reads how many entries a page has. */
 export function toLimit({ limit = DEFAULT_LIMIT }: PageOptions, doing: string): number {
   checkWholeNumber(limit, [1, MOST], doing, 'limit')
   return limit
 }
 
-/** What a filter of jobs may hold. */
+/** The conditions of {@linkcode JobFilter}. */
 export const JOB_FILTER: Names<JobFilter> = { state: true, task: true, queue: true, search: true }
 
-/** What a filter of runs may hold. */
+/** The conditions of {@linkcode RunFilter}. */
 export const RUN_FILTER: Names<RunFilter> = {
   job: true,
   task: true,
@@ -64,7 +142,7 @@ export const RUN_FILTER: Names<RunFilter> = {
   search: true
 }
 
-/** What says which page is meant. */
+/** The options of {@linkcode PageOptions}. */
 export const PAGE: Names<PageOptions> = { limit: true, cursor: true }
 
 function toStates<State extends string>(
@@ -85,21 +163,21 @@ function toStates<State extends string>(
 
 function toTask(task: unknown, doing: string): string | null {
   if (task === undefined) return null
-  // By name, jobs of tasks may be meant that others have scheduled, by whatever name.
+  // Any name will do: other programs may schedule tasks under names that we would refuse.
   const name = nameOfTask(task, doing)
-  return checkText(name, doing, 'task')
+  return checkNoNul(name, doing, 'task')
 }
 
 function toQueue(queue: unknown, doing: string): string | null {
   if (queue === undefined) return null
   const name = typeof queue === 'object' && queue !== null && 'name' in queue ? queue.name : queue
-  if (typeof name === 'string') return checkText(name, doing, 'queue')
+  if (typeof name === 'string') return checkNoNul(name, doing, 'queue')
   throw new TypeError(`Cannot ${doing}: queue is ${describe(queue)}, neither a queue nor a name`)
 }
 
 function toSearch(search: unknown, doing: string): string | null {
   if (search === undefined) return null
-  if (typeof search === 'string') return search === '' ? null : checkText(search, doing, 'search')
+  if (typeof search === 'string') return search === '' ? null : checkNoNul(search, doing, 'search')
   throw new TypeError(`Cannot ${doing}: search is ${describe(search)}, not a string`)
 }
 
@@ -121,12 +199,10 @@ function toSeconds(since: RunFilter['since'], doing: string): (at: Date) => numb
   return at => (at.getTime() - agoMs) / 1_000
 }
 
-/** What no text in the database can hold. */
-function checkText(text: string, doing: string, name: string): string {
-  if (text.includes('\u0000')) {
-    throw new TypeError(`Cannot ${doing}: ${name} holds a character that PostgreSQL cannot hold`)
-  }
-  return text
+/** PostgreSQL refuses such a text as a parameter. */
+function checkNoNul(text: string, doing: string, name: string): string {
+  if (!text.includes('\u0000')) return text
+  throw new TypeError(`Cannot ${doing}: ${name} holds a character that PostgreSQL cannot hold`)
 }
 
 const DEFAULT_LIMIT = 50

@@ -1,19 +1,43 @@
 import { refuseUnknown } from '../check/options.ts'
-import type { JobDetails, JobFilter, JobsPage, PageOptions, Run, RunFilter, RunsPage } from '../inspect.ts'
-import type { JobReference } from '../schedule.ts'
+import type { ListedJob } from '../job.ts'
+import { type JobReference, toTarget } from '../reference.ts'
+import type { JobState, RunState } from '../rules/states.ts'
+import type { Run } from '../run.ts'
 import { findJob, findJobs, findLiveLog } from '../sql/ledger/jobs.ts'
-import { findRunsOf, type RunPosition, readClock } from '../sql/ledger/runs.ts'
+import { findRunsOf } from '../sql/ledger/runs.ts'
 import type { Access } from '../sql/statement.ts'
-import { readJobsCursor, readRunsCursor, writeJobsCursor, writeRunsCursor } from './cursor.ts'
-import { JOB_FILTER, PAGE, RUN_FILTER, toJobConditions, toLimit, toRunConditions } from './filter.ts'
-import { toTarget } from './reschedule.ts'
-import { walkRuns } from './runs.ts'
+import { readJobsCursor, writeJobsCursor } from './cursor.ts'
+import { JOB_FILTER, type JobFilter, PAGE, type PageOptions, toJobConditions, toLimit } from './filter.ts'
 
-/** Reads something, once it is known where from. */
-export type Read<Result> = (access: Access) => Promise<Result>
+/** A page of jobs. */
+export interface JobsPage {
+  /** When the page was read, by the database's clock. */
+  readonly at: Date
+  /** The jobs, the last scheduled first. */
+  readonly jobs: readonly ListedJob[]
+  /** The cursor of the next page; absent on the last page. */
+  readonly cursor?: string | undefined
+}
+
+/** Everything about one job. After the job's end, this comes from its last run. */
+export interface JobDetails extends Omit<ListedJob, 'state'> {
+  /** When this was read, by the database's clock. */
+  readonly at: Date
+  /**
+   * What the job is doing, or how it ended. `gone`: the job was deleted before its end, or the run with which it ended
+   * is not kept.
+   */
+  readonly state: JobState | RunState | 'gone'
+  /** Whether the job is gone: it has ended or was deleted. */
+  readonly isGone: boolean
+  /** The lines that the current run has logged so far, or `null` if there are none. */
+  readonly log: unknown
+  /** The runs that the ledger keeps, the latest first, at most 100. */
+  readonly runs: readonly Run[]
+}
 
 /** Reads a page of jobs. */
-export function readJobs(options: JobFilter & PageOptions): Read<JobsPage> {
+export function readJobs(options: JobFilter & PageOptions): (access: Access) => Promise<JobsPage> {
   const doing = 'list jobs'
   refuseUnknown(options, { ...JOB_FILTER, ...PAGE }, doing, 'condition')
   const conditions = toJobConditions(options, doing)
@@ -28,38 +52,15 @@ export function readJobs(options: JobFilter & PageOptions): Read<JobsPage> {
   }
 }
 
-/** Reads a page of runs. */
-export function readRuns(options: RunFilter & PageOptions): Read<RunsPage> {
-  const doing = 'list runs'
-  refuseUnknown(options, { ...RUN_FILTER, ...PAGE }, doing, 'condition')
-  const conditionsAt = toRunConditions(options, doing)
-  const limit = toLimit(options, doing)
-  const after = readRunsCursor(options.cursor)
-  return async access => {
-    const at = await readClock(access)
-    const conditions = conditionsAt(at)
-    const runs: Run[] = []
-    let last: RunPosition | undefined
-    let looks = 0
-    for await (const { position, run } of walkRuns(access, conditions, { at, after, limit: limit + 1 })) {
-      const isFull = (run && runs.length === limit) || looks++ === MOST_LOOKS
-      if (isFull) return { at, runs, ...(last && { cursor: writeRunsCursor(last) }) }
-      if (run) runs.push(run)
-      last = position
-    }
-    return { at, runs }
-  }
-}
-
 /** Reads everything about one job. */
-export function readJob(reference: JobReference): Read<JobDetails | undefined> {
+export function readJob(reference: JobReference): (access: Access) => Promise<JobDetails | undefined> {
   const target = toTarget(reference, 'look at')
   return async access => {
     const { at, job } = await findJob(access, target)
     const id = job?.id ?? ('id' in target ? target.id : undefined)
     if (id === undefined) return undefined
     const log = job?.state === 'running' ? await findLiveLog(access, id) : null
-    // If it has ended since the first look, its run is there at the second.
+    // If the job has ended since the first statement, the second finds its run.
     const found = await findRunsOf(access, id, { after: null, limit: MOST_RUNS })
     const runs = found.flatMap(({ run }) => run ?? [])
     if (job) return { at, ...job, isGone: false, log, runs }
@@ -67,7 +68,6 @@ export function readJob(reference: JobReference): Read<JobDetails | undefined> {
   }
 }
 
-/** What is known of a job by its last run. */
 function toGone(at: Date, last: Run, runs: readonly Run[]): JobDetails {
   const { job: id, task, queue, key, payload, priority, attempt, maxAttempts, worker, error } = last
   return {
@@ -95,7 +95,4 @@ function toGone(at: Date, last: Run, runs: readonly Run[]): JobDetails {
   }
 }
 
-/** How many runs a page of a search looks at. */
-const MOST_LOOKS = 10_000
-/** How many runs of one job are shown. */
 const MOST_RUNS = 100

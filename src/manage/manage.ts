@@ -1,89 +1,24 @@
-import type { JobDetails, JobFilter, JobsPage, PageOptions, RunFilter, RunsPage } from '../inspect.ts'
-import type { Cancellation, JobReference } from '../schedule.ts'
-
-/** The jobs of a bulk action: one or several, or those of a filter. All jobs are only meant by `{ all: true }`. */
-export type JobSelection = JobReference | readonly JobReference[] | BulkFilter
-
-/** A filter that cannot mean all jobs by accident. */
-export interface BulkFilter extends JobFilter {
-  /**
-   * Says that all jobs are meant, where nothing else is said.
-   *
-   * @default false
-   */
-  all?: boolean
-}
-
-/** How a bulk action goes about it. */
-export interface BulkOptions {
-  /**
-   * How many jobs at most; those scheduled first come first.
-   *
-   * @default all
-   */
-  limit?: number
-  /**
-   * Whether to change nothing and only count what would be.
-   *
-   * @default false
-   */
-  dryRun?: boolean
-  /**
-   * Told after each batch what has been done so far.
-   *
-   * @default none
-   */
-  onProgress?: (soFar: BulkResult) => void
-  /**
-   * Ends it after the batch that is under way; the promise then rejects with the signal's reason.
-   *
-   * @default none
-   */
-  signal?: AbortSignal
-}
-
-/** What a bulk action has done. */
-export interface BulkResult {
-  /** How many jobs were found that were meant; by a filter, only jobs in the states that the action is for. */
-  readonly matched: number
-  /** How many of them were changed; with `dryRun`, would be. */
-  readonly changed: number
-  /** How many of them a worker has: `cancel` has told it to stop them, everything else leaves them alone. */
-  readonly running: number
-  /** Those of the given jobs that are not there: ids, and keys where those were given. */
-  readonly missing: readonly string[]
-  /** The ids of the jobs that `retry` has scheduled anew for those that were gone. */
-  readonly scheduled: readonly string[]
-}
-
-/** The forms of `cancel`: one job, by its id or key, or many. */
-export interface Cancel {
-  /**
-   * Cancels a job: see `Scheduler.cancel`.
-   *
-   * @param job its id, its key (as `{ key }` if it consists of digits), or the job itself
-   * @returns what becomes of it
-   */
-  (job: JobReference): Promise<Cancellation>
-  /**
-   * Cancels many jobs: those that no worker has are removed, and the others are stopped by their workers, which are told
-   * at once.
-   *
-   * @param selection jobs, ids or keys (as `{ key }` if they consist of digits), or a filter
-   * @throws {TypeError} if it names no job, or the filter is empty; nothing is changed then
-   */
-  (selection: readonly JobReference[] | BulkFilter, options?: BulkOptions): Promise<BulkResult>
-}
+import { withoutDeadlock } from '../database/deadlock.ts'
+import { isReference, type JobReference, toTarget } from '../reference.ts'
+import { ACTIONS, type Action } from '../rules/actions.ts'
+import type { Scheduler } from '../schedule.ts'
+import { actOn, type BulkAccess, type BulkOptions, type BulkResult } from './bulk.ts'
+import { type Cancel, cancel } from './cancel.ts'
+import type { JobFilter, PageOptions, RunFilter } from './filter.ts'
+import { type JobDetails, type JobsPage, readJob, readJobs } from './jobs.ts'
+import { reschedule, toChanges, unschedule } from './reschedule.ts'
+import { type RunsPage, readRuns } from './runs.ts'
+import type { JobSelection } from './selection.ts'
 
 /**
- * Looks at jobs and runs, and acts on many at a time. No call creates a database or a schema: it rejects with a `BackgroundError` of code
- * `NO_DATABASE` or `MIGRATION` where there is none.
+ * Lists jobs and runs, and acts on many jobs at a time. No call creates a database or a schema: it rejects with a
+ * `BackgroundError` of code `NO_DATABASE` or `MIGRATION` if there is none.
  */
 export interface Inspector {
   /**
-   * Lists jobs that are not done, those scheduled last first.
+   * Lists jobs that have not ended, the last scheduled first.
    *
-   * @throws {TypeError} if an option is of the wrong type, or the cursor is none of this list
+   * @throws {TypeError} if an option has the wrong type, or the cursor is not one of this list
    * @throws {RangeError} if `limit` is out of range
    * @example
    * ```ts
@@ -96,9 +31,9 @@ export interface Inspector {
    */
   jobs(options?: JobFilter & PageOptions): Promise<JobsPage>
   /**
-   * Lists runs, those that ended last first.
+   * Lists runs, the last ended first.
    *
-   * @throws {TypeError} if an option is of the wrong type, or the cursor is none of this list
+   * @throws {TypeError} if an option has the wrong type, or the cursor is not one of this list
    * @throws {RangeError} if `limit` is out of range
    * @example
    * ```ts
@@ -110,11 +45,11 @@ export interface Inspector {
    */
   runs(options?: RunFilter & PageOptions): Promise<RunsPage>
   /**
-   * Everything about one job, also of one that is gone, for as long as its runs are kept.
+   * Reads everything about one job, also after its end, for as long as its runs are kept.
    *
-   * @param job its id, its key (as `{ key }` if it consists of digits) while it is there, or the job itself
-   * @returns `undefined` if there is none and no run of it
-   * @throws {TypeError} if it names no job
+   * @param job its id, its key (as `{ key }` if it consists of digits) until its end, or the job itself
+   * @returns `undefined` if there is no such job and no run of it
+   * @throws {TypeError} if the argument names no job
    * @example
    * ```ts
    * import { Background } from 'kretes'
@@ -126,19 +61,19 @@ export interface Inspector {
    */
   job(job: JobReference): Promise<JobDetails | undefined>
   /**
-   * Runs failed jobs again, now: those that have failed for good, and those that wait out their backoff. They begin
-   * anew, with all their attempts before them. A filter without states means both of these.
+   * Runs failed jobs again, now: jobs that have failed for good, and jobs that wait for their next attempt. They get all
+   * their attempts back. A filter without states means both.
    *
-   * A job that was named itself and is gone is scheduled anew, with the payload, queue, priority and attempts of its
-   * last run; its key too, unless another job has that by now.
+   * A job that you name and that is gone is scheduled again as a new job, with the payload, queue, priority and attempts
+   * of its last run. The new job gets the key, unless another job has taken it.
    *
-   * Here as in all bulk actions: batches of 1,000 jobs are committed one by one, so that workers are not held up; jobs
-   * that are scheduled meanwhile are left alone.
+   * Like all bulk actions, this commits batches of 1,000 jobs, so that workers are not held up, and leaves alone jobs
+   * that are scheduled meanwhile.
    *
    * @param selection jobs, ids or keys (as `{ key }` if they consist of digits), or a filter
-   * @throws {TypeError} if it names no job, or the filter is empty; nothing is changed then
-   * @throws {BackgroundError} `JOB_GONE` if a job is gone and the ledger has not kept the run with which it ended, or not
-   * its whole payload; nothing is changed then
+   * @throws {TypeError} if the selection names no job, or the filter is empty; nothing is changed then
+   * @throws {BackgroundError} `JOB_GONE` if a job is gone and the ledger does not keep the run that ended it, or not its
+   * whole payload; nothing is changed then
    * @example
    * ```ts
    * import { Background } from 'kretes'
@@ -149,11 +84,11 @@ export interface Inspector {
    */
   retry(selection: JobSelection, options?: BulkOptions): Promise<BulkResult>
   /**
-   * Removes jobs that no worker has: waiting, scheduled, retrying and failed ones. Those that a worker has are counted
-   * as `running` and stay; `cancel` stops them.
+   * Removes jobs that no worker has: waiting, scheduled, retrying and failed ones. Jobs that a worker has are counted as
+   * `running` and stay; `cancel` stops them.
    *
    * @param selection jobs, ids or keys (as `{ key }` if they consist of digits), or a filter
-   * @throws {TypeError} if it names no job, or the filter is empty; nothing is changed then
+   * @throws {TypeError} if the selection names no job, or the filter is empty; nothing is changed then
    * @example
    * ```ts
    * import { Background } from 'kretes'
@@ -164,11 +99,11 @@ export interface Inspector {
    */
   delete(selection: JobSelection, options?: BulkOptions): Promise<BulkResult>
   /**
-   * Has jobs run now that wait for their time or wait out their backoff. They keep the attempts they have left. A filter
-   * without states means both of these.
+   * Makes scheduled and retrying jobs due now. They keep the attempts that they have left. A filter without states means
+   * both.
    *
    * @param selection jobs, ids or keys (as `{ key }` if they consist of digits), or a filter
-   * @throws {TypeError} if it names no job, or the filter is empty; nothing is changed then
+   * @throws {TypeError} if the selection names no job, or the filter is empty; nothing is changed then
    * @example
    * ```ts
    * import { Background } from 'kretes'
@@ -177,4 +112,50 @@ export interface Inspector {
    * ```
    */
   runNow(selection: JobSelection, options?: BulkOptions): Promise<BulkResult>
+}
+
+/** What this room adds to a Background. */
+export type Management = Inspector & { cancel: Cancel } & Pick<Scheduler, 'reschedule' | 'unschedule'>
+
+/**
+ * Creates the calls that manage the jobs of one database.
+ *
+ * @param use runs work in the database, and needs its schema to exist; `doing` describes the work in errors
+ */
+export function createManagement(
+  use: <Result>(doing: string, work: (database: BulkAccess) => Promise<Result>) => Promise<Result>
+): Management {
+  const act =
+    (action: Action) =>
+    async (selection: JobSelection, options?: BulkOptions): Promise<BulkResult> =>
+      await use(`${ACTIONS[action].verb} jobs`, actOn(action, selection, options))
+
+  return {
+    async jobs(options = {}) {
+      const read = readJobs(options)
+      return await use('list jobs', ({ access }) => withoutDeadlock(() => read(access)))
+    },
+    async runs(options = {}) {
+      const read = readRuns(options)
+      return await use('list runs', ({ access }) => withoutDeadlock(() => read(access)))
+    },
+    async job(reference) {
+      const read = readJob(reference)
+      return await use('look at a job', ({ access }) => withoutDeadlock(() => read(access)))
+    },
+    retry: act('retry'),
+    delete: act('delete'),
+    runNow: act('runNow'),
+    cancel: (async (selection: JobSelection, options?: BulkOptions) =>
+      await use(isReference(selection) ? 'cancel a job' : 'cancel jobs', cancel(selection, options))) as Cancel,
+    async reschedule(job, given) {
+      const target = toTarget(job, 'reschedule')
+      const changes = toChanges(given)
+      return await use('reschedule a job', ({ access }) => reschedule(access, target, changes))
+    },
+    async unschedule(job) {
+      const target = toTarget(job, 'unschedule')
+      return await use('unschedule a job', ({ access }) => unschedule(access, target))
+    }
+  }
 }

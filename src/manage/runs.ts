@@ -1,28 +1,62 @@
+import { refuseUnknown } from '../check/options.ts'
+import type { Run } from '../run.ts'
 import {
   type FoundRun,
   findRuns,
   findRunsOf,
   type RunConditions,
   type RunPosition,
+  readClock,
   type Span
 } from '../sql/ledger/runs.ts'
 import type { Access } from '../sql/statement.ts'
+import { readRunsCursor, writeRunsCursor } from './cursor.ts'
+import { PAGE, type PageOptions, RUN_FILTER, type RunFilter, toLimit, toRunConditions } from './filter.ts'
 
-/** Where a walk starts. */
-export interface Start {
-  /** The time by the clock of the database. */
+/** A page of runs. */
+export interface RunsPage {
+  /** When the page was read, by the database's clock. */
   readonly at: Date
-  /** Only what comes after it in the list. */
+  /** The runs, the last ended first. */
+  readonly runs: readonly Run[]
+  /** The cursor of the next page; absent on the last page. */
+  readonly cursor?: string | undefined
+}
+
+/** Reads a page of runs. */
+export function readRuns(options: RunFilter & PageOptions): (access: Access) => Promise<RunsPage> {
+  const doing = 'list runs'
+  refuseUnknown(options, { ...RUN_FILTER, ...PAGE }, doing, 'condition')
+  const conditionsAt = toRunConditions(options, doing)
+  const limit = toLimit(options, doing)
+  const after = readRunsCursor(options.cursor)
+  return async access => {
+    const at = await readClock(access)
+    const conditions = conditionsAt(at)
+    const runs: Run[] = []
+    let last: RunPosition | undefined
+    let examined = 0
+    for await (const { position, run } of findNewest(access, conditions, { at, after, limit: limit + 1 })) {
+      const isFull = (run && runs.length === limit) || examined++ === MOST_EXAMINED
+      if (isFull) return { at, runs, ...(last && { cursor: writeRunsCursor(last) }) }
+      if (run) runs.push(run)
+      last = position
+    }
+    return { at, runs }
+  }
+}
+
+interface Start {
+  /** The time of the database. */
+  readonly at: Date
+  /** The run before the first that is wanted. */
   readonly after: RunPosition | null
-  /** How many runs the caller wants, which is how many are read at once. */
+  /** How many runs the caller wants, and how many a statement reads. */
   readonly limit: number
 }
 
-/**
- * Walks through runs, those that ended last first, until the caller has enough: first the newest day, which answers most
- * questions, then the week before it, then all the rest.
- */
-export async function* walkRuns(
+/** Yields runs, the last ended first: those of the newest day, then those of the week before, then all others. */
+async function* findNewest(
   access: Access,
   conditions: RunConditions,
   { at, after, limit }: Start
@@ -30,7 +64,9 @@ export async function* walkRuns(
   const { job, search, sinceSeconds } = conditions
   const batches = search === null ? { first: limit, next: limit } : SEARCH_BATCHES
   if (job !== null) {
-    yield* walk(after, batches, (from, batch) => findRunsOf(access, job, { after: from, limit: batch }, conditions))
+    yield* findInBatches(after, batches, (from, batch) =>
+      findRunsOf(access, job, { after: from, limit: batch }, conditions)
+    )
     return
   }
   const startSeconds = after ? Number(after.finishedSeconds) : at.getTime() / 1_000
@@ -38,14 +74,14 @@ export async function* walkRuns(
   for (const span of spansBack(startSeconds, sinceSeconds)) {
     const find = (from: RunPosition | null, batch: number): Promise<FoundRun[]> =>
       findRuns(access, conditions, { span, after: from, limit: batch })
-    for await (const found of walk(position, batches, find)) {
+    for await (const found of findInBatches(position, batches, find)) {
       yield found
       position = found.position
     }
   }
 }
 
-async function* walk(
+async function* findInBatches(
   after: RunPosition | null,
   { first, next }: Batches,
   find: (after: RunPosition | null, batch: number) => Promise<FoundRun[]>
@@ -58,7 +94,7 @@ async function* walk(
   }
 }
 
-/** Spans of days that cover all time, the newest first. The first has no end: clocks differ. */
+/** Spans of days that cover all time, the newest first. The first has no end, because clocks differ. */
 function* spansBack(startSeconds: number, sinceSeconds: number | null): Generator<Span> {
   let toSeconds: number | null = null
   let fromSeconds = midnightBefore(startSeconds)
@@ -81,10 +117,13 @@ interface Batches {
 }
 
 const DAY_SECONDS = 86_400
-/** What is older comes in one span. */
+/** All older days are one span. */
 const MOST_DAYS = 8
 /**
- * What many runs match is found in a small batch, and does not bring more of them than a page needs. What few match is
- * looked for in one large batch: each one has a price of its own, since all tasks are looked up anew.
+ * A search that matches many runs fills its page from a small first batch. A search that matches few needs large ones,
+ * because each statement looks up all tasks again.
  */
 const SEARCH_BATCHES: Batches = { first: 1_000, next: 9_001 }
+
+/** How many runs a page of a search examines. */
+const MOST_EXAMINED = 10_000

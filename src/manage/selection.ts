@@ -1,19 +1,33 @@
 import { type Names, refuseUnknown } from '../check/options.ts'
-import type { JobState } from '../inspect.ts'
-import type { JobReference } from '../schedule.ts'
-import type { Action, Chosen } from '../sql/ledger/actions.ts'
+import { isReference, type JobReference, toTarget } from '../reference.ts'
+import { ACTIONS, type Action } from '../rules/actions.ts'
+import type { Chosen } from '../sql/ledger/actions.ts'
 import { describe } from '../text/describe.ts'
-import { JOB_FILTER, toJobConditions } from './filter.ts'
-import type { BulkFilter, JobSelection } from './manage.ts'
-import { toTarget } from './reschedule.ts'
+import { JOB_FILTER, type JobFilter, toJobConditions } from './filter.ts'
+
+/** The jobs of a bulk action: one or several, or those of a filter. Only `{ all: true }` means all jobs. */
+export type JobSelection = JobReference | readonly JobReference[] | BulkFilter
+
+/** A filter that cannot mean all jobs by accident. */
+export interface BulkFilter extends JobFilter {
+  /**
+   * Confirms that a filter without other conditions means all jobs.
+   *
+   * @default false
+   */
+  all?: boolean
+}
+
+/** The conditions of {@linkcode BulkFilter}. */
+export const BULK_FILTER: Names<BulkFilter> = { ...JOB_FILTER, all: true }
 
 /**
- * Which jobs a caller means.
+ * Reads which jobs an action is to change.
  *
- * @throws {TypeError} if it is neither a job, nor jobs, nor a filter that says which
+ * @throws {TypeError} if the selection is not a job, a list of jobs or a filter with a condition
  */
 export function toChosen(action: Action, selection: JobSelection): Chosen {
-  const verb = VERBS[action]
+  const { verb, states } = ACTIONS[action]
   if (isReference(selection)) return { targets: [toTarget(selection, verb)] }
   if (Array.isArray(selection)) return { targets: selection.map(reference => toTarget(reference, verb)) }
   const doing = `${verb} jobs`
@@ -25,46 +39,17 @@ export function toChosen(action: Action, selection: JobSelection): Chosen {
     throw new TypeError(`Cannot ${doing}: all is ${describe(filter.all)}, neither true nor false`)
   }
   if (isEmpty && !filter.all) {
-    throw new TypeError(
-      `Cannot ${doing}: the filter is empty, which would mean all jobs. Say { all: true } if you mean that`
-    )
+    throw new TypeError(`Cannot ${doing}: the filter is empty. If you mean all jobs, pass { all: true }`)
   }
-  const useless = conditions.states?.find(state => !STATES[action].includes(state))
+  const useless = conditions.states?.find(state => !states.includes(state))
   if (useless !== undefined) {
-    throw new TypeError(
-      `Cannot ${doing}: state is "${useless}", and that is done with ${STATES[action].join(', ')} jobs`
-    )
+    throw new TypeError(`Cannot ${doing}: state is "${useless}", none of ${states.join(', ')}`)
   }
   return { conditions }
 }
 
-/** Whether one job is meant, not several or a filter. */
-export function isReference(selection: unknown): selection is JobReference {
-  if (typeof selection === 'string') return true
-  return typeof selection === 'object' && selection !== null && ('id' in selection || 'key' in selection)
-}
-
-/** How jobs were named one by one. */
+/** The jobs that were named one by one. */
 export function namesOf(chosen: Chosen): string[] {
   if ('conditions' in chosen) return []
   return chosen.targets.map(target => ('id' in target ? BigInt(target.id).toString() : target.key))
-}
-
-/** What a filter of a bulk action may hold. */
-export const BULK_FILTER: Names<BulkFilter> = { ...JOB_FILTER, all: true }
-
-/** What an action is called. */
-export const VERBS: Readonly<Record<Action, string>> = {
-  retry: 'retry',
-  cancel: 'cancel',
-  delete: 'delete',
-  runNow: 'run'
-}
-
-/** The states of jobs that an action is for. */
-const STATES: Readonly<Record<Action, readonly JobState[]>> = {
-  retry: ['retrying', 'failed'],
-  cancel: ['waiting', 'scheduled', 'running', 'retrying', 'failed'],
-  delete: ['waiting', 'scheduled', 'retrying', 'failed'],
-  runNow: ['scheduled', 'retrying']
 }

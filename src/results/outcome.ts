@@ -1,14 +1,14 @@
 import { BackgroundError } from '../errors.ts'
 import type { JobEnd } from '../sql/ledger/waiters.ts'
 
-/** What somebody who waits for a job gets: a result, an error, or nothing yet. */
-export type Settlement =
+/** The outcome of a job for a call that waits: a value, an error, or none yet. */
+export type Outcome =
   | { readonly isOver: true; readonly value: unknown }
   | { readonly isOver: true; readonly error: Error }
   | { readonly isOver: false }
 
-/** What became of a job, for who waits for its result. */
-export function settle(end: JobEnd): Settlement {
+/** Reads the outcome of a job. */
+export function toOutcome(end: JobEnd): Outcome {
   const { state, outcome, isOver, result, problem } = end
   if (state !== null && state !== 'failed') return { isOver: false }
   if (state === null && isOver && outcome === 'succeeded' && problem === null) {
@@ -17,13 +17,13 @@ export function settle(end: JobEnd): Settlement {
   return { isOver: true, error: explain(end) }
 }
 
-/** What a job that has not ended is at, for an error's second half. */
+/** Describes a job that has not ended, for the second half of an error. */
 export function describeState({ state, progress }: Pick<JobEnd, 'state' | 'progress'>): string {
   const share = progress === null ? '' : `, ${Math.round(Number(progress) * 100)} % done`
   return `${STATES[state ?? ''] ?? `it is ${state}`}${share}`
 }
 
-const STATES: Readonly<Record<string, string>> = {
+const STATES: Readonly<Partial<Record<string, string>>> = {
   waiting: 'it waits for a worker',
   scheduled: 'its time has not come',
   running: 'it is running',
@@ -52,7 +52,7 @@ function explain({ id, state, outcome, isOver, error, message, problem }: JobEnd
   return new BackgroundError('JOB_FAILED', `${doing}: it has failed for good${reason}`, { cause })
 }
 
-/** An error as the ledger has it. */
+/** An error as the ledger keeps it. */
 interface ErrorRecord {
   readonly name?: string
   readonly message?: string
@@ -61,7 +61,7 @@ interface ErrorRecord {
   readonly errors?: readonly ErrorRecord[]
 }
 
-/** An error with the name, the message, the stack and the causes that it had where it was thrown. */
+/** Restores an error with its name, message, stack and causes. */
 function revive(json: string): Error {
   return toError(JSON.parse(json) as ErrorRecord)
 }
@@ -77,7 +77,7 @@ function toError({ name = 'Error', message = '', stack, cause, errors }: ErrorRe
   return error
 }
 
-/** All that is there of an error whose run was not recorded: what the engine keeps. */
+/** Restores an error from the text that the engine keeps, for a run that was not recorded. */
 function reviveText(text: string | null): Error | undefined {
   if (text === null) return undefined
   const [, name, message, stack] = /^(\w+): (.*?)(?:\n( +at .*))?$/s.exec(text) ?? []

@@ -1,6 +1,6 @@
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { Sql } from 'postgres'
-import { type Bell, createBell } from '../async/sleep.ts'
+import { createSleep } from '../async/sleep.ts'
 import { describeFailure, explainFailure, isTransientFailure } from '../database/failure.ts'
 import { isSchemaMissing } from '../database/migrate.ts'
 import { afterTicks, connectTimeout, openSession, type Session } from '../database/session.ts'
@@ -20,7 +20,7 @@ import { RESULTS_SETTINGS } from '../sql/settings.ts'
 import type { Access } from '../sql/statement.ts'
 import { type Awaited, type AwaitedJobs, addWaiter, postpone, tell } from './waiters.ts'
 
-/** What {@linkcode createResults} takes. */
+/** Options of {@linkcode createResults}. */
 export interface ResultsOptions {
   readonly schema: string
   readonly logger: Logger
@@ -28,11 +28,11 @@ export interface ResultsOptions {
   reach(): Promise<Reach>
 }
 
-/** The database whose jobs are waited for. */
+/** A database. */
 export interface Reach {
-  /** Has the options to connect with; it is not used itself. */
+  /** A client with the options to connect with. It runs no statement. */
   readonly client: Sql
-  /** How a log may name it. */
+  /** The name of the database in messages. */
   readonly label: string
   /** Brings the schema up to date. */
   readonly migrate: () => Promise<unknown>
@@ -43,7 +43,7 @@ export interface Results {
   /**
    * Waits for a job.
    *
-   * @param job.since when it has surely not ended yet, in ISO 8601
+   * @param job.since a time at which the job had not ended, in ISO 8601
    */
   wait(job: { readonly id: string; readonly since: string | null }, options?: ResultOptions): Promise<unknown>
   /** Ends all waits. */
@@ -51,16 +51,16 @@ export interface Results {
 }
 
 /**
- * Waits for any number of jobs on one connection, which is there as long as somebody waits. Notifications tell which jobs
- * have ended; since one may be lost, or sent just before the database knew that somebody waits, all are looked at now and
- * then. All that is asked goes through that connection, statement by statement, and in each for all jobs that it concerns.
+ * Waits for any number of jobs on one connection, which is open while there are jobs to wait for. Notifications tell which
+ * jobs have ended. A notification may be lost, or be sent before the database knows of the wait, so all jobs are also
+ * looked at now and then. One statement at a time asks for all jobs that it concerns.
  */
 export function createResults({ schema, logger, reach }: ResultsOptions): Results {
   const listener = crypto.randomUUID()
   const jobs: AwaitedJobs = new Map()
-  /** Jobs for which nobody waits any more, though the database thinks so. */
+  /** Jobs that no call waits for any longer, but that are still registered in the database. */
   const left = new Set<string>()
-  const bell: Bell = createBell()
+  const sleep = createSleep()
   const closing = Promise.withResolvers<never>()
   closing.promise.catch(() => {})
   let isClosed = false
@@ -78,7 +78,7 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
       left.add(leftId)
       removeAtMs = Math.min(removeAtMs, performance.now() + REMOVAL_DELAY_MS)
     }
-    bell.ring()
+    sleep.wake()
     if (jobs.size > 0 && !isClosed) living ??= live()
   }
 
@@ -98,7 +98,7 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
     }
     await leave()
     living = undefined
-    // Somebody may have come meanwhile.
+    // A call may have begun to wait meanwhile.
     if (jobs.size > 0) wake()
   }
 
@@ -108,10 +108,10 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
       name: 'kretes results',
       settings: RESULTS_SETTINGS,
       onNotice: hear,
-      onLost: bell.ring
+      onLost: sleep.wake
     })
     try {
-      // A pooler would leave the listening to whoever comes next; without it, jobs are looked at now and then.
+      // Behind a pooler, another client would get the notifications. Then jobs are only looked at now and then.
       const backend = await ask(readBackend(opened.execute))
       if (backend === opened.backend) await ask(opened.execute(listenForEnds))
     } catch (error) {
@@ -130,13 +130,13 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
     const job = jobs.get(readEndNotice(notice, schema) ?? '')
     if (!job) return
     isHinted = true
-    // Anybody can send one, so after many in vain they are answered together.
+    // Anyone can send a notification, so after many false ones they are answered together.
     const restMs = hintsInVain > MANY ? REST_MS : 0
     job.lookAtMs = Math.min(job.lookAtMs, performance.now() + restMs)
-    bell.ring()
+    sleep.wake()
   }
 
-  /** Asks whatever there is to ask now. */
+  /** Sends the next statement that is due. */
   async function serve({ execute }: Session): Promise<void> {
     const access: Access = { execute, schema, isOurs: true }
     const nowMs = performance.now()
@@ -151,7 +151,7 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
   }
 
   async function look({ execute }: Access, due: readonly Awaited[]): Promise<void> {
-    // What is heard from now on is a reason to look again.
+    // A notification that comes from now on is a reason to look again.
     for (const job of due) job.lookAtMs = Number.POSITIVE_INFINITY
     const wasHinted = isHinted
     isHinted = false
@@ -174,18 +174,18 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
     if (ids.length > 0) await ask(removeWaiters(access, listener, ids))
   }
 
-  /** Waits until there is something to do; false if there was nothing for a while. */
+  /** Waits until there is something to do; resolves to false if there was nothing for a while. */
   async function rest(): Promise<boolean> {
     const isIdle = jobs.size === 0 && left.size === 0
     let untilMs = isIdle ? performance.now() + LINGER_MS : Math.min(removeAtMs, renewAtMs)
     for (const job of jobs.values()) untilMs = Math.min(untilMs, job.lookAtMs)
-    const hasRung = await bell.rings(untilMs - performance.now())
-    // Others who come in the same turn go along.
-    if (hasRung) await setImmediate()
-    return hasRung || !isIdle
+    const isWoken = await sleep.wait(untilMs - performance.now())
+    // Calls that begin in the same turn share the next statement.
+    if (isWoken) await setImmediate()
+    return isWoken || !isIdle
   }
 
-  /** What concerns one job concerns all of them: they share the connection. */
+  /** A failure concerns all jobs, because they share the connection. */
   async function recover(error: unknown, failures: number): Promise<void> {
     try {
       if (isSchemaMissing(error) && failures < MAX_MIGRATIONS) return void (await reached?.migrate())
@@ -221,7 +221,7 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
     await drop()
   }
 
-  /** The driver waits for ever for an answer that does not come. */
+  /** The driver would wait for ever for an answer that does not come. */
   async function ask<Result>(statement: Promise<Result>): Promise<Result> {
     const late = Promise.withResolvers<never>()
     const timer = afterTicks(PATIENCE_SECONDS, () => late.reject(connectTimeout()))
@@ -241,7 +241,7 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
       isClosed = true
       rejectAll(closed())
       closing.reject(closed())
-      bell.ring()
+      sleep.wake()
       await living
     }
   }
@@ -255,21 +255,21 @@ function idsOf(jobs: readonly Awaited[]): string[] {
   return jobs.map(({ id }) => id)
 }
 
-/** Of times in ISO 8601 in one zone, which are in order as texts. */
+/** Times in ISO 8601 in one zone sort as texts. */
 function earliest(jobs: readonly Awaited[]): string {
   return jobs.reduce((first, { since }) => (since !== null && since < first ? since : first), '9999')
 }
 
-/** What is due so soon is looked at together with what is due now. */
+/** Jobs that are due so soon are looked at together with jobs that are due now. */
 const TOGETHER_MS = 10
 
-/** Nobody is harmed by a notification that nobody waits for. */
+/** A notification for a job that no call waits for does no harm. */
 const REMOVAL_DELAY_MS = 200
 
-/** Somebody who waits for one job after the other does so on one connection. */
+/** A program that waits for one job after the other uses one connection for all. */
 const LINGER_MS = 2_000
 
-/** After so many notifications in a row that told nothing new, they are answered this often at most. */
+/** After so many false notifications in a row, they are answered at most once in this time. */
 const MANY = 20
 const REST_MS = 20
 
@@ -278,5 +278,5 @@ const LEAVE_TIMEOUT_MS = 1_000
 const MIN_PAUSE_MS = 100
 const MAX_PAUSE_MS = 2_000
 
-/** Whoever migrates may find that somebody else has not finished. */
+/** A migration may find that another process has not finished its own. */
 const MAX_MIGRATIONS = 3

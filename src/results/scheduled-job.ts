@@ -1,14 +1,11 @@
 import type { Job, ResultOptions, ScheduledJob } from '../job.ts'
 import type { Results } from './results.ts'
 
-/** Makes a job that was scheduled one whose result can be waited for; of what type that is, its caller knows. */
-export type ToScheduled = (job: Job) => ScheduledJob<never>
-
 /**
- * Makes that. All jobs share one method, since a closure for each takes time and memory that a million of them feel; and
- * whoever prints or compares a job sees a plain object.
+ * Creates a function that adds `result()` to a job. All jobs share one method, because a closure for each takes noticeable
+ * time and memory for a million jobs. Printed or compared, a job is a plain object.
  */
-export function createToScheduled(results: Results): ToScheduled {
+export function createToScheduled(results: Results): (job: Job) => ScheduledJob<never> {
   class Scheduled implements ScheduledJob<never> {
     readonly id: string
     readonly task: string
@@ -33,7 +30,7 @@ export function createToScheduled(results: Results): ToScheduled {
     }
 
     result(options?: ResultOptions): Promise<never> {
-      // A clock that was set back a little makes no difference.
+      // The margin allows for a clock that was set back a little.
       const since = new Date(this.scheduledAt.getTime() - MARGIN_MS).toISOString()
       return results.wait({ id: this.id, since }, options) as Promise<never>
     }

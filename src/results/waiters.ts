@@ -4,37 +4,37 @@ import { toTimeLimit } from '../duration.ts'
 import { BackgroundError } from '../errors.ts'
 import type { ResultOptions } from '../job.ts'
 import type { JobEnd } from '../sql/ledger/waiters.ts'
-import { describeState, settle } from './outcome.ts'
+import { describeState, toOutcome } from './outcome.ts'
 
-/** A job for whose end somebody waits, and who. */
+/** A job that calls wait for, and these calls. */
 export interface Awaited {
   readonly id: string
   readonly waiters: Set<Waiter>
-  /** It has not ended before this time, in ISO 8601, if that is known. */
+  /** A time at which the job had not ended, in ISO 8601, if one is known. */
   since: string | null
-  /** Whether the database knows that somebody waits, as far as the connection at hand goes. */
+  /** Whether the wait is registered in the database, over the current connection. */
   isRegistered: boolean
-  /** When to look what has become of it, by this process's `performance.now()`. */
+  /** When to look at the job, by this process's `performance.now()`. */
   lookAtMs: number
-  /** How long to wait after that until the next look. */
+  /** The pause between that look and the next one. */
   pauseMs: number
-  /** What it was at when somebody looked last. */
+  /** What the last look found. */
   seen: JobEnd | undefined
 }
 
-/** What {@linkcode ResultOptions} may hold. */
+/** The options of {@linkcode ResultOptions}. */
 export const RESULT_OPTIONS: Names<ResultOptions> = { timeout: true, signal: true }
 
 /** One call that waits. */
 export interface Waiter {
-  /** Whether its time is up: it waits but for a last look. */
+  /** Whether its time is up, so that it waits only for a last look. */
   isLate: boolean
   readonly timeoutMs: number | undefined
   resolve(value: unknown): void
   reject(reason: unknown): void
 }
 
-/** The jobs for whose end this process waits. */
+/** The jobs that this process waits for, by id. */
 export type AwaitedJobs = Map<string, Awaited>
 
 /**
@@ -95,36 +95,36 @@ export function addWaiter(
   })
 }
 
-/** Tells those who wait for a job what has become of it. */
+/** Passes what a look has found to the calls that wait. */
 export function tell(job: Awaited, end: JobEnd): void {
   job.seen = end
-  const settlement = settle(end)
+  const outcome = toOutcome(end)
   for (const waiter of [...job.waiters]) {
-    if (settlement.isOver && 'error' in settlement) waiter.reject(settlement.error)
-    else if (settlement.isOver) waiter.resolve(settlement.value)
+    if (outcome.isOver && 'error' in outcome) waiter.reject(outcome.error)
+    else if (outcome.isOver) waiter.resolve(outcome.value)
     else if (waiter.isLate) waiter.reject(tooLate(job, waiter))
   }
 }
 
-/** After this, the next look is due after a longer pause. */
+/** Sets the time of the next look. The pauses between looks grow. */
 export function postpone(job: Awaited, nowMs: number, end: JobEnd): void {
   job.since ??= end.asOf
-  // A notification that came during the look asks for another one.
+  // A notification that came during the look demands another look.
   job.lookAtMs = Math.min(job.lookAtMs, nowMs + job.pauseMs)
   job.pauseMs = Math.min(job.pauseMs * 3, MAX_PAUSE_MS)
 }
 
 function tooLate({ id, seen }: Awaited, { timeoutMs }: Waiter): Error {
-  const state = seen ? describeState(seen) : 'nobody knows what it is at, since the database has not answered'
+  const state = seen ? describeState(seen) : 'its state is unknown, because the database has not answered'
   return new BackgroundError(
     'TIMEOUT',
     `Cannot wait any longer for the result of job ${id}: after ${timeoutMs} ms ${state}`
   )
 }
 
-/** Long enough for whatever was under way when the database learned that somebody waits. */
+/** Long enough for statements that were under way when the wait was registered. */
 const FIRST_PAUSE_MS = 50
 const MAX_PAUSE_MS = 5_000
 
-/** How long the database gets to say what a job is at for which nobody waits any longer. */
+/** How long the last look may take when the time of a call is up. */
 const LAST_LOOK_MS = 1_000

@@ -1,4 +1,4 @@
-import type { RunError } from '../inspect.ts'
+import type { RunError } from '../run.ts'
 
 /** An error in a line or two. */
 export interface ErrorSummary {

@@ -1,7 +1,7 @@
 import type { Logger } from '../logger.ts'
 import type { Redactor } from '../redact/redactor.ts'
+import { FAILURE_STATES, type RunState } from '../rules/states.ts'
 import { type EndedRun, type Kept, recordFailures } from '../sql/ledger/record.ts'
-import { FAILURE_STATES, type RunState } from '../sql/ledger/schema.ts'
 import type { Execute } from '../sql/statement.ts'
 import { messageOf } from '../text/thrown.ts'
 import { toErrorJson } from './describe.ts'

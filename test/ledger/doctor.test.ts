@@ -292,7 +292,7 @@ test('finds workers that keep runs for different times, of which the shortest ho
     assert.equal(codesOf({ findings }), ['ledger-retention', 'ledger-retention'])
     assert.is(
       findings[0]?.message,
-      'Workers keep runs for different times, and the shortest holds for all: successes for 90 days, failures for 30 days; successes for 3 days, failures for 30 days'
+      'Workers keep runs for different times, and the shortest applies to all: successes for 90 days, failures for 30 days; successes for 3 days, failures for 30 days'
     )
     assert.match(findings[1]!.message, /^1 partition .* \(successes for 3 days, failures for 30 days\)/)
   })

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { Background, createBackground, defineTask, PermanentError, Snooze } from '../../mod.ts'
 import { BACKGROUND_OPTIONS } from '../../src/client.ts'
-import { PRUNE_OPTIONS, STATUS_OPTIONS } from '../../src/diagnose/diagnose.ts'
+import { STATUS_OPTIONS } from '../../src/diagnose/diagnose.ts'
 import { JOB_OPTIONS } from '../../src/enqueue/request.ts'
 import { MANY_OPTIONS, PAYLOADS_OPTIONS } from '../../src/enqueue/schedule-many.ts'
+import { PRUNE_OPTIONS } from '../../src/ledger/prune.ts'
 import { BULK_OPTIONS } from '../../src/manage/bulk.ts'
 import { PAGE, RUN_FILTER } from '../../src/manage/filter.ts'
 import { CHANGES } from '../../src/manage/reschedule.ts'
@@ -75,7 +76,7 @@ const calls: Record<string, [call: () => unknown, message: string]> = {
   ],
   'cancel of one job': [
     () => Reflect.apply(background.cancel, background, ['any', { dryRun: true }]),
-    'cancel a job: options are for many. Give it in a list: cancel([job], …)'
+    'cancel a job: options are for many. Pass it in a list: cancel([job], …)'
   ],
   runNow: [
     () => background.runNow(given({ taskname: 'Any' })),

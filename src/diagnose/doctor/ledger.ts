@@ -1,20 +1,20 @@
 import type { Sql } from 'postgres'
+import { isTooOld, type Retention, shortestOf } from '../../rules/retention.ts'
 import { type LedgerFacts, readLedger } from '../../sql/ledger/doctor.ts'
-import { dayOf } from '../../sql/ledger/partitions.ts'
+import { readPartitionName } from '../../sql/ledger/partitions.ts'
 import { readWorkers, type WorkerRow } from '../../sql/ledger/status.ts'
 import { ownSchema } from '../../sql/names.ts'
 import type { Access } from '../../sql/statement.ts'
-import type { Retention } from '../../sql/workers.ts'
 import { counted, lengthOf } from '../../text/amounts.ts'
 import type { Finding } from './finding.ts'
 import type { Limits } from './limits.ts'
 
-/** Looks whether the ledger has room for the days to come, and whether workers remove what they do not keep. */
+/** Examines whether the ledger has partitions for the next days, and whether workers remove old runs. */
 export async function examineLedger(sql: Sql, access: Access, limits: Limits): Promise<Finding[]> {
   const ledger = await readLedger(sql, access.schema)
   const { keepers, areAlive } = findKeepers(await readWorkers(access))
   return [
-    // Without a worker nobody needs them; the next one makes them when it starts.
+    // The next worker creates missing partitions when it starts.
     ...(areAlive ? examineRoom(ledger) : []),
     ...(areAlive ? examineAgreement(keepers) : []),
     ...examineAge(ledger, keepers),
@@ -22,10 +22,7 @@ export async function examineLedger(sql: Sql, access: Access, limits: Limits): P
   ]
 }
 
-/**
- * For how long those workers keep runs that record any. If none of them is alive, the latest on the register tells for
- * how long runs were meant to be kept; if there is none either, nobody knows.
- */
+/** Finds how long workers keep runs: the live workers, or else the last one on the register. */
 function findKeepers(workers: readonly WorkerRow[]): { keepers: readonly Retention[]; areAlive: boolean } {
   const known = workers.flatMap(({ isAlive, retention }) => (retention ? [{ isAlive, retention }] : []))
   const alive = known.filter(({ isAlive }) => isAlive)
@@ -39,7 +36,7 @@ function* examineRoom({ isTodayMissing, isTomorrowMissing }: LedgerFacts): Itera
     code: 'no-partition',
     severity: isTodayMissing ? 'error' : 'warning',
     message: `The ledger has no partition for ${isTodayMissing ? 'today' : 'tomorrow'}: runs cannot be recorded${isTodayMissing ? '' : ' then'}`,
-    remedy: 'Workers make them ahead, as the owner of the ledger: look at their log, and restart one'
+    remedy: 'Workers create them ahead, as the owner of the ledger: look at their log, and restart one'
   }
 }
 
@@ -49,30 +46,23 @@ function* examineAgreement(keepers: readonly Retention[]): Iterable<Finding> {
   yield {
     code: 'ledger-retention',
     severity: 'warning',
-    message: `Workers keep runs for different times, and the shortest holds for all: ${differing.join('; ')}`,
-    remedy: 'Give all of them the same: the option ledger, or --keep-successes and --keep-failures'
+    message: `Workers keep runs for different times, and the shortest applies to all: ${differing.join('; ')}`,
+    remedy: 'Give all workers the same option ledger, or the same --keep-successes and --keep-failures'
   }
 }
 
 function* examineAge({ partitions, today }: LedgerFacts, keepers: readonly Retention[]): Iterable<Finding> {
   if (keepers.length === 0) return
-  // Each worker removes what is too old for itself.
-  const kept = {
-    successesMs: shortestOf(keepers.map(({ successesMs }) => successesMs)),
-    failuresMs: shortestOf(keepers.map(({ failuresMs }) => failuresMs))
-  }
-  const old = partitions.filter(name => {
-    const keptMs = name.endsWith('_failures') ? kept.failuresMs : kept.successesMs
-    const day = dayOfPartition(name)
-    return keptMs !== null && day !== undefined && day < today - daysOf(keptMs) - GRACE_DAYS
-  })
+  const kept = shortestOf(keepers)
+  const now = new Date((today - GRACE_DAYS) * DAY_MS)
+  const old = partitions.filter(name => isTooOld(readPartitionName(name), kept, now))
   if (old.length === 0) return
   const options = `--keep-successes ${toOption(kept.successesMs)} --keep-failures ${toOption(kept.failuresMs)}`
   yield {
     code: 'ledger-retention',
     severity: 'warning',
     message: `${counted(old.length, 'partition')} of the ledger ${old.length === 1 ? 'is' : 'are'} older than workers keep runs (${inWords(kept)}), from ${old.toSorted()[0]} on`,
-    remedy: `Workers remove them while they run: look at their log for what prevents it. By hand: kretes background prune ${options}`
+    remedy: `Workers remove them while they run: look in their log for the reason. By hand: kretes background prune ${options}`
   }
 }
 
@@ -88,33 +78,17 @@ function* examineSize({ bytes }: LedgerFacts, own: string, { ledgerBytes }: Limi
   }
 }
 
-/** `null` is longer than any other. */
-function shortestOf(times: readonly Retention['successesMs'][]): number | null {
-  const finite = times.flatMap(ms => (ms === null ? [] : ms || 0))
-  return finite.length === 0 ? null : Math.min(...finite)
-}
-
-/** Whole days go, and never those of today and yesterday. */
-function daysOf(keptMs: number): number {
-  return Math.max(1, Math.ceil(keptMs / DAY_MS))
-}
-
-function dayOfPartition(name: string): number | undefined {
-  const [, year, month, day] = /^ledger_(\d{4})(\d\d)(\d\d)/.exec(name) ?? []
-  return year === undefined ? undefined : dayOf(new Date(`${year}-${month}-${day}T00:00:00Z`))
-}
-
-function toOption(keptMs: number | null): string {
-  return keptMs === null ? 'forever' : `${daysOf(keptMs)}d`
+function toOption(keptMs: number | null | false): string {
+  return keptMs === null ? 'forever' : `${Math.max(1, Math.ceil((keptMs || 0) / DAY_MS))}d`
 }
 
 function inWords({ successesMs, failuresMs }: Retention): string {
-  const tell = (ms: Retention['successesMs']): string =>
+  const describe = (ms: Retention['successesMs']): string =>
     ms === null ? 'for ever' : ms ? `for ${lengthOf(ms)}` : 'not at all'
-  return `successes ${tell(successesMs)}, failures ${tell(failuresMs)}`
+  return `successes ${describe(successesMs)}, failures ${describe(failuresMs)}`
 }
 
 const DAY_MS = 86_400_000
 
-/** Pruning comes by only now and then. */
+/** Workers prune only now and then. */
 const GRACE_DAYS = 2

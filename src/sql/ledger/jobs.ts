@@ -1,4 +1,4 @@
-import type { ListedJob } from '../../inspect.ts'
+import type { ListedJob } from '../../job.ts'
 import { ownSchema } from '../names.ts'
 import { type Access, allOf, type Fragment, identifier, statement, textArray } from '../statement.ts'
 import { NOW_MS, toDate } from '../times.ts'

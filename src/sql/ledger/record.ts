@@ -1,7 +1,8 @@
+import { FAILURE_STATES, type RunState } from '../../rules/states.ts'
 import { isCancelled, ownSchema } from '../names.ts'
 import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
 import { dueSince } from '../times.ts'
-import { BUCKETS_PER_DOUBLING, FAILURE_STATES, type RunState } from './schema.ts'
+import { BUCKETS_PER_DOUBLING } from './schema.ts'
 
 /** Which runs get a row; all are counted. */
 export interface Kept {
