@@ -1,7 +1,7 @@
 /**
  * Background processing for TypeScript on the PostgreSQL you already have.
  *
- * A task is a function in a file of its own under `tasks/`; an application schedules it; `kretes background` runs it.
+ * A task is a function in a file of its own under `tasks/`. Your application schedules jobs; `kretes background` runs them.
  *
  * @example Schedule a job
  * ```ts

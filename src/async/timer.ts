@@ -1,13 +1,12 @@
-/** A callback that is still to come. */
+/** A pending callback. */
 export interface Timer {
   clear(): void
 }
 
 /**
- * Calls back after so many milliseconds, however many: the runtime's own timer calls back at once after more than 24
- * days.
+ * Calls back after any number of milliseconds. The runtime's own timer would call back at once for more than 24 days.
  *
- * @param options.ref whether it keeps the process alive meanwhile
+ * @param options.ref whether the timer keeps the process alive
  */
 export function setTimer(ms: number, act: () => void, { ref = true }: { readonly ref?: boolean } = {}): Timer {
   let timer: NodeJS.Timeout
@@ -20,5 +19,5 @@ export function setTimer(ms: number, act: () => void, { ref = true }: { readonly
   return { clear: () => clearTimeout(timer) }
 }
 
-/** A little less than the longest time that a timer of the runtime's takes, in milliseconds. */
+/** A little less than the longest time of the runtime's own timer, in milliseconds. */
 export const LONGEST_TIMER_MS: number = 24 * 86_400_000

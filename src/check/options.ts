@@ -1,14 +1,14 @@
 import { describe } from '../text/describe.ts'
 import { didYouMean, nearMatches } from '../text/suggest.ts'
 
-/** The names of the options of a type. The compiler demands that all of them are there, and no others. */
+/** The names of the options of a type: the compiler demands all of them, and no others. */
 export type Names<Options> = Readonly<Record<keyof Options & string, true>>
 
 /**
- * Refuses options that have no effect: a misspelt one would be passed over in silence.
+ * Refuses unknown options, so that a misspelt one is not ignored silently.
  *
- * @param word what they are called, for the error
- * @throws {TypeError} if it is no object, or one of its names is unknown
+ * @param word names an option in the error
+ * @throws {TypeError} if `options` is not an object, or an option is unknown
  */
 export function refuseUnknown(
   options: unknown,

@@ -1,7 +1,7 @@
 import type { JobDefaults } from '../job.ts'
 import { describe } from '../text/describe.ts'
 
-/** Checks what jobs are given besides their times: of a task's definition and of a Background's defaults too. */
+/** Checks the options that a call, a task and a Background can set. */
 export function checkDefaults({ queue, priority, maxAttempts }: JobDefaults, doing: string): void {
   if (queue !== undefined && queue !== null && (typeof queue !== 'object' || typeof queue.name !== 'string')) {
     throw new TypeError(`Cannot ${doing}: queue is ${describe(queue)}, not made by Queue.for() or Queue.random()`)
@@ -14,7 +14,7 @@ export function checkDefaults({ queue, priority, maxAttempts }: JobDefaults, doi
 export function checkKey(key: unknown, doing: string): asserts key is string {
   checkText(key, doing, 'key')
   if (key === '') throw new RangeError(`Cannot ${doing}: key is empty`)
-  // The database counts characters, of which some take two places here.
+  // The database counts characters. Some have a length of two here.
   const length = key.length > MAX_KEY_LENGTH ? [...key].length : key.length
   if (length > MAX_KEY_LENGTH) {
     throw new RangeError(`Cannot ${doing}: key has ${length} characters, more than ${MAX_KEY_LENGTH}`)
@@ -28,7 +28,7 @@ function checkText(value: unknown, doing: string, name: string): asserts value i
   }
 }
 
-/** Checks a whole number between two, both allowed. */
+/** Checks a whole number of a range, bounds included. */
 export function checkWholeNumber(value: unknown, [low, high]: [number, number], doing: string, name: string): void {
   if (typeof value !== 'number') throw new TypeError(`Cannot ${doing}: ${name} is ${describe(value)}, not a number`)
   if (Number.isInteger(value) && value >= low && value <= high) return
@@ -36,7 +36,7 @@ export function checkWholeNumber(value: unknown, [low, high]: [number, number], 
   throw new RangeError(`Cannot ${doing}: ${name} is ${value}, not a whole number from ${range}`)
 }
 
-/** Checks a time: what the database and every reader of its rows can hold, and what a person can mean. */
+/** Checks that a time is valid, in a range that the database and all readers of its rows can hold, and in the calendar. */
 export function checkTime(time: Date, doing: string, name: string, given: unknown = time): void {
   if (Number.isNaN(time.getTime())) throw new RangeError(`Cannot ${doing}: ${name} is an invalid date`)
   const year = time.getUTCFullYear()

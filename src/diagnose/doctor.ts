@@ -6,30 +6,30 @@ import { readServer, type ServerFacts } from '../sql/ledger/doctor.ts'
 import { readVersions } from '../sql/migrations.ts'
 import { ownSchema } from '../sql/names.ts'
 import { examineConnection } from './doctor/connection.ts'
-import type { Finding } from './doctor/finding.ts'
+import { type Finding, problem, warning } from './doctor/finding.ts'
 import { examineJobs } from './doctor/jobs.ts'
 import { DEFAULT_LIMITS, type Limits } from './doctor/limits.ts'
 import { examineTables } from './doctor/tables.ts'
 
-/** What {@linkcode Inspection.doctor} tells. */
+/** The result of {@linkcode Inspection.doctor}. */
 export interface Diagnosis {
-  /** Whether nothing was found. */
+  /** Whether there are no findings. */
   readonly isHealthy: boolean
-  /** What was found, the gravest first. */
+  /** The findings, errors first. */
   readonly findings: readonly Finding[]
 }
 
-/** What {@linkcode diagnose} takes. */
+/** Options of {@linkcode diagnose}. */
 export interface DiagnoseOptions {
-  /** A client of its own, of at least three connections that prepare nothing. */
+  /** A client that nothing else uses, with at least three connections and `prepare: false`. */
   readonly sql: Sql
   readonly schema: string
-  /** How a message may name the database. */
+  /** The name of the database in messages. */
   readonly label: string
   readonly limits?: Partial<Limits>
 }
 
-/** Looks for what is wrong, and changes nothing. */
+/** Looks for problems, and changes nothing. */
 export async function diagnose({ sql, schema, label, limits: given }: DiagnoseOptions): Promise<Diagnosis> {
   const limits = { ...DEFAULT_LIMITS, ...given }
   const access = { execute: executeIn(sql), schema, isOurs: true }
@@ -38,7 +38,7 @@ export async function diagnose({ sql, schema, label, limits: given }: DiagnoseOp
     const beganMs = Date.now()
     const server = await readServer(sql)
     findings.push(...examineServer(server, { beganMs, endedMs: Date.now(), limits }))
-    // A standby refuses to listen.
+    // A standby refuses `LISTEN`.
     if (!server.isReadOnly) findings.push(...(await examineConnection(sql, limits)))
     const schemas = await examineSchemas(sql, schema)
     findings.push(...schemas)
@@ -58,32 +58,28 @@ function* examineServer(
   { beganMs, endedMs, limits }: { beganMs: number; endedMs: number; limits: Limits }
 ): Iterable<Finding> {
   if (versionNumber < OLDEST_VERSION) {
-    yield {
-      code: 'postgres-version',
-      severity: 'error',
-      message: `The server is PostgreSQL ${version}, and kretes needs 14 or newer`,
-      remedy: 'Upgrade PostgreSQL'
-    }
+    yield problem(
+      'postgres-version',
+      `The server is PostgreSQL ${version}, and kretes needs 14 or newer`,
+      'Upgrade PostgreSQL'
+    )
   }
   if (isReadOnly) {
-    yield {
-      code: 'read-only',
-      severity: 'error',
-      message: 'The database is read-only: a standby, or set so by default_transaction_read_only',
-      remedy: 'Connect to the primary'
-    }
+    yield problem(
+      'read-only',
+      'The database is read-only: a standby, or set so by default_transaction_read_only',
+      'Connect to the primary'
+    )
   }
-  // The server looked at its clock at some time in between.
+  // The server read its clock at some time in between.
   const skewMs = Math.max(clockMs - endedMs, beganMs - clockMs)
   if (skewMs > limits.clockSkewMs) {
     const side = clockMs > endedMs ? 'behind' : 'ahead of'
-    yield {
-      code: 'clock-skew',
-      severity: 'warning',
-      message: `The clock of this machine is ${(skewMs / 1_000).toFixed(1)} s ${side} that of the database, by which jobs run`,
-      remedy:
-        'Synchronise both clocks (NTP). Until then prefer delays to times: they are counted from the database’s clock'
-    }
+    yield warning(
+      'clock-skew',
+      `The clock of this machine is ${(skewMs / 1_000).toFixed(1)} s ${side} that of the database, by which jobs run`,
+      'Synchronize both clocks (NTP). Until then prefer delays to times: they count by the database’s clock'
+    )
   }
 }
 
@@ -96,54 +92,30 @@ async function examineSchemas(sql: Sql, schema: string): Promise<Finding[]> {
     ...((breaking ?? 0) > NEWEST_OF_ENGINE ? [`${schema} (${breaking}, known up to ${NEWEST_OF_ENGINE})`] : [])
   ]
   if (newer.length > 0) {
-    return [
-      {
-        code: 'schema-newer',
-        severity: 'error',
-        message: `The database was migrated by a newer kretes: ${newer.join(', ')}`,
-        remedy: 'Update kretes here'
-      }
-    ]
+    const message = `The database was migrated by a newer kretes: ${newer.join(', ')}`
+    return [problem('schema-newer', message, 'Update kretes here')]
   }
-  const remedy = 'Run: kretes background migrate. Or start a worker, which does so itself'
-  if ((engine ?? 0) >= NEWEST_OF_ENGINE && (ours ?? 0) >= NEWEST) {
-    if (!areViewsOld(versions)) return []
-    return [
-      {
-        code: 'schema-incomplete',
-        severity: 'error',
-        message: `Views in ${own} are missing or out of date: a migration was interrupted, or somebody dropped them`,
-        remedy
-      }
-    ]
+  const remedy = 'Run: kretes background migrate. Or start a worker, which migrates too'
+  if ((engine ?? 0) < NEWEST_OF_ENGINE || (ours ?? 0) < NEWEST) {
+    const found = `${schema} at ${engine ?? 'none'} of ${NEWEST_OF_ENGINE}, ${own} at ${ours ?? 'none'} of ${NEWEST}`
+    return [problem('migrations-missing', `The schema is not up to date: ${found}`, remedy)]
   }
-  const found = `${schema} at ${engine ?? 'none'} of ${NEWEST_OF_ENGINE}, ${own} at ${ours ?? 'none'} of ${NEWEST}`
-  return [
-    {
-      code: 'migrations-missing',
-      severity: 'error',
-      message: `The schema is not up to date: ${found}`,
-      remedy
-    }
-  ]
+  if (!areViewsOld(versions)) return []
+  const message = `Views in ${own} are missing or out of date: a migration was interrupted, or the views were dropped`
+  return [problem('schema-incomplete', message, remedy)]
 }
 
 function toFinding(error: unknown, label: string): Finding {
-  const isForbidden = codeOf(error) === '42501'
-  return {
-    code: isForbidden ? 'privileges' : 'unreachable',
-    severity: 'error',
-    message: isForbidden
-      ? `This user may not look: ${describe(error)}`
-      : `The database does not answer as it should: ${describeFailure(error, label)}`,
-    remedy: isForbidden
-      ? 'Grant it what the owner of the schemas has, or connect as the owner'
-      : 'Check the connection string, that the server runs, and that it lets this machine in'
+  if (codeOf(error) === '42501') {
+    const remedy = 'Grant it the privileges of the owner of the schemas, or connect as the owner'
+    return problem('privileges', `This user may not look: ${error instanceof Error ? error.message : error}`, remedy)
   }
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  const message = `The database does not answer as it should: ${describeFailure(error, label)}`
+  return problem(
+    'unreachable',
+    message,
+    'Check the connection string, and that the server runs and admits this machine'
+  )
 }
 
 const OLDEST_VERSION = 140_000

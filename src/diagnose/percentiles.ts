@@ -1,19 +1,19 @@
 import { BUCKETS_PER_DOUBLING } from '../sql/ledger/schema.ts'
 
-/** How long runs took, in milliseconds, each figure within a tenth; `null` where nothing ran. */
+/** Percentiles of the durations of runs, in milliseconds, each within a tenth; `null` without runs. */
 export interface Percentiles {
-  /** Half of them took no longer. */
+  /** Half of the runs took no longer. */
   readonly p50Ms: number | null
-  /** Of a hundred, five took longer. */
+  /** 5 % of the runs took longer. */
   readonly p95Ms: number | null
-  /** Of a hundred, one took longer. */
+  /** 1 % of the runs took longer. */
   readonly p99Ms: number | null
 }
 
-/** Counted durations: pairs of a bucket and the number of runs in it. */
+/** Pairs of a duration bucket and the number of its runs. */
 export type Buckets = readonly (readonly [bucket: number, runs: number])[]
 
-/** Reads the percentiles off counted durations. */
+/** Computes the percentiles of buckets. */
 export function percentilesOf(buckets: Buckets): Percentiles {
   const total = buckets.reduce((sum, [, runs]) => sum + runs, 0)
   const at = (share: number): number | null => {
@@ -27,7 +27,7 @@ export function percentilesOf(buckets: Buckets): Percentiles {
   return { p50Ms: at(0.5), p95Ms: at(0.95), p99Ms: at(0.99) }
 }
 
-/** The counted durations of several, put together. */
+/** Merges buckets. */
 export function mergeBuckets(several: readonly Buckets[]): Buckets {
   const sums = new Map<number, number>()
   for (const [bucket, runs] of several.flat()) sums.set(bucket, (sums.get(bucket) ?? 0) + runs)

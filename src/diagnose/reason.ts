@@ -1,4 +1,4 @@
-/** What a {@linkcode Reason} is about; stable, so that a program may branch on it. */
+/** The kind of a {@linkcode Reason}. Codes are stable, so your program can branch on them. */
 export type ReasonCode =
   | 'running'
   | 'fetched'
@@ -21,21 +21,21 @@ export type ReasonCode =
   | 'gone'
   | 'never-existed'
 
-/** A reason why a job does not run. What does not belong to it is left out. */
+/** A reason why a job does not run. */
 export interface Reason {
-  /** What it is about. */
+  /** The kind of reason. */
   readonly code: ReasonCode
   /** The reason in words. */
   readonly message: string
-  /** When the job may run, or when what the reason speaks of began. */
+  /** When the job is due, or since when the reason exists. */
   readonly at?: Date
-  /** The worker that the reason speaks of. */
+  /** The worker that the reason is about. */
   readonly worker?: string
-  /** The other job that it speaks of. */
+  /** The other job that the reason is about. */
   readonly job?: string
-  /** How many other jobs. */
+  /** The number of other jobs, or of running ones. */
   readonly count?: number
-  /** What went wrong. */
+  /** The error. */
   readonly error?: string
   /** The tasks that live workers know. */
   readonly tasks?: readonly string[]

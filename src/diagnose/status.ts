@@ -1,4 +1,5 @@
 import type { Duration } from '../duration.ts'
+import { JOB_STATES } from '../rules/states.ts'
 import {
   findPastQueues,
   type Live,
@@ -13,111 +14,108 @@ import {
 import type { Access } from '../sql/statement.ts'
 import { mergeBuckets, type Percentiles, percentilesOf } from './percentiles.ts'
 
-/** What {@linkcode Inspection.status} takes. */
+/** Options of {@linkcode Inspection.status}. */
 export interface StatusOptions {
   /**
-   * How far back runs are counted. Counters are by the minute, so that the first one is counted whole.
+   * The time in which runs are counted, up to now. Runs are counted by the minute, so the first minute counts in full.
    *
    * @default '1h'
    */
   window?: Duration
   /**
-   * How many queues are listed at most, those with the most waiting jobs first.
+   * The most queues to list, those with the most waiting jobs first.
    *
    * @default 100
    */
   maxQueues?: number
 }
 
-/** How many jobs are in which state, and how many runs have ended in what since {@linkcode Status.since}. */
+/** The number of jobs in each state now, and of runs that have ended since {@linkcode Status.since}. */
 export interface Figures extends Percentiles {
-  /** Jobs that could run now, among them those that a worker has fetched and not begun. */
+  /** Jobs that are due, including those that a worker has fetched and not begun. */
   readonly waiting: number
-  /** Jobs whose time has not come. */
+  /** Jobs that are not due yet. */
   readonly scheduled: number
   /** Jobs that run. */
   readonly running: number
-  /** Jobs that have failed and will be tried again. */
+  /** Jobs that wait for their next attempt. */
   readonly retrying: number
   /** Jobs that have failed for good. */
   readonly failed: number
-  /** For how long the oldest of the waiting jobs could have run already, in milliseconds; `null` without one. */
+  /** How long the oldest waiting job has been due, in milliseconds; `null` without one. */
   readonly oldestWaitingMs: number | null
   /** Runs that succeeded. */
   readonly succeeded: number
   /** Runs that failed, timed out, or were lost with their worker. */
   readonly failures: number
-  /** How many runs have ended per minute, in whatever. */
+  /** Runs of any outcome per minute. */
   readonly ratePerMinute: number
-  /** How long jobs waited on average, from when they could run until they did, in milliseconds; `null` without runs. */
+  /** The average time from when a job was due until it ran, in milliseconds; `null` without runs. */
   readonly averageWaitedMs: number | null
 }
 
-/** A task and its {@linkcode Figures}. */
+/** The status of a task. */
 export interface TaskStatus extends Figures {
-  /** Its name. */
+  /** The name of the task. */
   readonly task: string
-  /** How many live workers run it. */
+  /** The number of live workers that run the task. */
   readonly workers: number
 }
 
-/**
- * A queue and its {@linkcode Figures}. Runs are counted for the 200 busiest queues of each minute, and of each hour that
- * is over: of many names, those with few runs show none.
- */
+/** The status of a queue. Runs are counted for the 200 busiest queues of each minute, and of each past hour. */
 export interface QueueStatus extends Figures {
-  /** Its name. */
+  /** The name of the queue. */
   readonly queue: string
-  /** The worker that has a job of it at hand, or `null`. */
+  /** The worker that has a job of the queue, or `null`. */
   readonly worker: string | null
-  /** Since when, or `null`. */
+  /** Since when the worker has it, or `null`. */
   readonly heldSince: Date | null
 }
 
-/** A worker on the register. */
+/** The status of a worker on the register. */
 export interface WorkerStatus {
   /** The name under which it locks jobs. */
   readonly id: string
-  /** The machine that it runs on. */
+  /** The worker's machine. */
   readonly host: string
-  /** The number of its process there. */
+  /** The id of the worker's process. */
   readonly pid: number
-  /** How many jobs it runs at the same time at most. */
+  /** The most jobs that the worker runs at the same time. */
   readonly concurrency: number
-  /** How many it runs now. */
+  /** The number of jobs that it runs now. */
   readonly running: number
-  /** The names of the tasks that it knows. */
+  /** The names of its tasks. */
   readonly tasks: readonly string[]
   /** When it registered, by the database's clock. */
   readonly startedAt: Date
-  /** How many milliseconds ago it last showed that it lives. */
+  /** The time since the worker's last beat, in milliseconds. */
   readonly beatAgeMs: number
-  /** Whether it lives: its last beat is fresh, or its connection is open. */
+  /** Whether the worker lives: its last beat is recent, or its connection is open. */
   readonly isAlive: boolean
 }
 
-/** What {@linkcode Inspection.status} tells. */
+/** The result of {@linkcode Inspection.status}. */
 export interface Status {
-  /** When, by the database's clock. */
+  /** When the status was read, by the database's clock. */
   readonly at: Date
-  /** From when on runs are counted. */
+  /** The time from which runs are counted. */
   readonly since: Date
-  /** Of all jobs, those without a queue too. */
+  /** The figures of all jobs, including those without a queue. */
   readonly totals: Figures
-  /** Tasks that have jobs or runs to show, or that a live worker knows, by name. */
+  /** Tasks with jobs, with runs or with a live worker, by name. */
   readonly tasks: readonly TaskStatus[]
-  /** Queues that have jobs or runs to show, those with the most waiting jobs first. */
+  /** Queues with jobs or runs, those with the most waiting jobs first. */
   readonly queues: readonly QueueStatus[]
   /**
-   * How many queues are not listed; those without a job are left out if those with one fill the list. From 20,000 names on,
-   * all of them count, and which have the most waiting jobs is told by a part of the jobs.
+   * The number of queues that are not listed. Queues without a job are counted only if queues with jobs do not fill the
+   * list. From 20,000 queues on, all are counted, and a sample of the jobs decides which queues are listed.
    */
   readonly moreQueues: number
-  /** Those on the register, the oldest first: lost ones too, until another takes them off. */
+  /** The workers on the register, the oldest first. A lost worker stays until another one removes it. */
   readonly workers: readonly WorkerStatus[]
 }
 
-/** Reads how things stand. History comes from counters, so that it takes as long with ten runs as with ten million. */
+/** Reads the status. Past runs come from counters, so their number does not matter. */
 export async function readStatus(access: Access, windowMs: number, maxQueues: number): Promise<Status> {
   const [live, past, workers] = await Promise.all([
     readLive(access, maxQueues),
@@ -156,7 +154,7 @@ export async function readStatus(access: Access, windowMs: number, maxQueues: nu
   }
 }
 
-/** Queues with jobs come first; where there is room for more, those follow of which something has run. */
+/** Lists queues with jobs, and fills the list with queues that have had runs. */
 async function listQueues(
   access: Access,
   { queues: live, queueCount }: Live,
@@ -188,23 +186,23 @@ async function listQueues(
 }
 
 function totalsOf(live: readonly LiveRow[], past: readonly PastRow[], minutes: number): Figures {
-  const sum = <Row>(rows: readonly Row[], read: (row: Row) => number): number =>
-    rows.reduce((total, row) => total + read(row), 0)
+  const sum = <Key extends string>(rows: readonly Record<Key, number>[], key: Key): number =>
+    rows.reduce((total, row) => total + row[key], 0)
   const ages = live.map(row => row.oldestWaitingMs).filter(age => age !== null)
   return figuresOf(
     {
-      waiting: sum(live, row => row.waiting),
-      scheduled: sum(live, row => row.scheduled),
-      running: sum(live, row => row.running),
-      retrying: sum(live, row => row.retrying),
-      failed: sum(live, row => row.failed),
+      waiting: sum(live, 'waiting'),
+      scheduled: sum(live, 'scheduled'),
+      running: sum(live, 'running'),
+      retrying: sum(live, 'retrying'),
+      failed: sum(live, 'failed'),
       oldestWaitingMs: ages.length > 0 ? Math.max(...ages) : null
     },
     {
-      succeeded: sum(past, row => row.succeeded),
-      failures: sum(past, row => row.failures),
-      ended: sum(past, row => row.ended),
-      waitingMs: sum(past, row => row.waitingMs),
+      succeeded: sum(past, 'succeeded'),
+      failures: sum(past, 'failures'),
+      ended: sum(past, 'ended'),
+      waitingMs: sum(past, 'waitingMs'),
       buckets: mergeBuckets(past.map(row => row.buckets))
     },
     minutes
@@ -232,8 +230,8 @@ function figuresOf(
   }
 }
 
-function countOf({ waiting, scheduled, running, retrying, failed }: Figures): number {
-  return waiting + scheduled + running + retrying + failed
+function countOf(figures: Figures): number {
+  return JOB_STATES.reduce((total, state) => total + figures[state], 0)
 }
 
 const NOTHING = { waiting: 0, scheduled: 0, running: 0, retrying: 0, failed: 0, oldestWaitingMs: null }

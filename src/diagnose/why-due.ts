@@ -5,7 +5,7 @@ import { counted, lengthOf } from '../text/amounts.ts'
 import { didYouMean, nearMatches } from '../text/suggest.ts'
 import type { Reason } from './reason.ts'
 
-/** Why a job does not run that nobody has at hand and whose time has come, the most important reason first. */
+/** Finds out why a job does not run that is due and that no worker has, the most important reason first. */
 export async function reasonsWhileDue(
   access: Access,
   row: LiveJobRow,
@@ -31,7 +31,7 @@ export async function reasonsWhileDue(
     const message = `${others}, by priority and then run time`
     return [{ code: 'behind-others', message, count: before.count, ...(before.first && { job: before.first }) }]
   }
-  return [{ code: 'due', message: 'Nothing holds it back: a worker will fetch it any moment' }]
+  return [{ code: 'due', message: 'Nothing holds it back: a worker will fetch it at any moment' }]
 }
 
 function* withoutWorker(
@@ -76,5 +76,5 @@ async function behindInQueue(access: Access, { id, queue }: LiveJobRow): Promise
   return [{ code: 'behind-in-queue', message, count, job: first }]
 }
 
-/** As many names as a message bears. */
+/** The most names in a message. */
 const MOST_TASKS = 10

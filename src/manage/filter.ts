@@ -38,21 +38,9 @@ export interface JobFilter {
 }
 
 /** Conditions on runs. A run must meet all of them. */
-export interface RunFilter {
+export interface RunFilter extends Pick<JobFilter, 'task' | 'queue'> {
   /** The job, or its id. */
   job?: string | { readonly id: string }
-  /**
-   * The task, or its name.
-   *
-   * @default all
-   */
-  task?: AnyTask | string
-  /**
-   * The queue, or its name.
-   *
-   * @default all, and jobs without a queue
-   */
-  queue?: Queue | string
   /**
    * One state, or any of several.
    *

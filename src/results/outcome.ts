@@ -25,24 +25,24 @@ export function describeState({ state, progress }: Pick<JobEnd, 'state' | 'progr
 
 const STATES: Readonly<Partial<Record<string, string>>> = {
   waiting: 'it waits for a worker',
-  scheduled: 'its time has not come',
+  scheduled: 'it is not due yet',
   running: 'it is running',
-  retrying: 'it has failed and waits for its next attempt'
+  retrying: 'it waits for its next attempt'
 }
 
 function explain({ id, state, outcome, isOver, error, message, problem }: JobEnd): Error {
   const doing = `Cannot give the result of job ${id}`
   if (state === null && outcome === null) {
     const hint =
-      'It never was, its transaction has not committed, it was removed, its run was pruned, or the worker keeps no ledger'
+      'It never existed, its transaction has not committed, it was removed, its run was pruned, or the worker keeps no ledger'
     return new BackgroundError('JOB_GONE', `${doing}: there is none, and no run of it is recorded. ${hint}`)
   }
   if (state === null && !isOver) {
-    const reason = `how it ended is not kept (its last run on record: ${outcome}). It has ended since, or it was deleted`
+    const reason = `its end is not kept (its last recorded run: ${outcome}). It has ended since, or it was deleted`
     return new BackgroundError('JOB_GONE', `${doing}: it is gone, and ${reason}`)
   }
   if (state === null && outcome === 'succeeded') {
-    return new BackgroundError('RESULT_NOT_KEPT', `${doing}: it has succeeded, but its result was not kept: ${problem}`)
+    return new BackgroundError('RESULT_NOT_KEPT', `${doing}: it has succeeded, but its result is not kept: ${problem}`)
   }
   if (state === null && outcome === 'cancelled') {
     return new BackgroundError('JOB_CANCELLED', `${doing}: it was cancelled`)

@@ -42,7 +42,7 @@ export function countersKeptMs({ successesMs, failuresMs }: Retention): number |
   return successesMs === null || failuresMs === null ? null : atLeastOneDay(Math.max(successesMs || 0, failuresMs || 0))
 }
 
-/** What holds among several workers: each removes runs that are too old for its own settings. */
+/** The shortest retention of several workers. It applies to all, because each worker removes what is too old for itself. */
 export function shortestOf(retentions: readonly Retention[]): Retention {
   return {
     successesMs: shortest(retentions.map(({ successesMs }) => successesMs)),

@@ -1,4 +1,4 @@
-/** Words closest to one that is not known, the nearest first. */
+/** Finds the known words that are closest to an unknown one, the nearest first. */
 export function nearMatches(word: string, known: readonly string[]): string[] {
   const limit = Math.max(2, Math.floor(word.length / 3))
   return known
@@ -9,7 +9,7 @@ export function nearMatches(word: string, known: readonly string[]): string[] {
     .map(({ candidate }) => candidate)
 }
 
-/** ` Did you mean X?` for the end of a message, or nothing. */
+/** Returns `. Did you mean X?` for the end of a message, or nothing. */
 export function didYouMean(matches: readonly string[]): string {
   return matches.length === 0 ? '' : `. Did you mean ${matches.join(' or ')}?`
 }
@@ -18,7 +18,7 @@ function isPrefix(word: string, candidate: string): boolean {
   return word.length > 1 && candidate.toLowerCase().startsWith(word.toLowerCase())
 }
 
-/** How many single-letter changes make one word into the other (Levenshtein). */
+/** The Levenshtein distance of two words. */
 function distance(left: string, right: string): number {
   let above = Array.from({ length: right.length + 1 }, (_, index) => index)
   for (const [row, letter] of [...left].entries()) {

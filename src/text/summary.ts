@@ -1,25 +1,25 @@
 import type { RunError } from '../run.ts'
 
-/** An error in a line or two. */
+/** An error in one or two lines. */
 export interface ErrorSummary {
-  /** Name and message, the latter's first line alone. */
+  /** The name, and the first line of the message. */
   readonly first: string
-  /** The same of the error that lies deepest behind it, where most often the reason is. */
+  /** The same of the deepest cause, which most often is the reason. */
   readonly deepest?: string
 }
 
-/** Sums up an error as the ledger keeps it. */
+/** Summarizes an error of the ledger. */
 export function summarize(error: RunError): ErrorSummary {
   const deepest = deepestOf(error)
   return deepest === error ? { first: headOf(error) } : { first: headOf(error), deepest: headOf(deepest) }
 }
 
-/** Sums up an error as the table of jobs keeps it: as text, with a line for each error behind it. */
+/** Summarizes an error of the table of jobs: a text with a line for each cause. */
 export function summarizeText(text: string): ErrorSummary {
   const [first = '', ...lines] = text.split('\n')
   const causes = lines.map(line => /^caused by (.*)/.exec(line)?.[1])
   const at = causes.findLastIndex(cause => cause !== undefined)
-  // Of several errors in one, the first stands for all.
+  // The first of several errors represents all of them.
   const [one] = lines.slice(at + 1).flatMap(line => /^one of them: (.*)/.exec(line)?.[1] ?? [])
   const deepest = one ?? causes[at]
   return { first, ...(deepest !== undefined && { deepest }) }

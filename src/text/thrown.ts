@@ -2,53 +2,52 @@ import { inspect } from 'node:util'
 import { type Redactor, usualRedactor } from '../redact/redactor.ts'
 import { hideInText } from '../redact/text.ts'
 
-/** What was thrown, as plain text. */
+/** A thrown value, as plain text. */
 export interface Thrown {
-  /** Its name, if it is an error. */
+  /** The name, if it is an error. */
   readonly name?: string
   readonly message: string
-  /** The lines of its stack below the message. */
+  /** The lines of the stack below the message. */
   readonly stack?: string
   readonly cause?: Thrown
   readonly errors?: readonly Thrown[]
 }
 
 /**
- * Reads what was thrown. A task can throw anything: an error whose message throws when it is read, a revoked proxy,
- * a chain of causes without an end. None of them is a reason to lose the job, so reading never throws. Secrets are left
- * out.
+ * Reads a thrown value, without secrets. A task can throw anything: an error whose message throws when it is read, a
+ * revoked proxy, an endless chain of causes. Reading never throws, so that no job is lost for such a value.
  *
- * @param most how many characters all texts together may have
+ * @param most the most characters of all texts together
  */
 export function readThrown(error: unknown, most: number, redactor: Redactor = usualRedactor): Thrown {
   return readOne(error, { errors: MOST_ERRORS, characters: most, redactor }, new Set())
 }
 
-/** What was thrown, in a line for a log. */
+/** Writes a thrown value in one line. */
 export function messageOf(error: unknown): string {
   const { name, message } = readThrown(error, MOST_IN_A_LINE)
   return name === undefined ? message : `${name}: ${message}`
 }
 
-/** Any value as text, without an error whatever it is, and without secrets below names. */
+/** Writes any value as text, without secrets. It never throws. */
 export function show(value: unknown, redactor: Redactor = usualRedactor): string {
   if (typeof value === 'string') return value
   for (const options of [{}, { customInspect: false }]) {
     try {
       return inspect(redactor.copy(value), options)
     } catch {
-      // Its own way to be shown throws; the next one does without.
+      // The value's own inspection throws; the next try does without it.
     }
   }
   try {
-    // Of what cannot be copied, only the kind is shown.
+    // Of a value that cannot be copied, only the type is shown.
     return inspect(value, { customInspect: false, depth: -1 })
   } catch {
     return `a value of type ${typeof value} that cannot be read`
   }
 }
 
-/** A copy of fields. What cannot be read is replaced by the reason. */
+/** Copies fields. A value that cannot be read is replaced by the reason. */
 export function copyFields(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
   try {
     return { ...fields }
@@ -89,7 +88,7 @@ function readOne(error: unknown, room: Room, told: Set<unknown>): Thrown {
     return hideInText(short).replaceAll('\0', '\uFFFD').toWellFormed()
   }
   const [name, message] = [read(error, 'name'), read(error, 'message')]
-  // Errors of another realm, and of the platform, are no instances of ours.
+  // Errors of another realm are not instances of this realm's Error.
   const isReadable = typeof name === 'string' || typeof message === 'string'
   const isError = isReadable && [name, message].every(part => typeof part === 'string' || part === UNREADABLE)
   if (!isError) return { message: take(show(error, room.redactor)) }
@@ -119,7 +118,7 @@ function read(value: unknown, key: string): unknown {
   }
 }
 
-/** The message stands at the head of a stack, and may hold lines like those of a stack itself. */
+/** A stack begins with the message, which may itself have lines like those of a stack. */
 function framesOf(stack: unknown, message: unknown): string | undefined {
   if (typeof stack !== 'string') return undefined
   const head = typeof message === 'string' && message !== '' ? stack.indexOf(message) : -1

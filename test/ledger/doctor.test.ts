@@ -72,7 +72,12 @@ test('finds a user whose tables land among ours, and the tables', async () => {
   const { findings } = await again.doctor()
   assert.equal(
     findings.map(({ message, remedy }) => [message, remedy]),
-    [["kretes holds what is not kretes' own: users", 'Move it: alter table kretes.users set schema public']]
+    [
+      [
+        "kretes contains objects that are not kretes' own: users",
+        'Move them: alter table kretes.users set schema public'
+      ]
+    ]
   )
   await admin.unsafe('alter table kretes.users set schema public')
   assert.equal(await again.doctor(), { isHealthy: true, findings: [] })
@@ -191,7 +196,7 @@ test('finds who holds back vacuum: transactions, slots, prepared transactions', 
   })
   assert.equal(
     [findings[0]?.code, findings[0]?.remedy],
-    ['replication-slot', "Let its reader come back, or drop it: select pg_drop_replication_slot('unused')"]
+    ['replication-slot', "Reconnect its reader, or drop it: select pg_drop_replication_slot('unused')"]
   )
 })
 

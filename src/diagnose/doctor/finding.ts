@@ -1,4 +1,4 @@
-/** What a {@linkcode Finding} is about; stable, so that a program may branch on it. */
+/** The kind of a {@linkcode Finding}. Codes are stable, so your program can branch on them. */
 export type FindingCode =
   | 'unreachable'
   | 'postgres-version'
@@ -25,14 +25,24 @@ export type FindingCode =
   | 'failed-jobs'
   | 'failing-task'
 
-/** Something that is wrong, and what to do about it. */
+/** A problem, and its remedy. */
 export interface Finding {
-  /** What it is about. */
+  /** The kind of problem. */
   readonly code: FindingCode
-  /** `error`: jobs do not run as they should. `warning`: before long they may not. */
+  /** `error`: jobs do not run as they should. `warning`: soon they may not. */
   readonly severity: 'error' | 'warning'
-  /** What was found, in words. */
+  /** The problem. */
   readonly message: string
-  /** What to do, in words or as a statement. */
+  /** The remedy, in words or as a statement. */
   readonly remedy: string
+}
+
+/** A finding that keeps jobs from running as they should. */
+export function problem(code: FindingCode, message: string, remedy: string): Finding {
+  return { code, severity: 'error', message, remedy }
+}
+
+/** A finding that may soon become a problem. */
+export function warning(code: FindingCode, message: string, remedy: string): Finding {
+  return { code, severity: 'warning', message, remedy }
 }

@@ -6,7 +6,7 @@ import { readWorkers, type WorkerRow } from '../../sql/ledger/status.ts'
 import { ownSchema } from '../../sql/names.ts'
 import type { Access } from '../../sql/statement.ts'
 import { counted, lengthOf } from '../../text/amounts.ts'
-import type { Finding } from './finding.ts'
+import { type Finding, problem, warning } from './finding.ts'
 import type { Limits } from './limits.ts'
 
 /** Examines whether the ledger has partitions for the next days, and whether workers remove old runs. */
@@ -31,24 +31,20 @@ function findKeepers(workers: readonly WorkerRow[]): { keepers: readonly Retenti
 }
 
 function* examineRoom({ isTodayMissing, isTomorrowMissing }: LedgerFacts): Iterable<Finding> {
-  if (!isTodayMissing && !isTomorrowMissing) return
-  yield {
-    code: 'no-partition',
-    severity: isTodayMissing ? 'error' : 'warning',
-    message: `The ledger has no partition for ${isTodayMissing ? 'today' : 'tomorrow'}: runs cannot be recorded${isTodayMissing ? '' : ' then'}`,
-    remedy: 'Workers create them ahead, as the owner of the ledger: look at their log, and restart one'
-  }
+  const remedy = 'Workers create them ahead, as the owner of the ledger: look at their log, and restart one'
+  const message = 'The ledger has no partition for'
+  if (isTodayMissing) yield problem('no-partition', `${message} today: runs cannot be recorded`, remedy)
+  else if (isTomorrowMissing) yield warning('no-partition', `${message} tomorrow: runs cannot be recorded then`, remedy)
 }
 
 function* examineAgreement(keepers: readonly Retention[]): Iterable<Finding> {
   const differing = [...new Set(keepers.map(inWords))]
   if (differing.length < 2) return
-  yield {
-    code: 'ledger-retention',
-    severity: 'warning',
-    message: `Workers keep runs for different times, and the shortest applies to all: ${differing.join('; ')}`,
-    remedy: 'Give all workers the same option ledger, or the same --keep-successes and --keep-failures'
-  }
+  yield warning(
+    'ledger-retention',
+    `Workers keep runs for different times, and the shortest applies to all: ${differing.join('; ')}`,
+    'Give all workers the same option ledger, or the same --keep-successes and --keep-failures'
+  )
 }
 
 function* examineAge({ partitions, today }: LedgerFacts, keepers: readonly Retention[]): Iterable<Finding> {
@@ -58,24 +54,21 @@ function* examineAge({ partitions, today }: LedgerFacts, keepers: readonly Reten
   const old = partitions.filter(name => isTooOld(readPartitionName(name), kept, now))
   if (old.length === 0) return
   const options = `--keep-successes ${toOption(kept.successesMs)} --keep-failures ${toOption(kept.failuresMs)}`
-  yield {
-    code: 'ledger-retention',
-    severity: 'warning',
-    message: `${counted(old.length, 'partition')} of the ledger ${old.length === 1 ? 'is' : 'are'} older than workers keep runs (${inWords(kept)}), from ${old.toSorted()[0]} on`,
-    remedy: `Workers remove them while they run: look in their log for the reason. By hand: kretes background prune ${options}`
-  }
+  yield warning(
+    'ledger-retention',
+    `${counted(old.length, 'partition')} of the ledger ${old.length === 1 ? 'is' : 'are'} older than workers keep runs (${inWords(kept)}), from ${old.toSorted()[0]} on`,
+    `Workers remove them while they run: look in their log for the reason. By hand: kretes background prune ${options}`
+  )
 }
 
 function* examineSize({ bytes }: LedgerFacts, own: string, { ledgerBytes }: Limits): Iterable<Finding> {
   if (bytes <= ledgerBytes) return
   const size = bytes > 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(1)} GiB` : `${(bytes / 2 ** 20).toFixed(1)} MiB`
-  yield {
-    code: 'ledger-size',
-    severity: 'warning',
-    message: `The ledger in ${own} has grown to ${size}`,
-    remedy:
-      'Keep runs for a shorter time: kretes background prune --keep-successes 2d, and the same in the options of the workers'
-  }
+  yield warning(
+    'ledger-size',
+    `The ledger in ${own} has grown to ${size}`,
+    'Keep runs for a shorter time: kretes background prune --keep-successes 2d, and the same in the options of the workers'
+  )
 }
 
 function toOption(keptMs: number | null | false): string {

@@ -1,15 +1,15 @@
-/** From when on something is found to be wrong. */
+/** The limits beyond which the doctor reports a problem. */
 export interface Limits {
   readonly clockSkewMs: number
-  /** How long a notification may be under way. */
+  /** How long a notification may take. */
   readonly notificationMs: number
-  /** How long somebody may hold back vacuum. */
+  /** How long a transaction may hold back vacuum. */
   readonly holderMs: number
   readonly deadRows: number
   readonly ledgerBytes: number
 }
 
-/** Such that an installation in good order keeps clear of them. */
+/** A healthy installation stays well within these limits. */
 export const DEFAULT_LIMITS: Limits = {
   clockSkewMs: 1_000,
   notificationMs: 2_000,

@@ -4,16 +4,16 @@ import { ownSchema } from '../../sql/names.ts'
 import type { Access } from '../../sql/statement.ts'
 import { findStrays, readCurrentSchema } from '../../sql/strays.ts'
 import { counted, lengthOf } from '../../text/amounts.ts'
-import type { Finding, FindingCode } from './finding.ts'
+import { type Finding, type FindingCode, problem, warning } from './finding.ts'
 import { examineLedger } from './ledger.ts'
 import type { Limits } from './limits.ts'
 
-/** Looks after the tables: who may use them, whether vacuum can keep them small, and how the ledger grows. */
+/** Examines the tables: the privileges, whether vacuum keeps them small, and how the ledger grows. */
 export async function examineTables(sql: Sql, access: Access, limits: Limits): Promise<Finding[]> {
   const { schema } = access
   const lacking = await findLackingPrivileges(sql, schema)
   const findings = lacking.length > 0 ? [whenForbidden(lacking)] : []
-  // Who may not look into a schema could not say more about it.
+  // Without `usage` on a schema, no other question about it can be asked.
   if (lacking.some(privilege => privilege.startsWith('usage'))) return findings
   return [
     ...findings,
@@ -25,39 +25,39 @@ export async function examineTables(sql: Sql, access: Access, limits: Limits): P
 }
 
 function whenForbidden(lacking: readonly string[]): Finding {
-  return {
-    code: 'privileges',
-    severity: 'error',
-    message: `This user lacks ${lacking.join('; ')}`,
-    remedy:
-      'Let workers connect as the owner of both schemas: they make and drop the partitions of the ledger. An application that only schedules needs less'
-  }
+  return problem(
+    'privileges',
+    `This user lacks ${lacking.join('; ')}`,
+    'Let workers connect as the owner of both schemas: they create and drop the partitions of the ledger. An application that only schedules needs less'
+  )
 }
 
-/** The default search path begins with a schema of the user's name: that of a user called kretes is ours. */
+/** The default search path begins with the schema of the user's name, which for a user called kretes is ours. */
 async function examineNames(sql: Sql, engine: string): Promise<Finding[]> {
   const findings: Finding[] = []
   const { schema, user } = await readCurrentSchema(sql)
   if (schema === engine || schema === ownSchema(engine)) {
-    findings.push({
-      code: 'search-path',
-      severity: 'warning',
-      message: `What the user ${user} creates without naming a schema lands in ${schema}, among kretes' own tables: its search path begins there`,
-      remedy: `alter role ${quoted(user)} set search_path = public, then connect anew; or let the application connect as another user`
-    })
+    findings.push(
+      warning(
+        'search-path',
+        `The search path of the user ${user} begins with ${schema}, so objects that it creates without a schema land among kretes' own tables`,
+        `alter role ${quoted(user)} set search_path = public, then connect again; or let the application connect as another user`
+      )
+    )
   }
   const strays = await findStrays(sql, ownSchema(engine))
   if (strays.length > 0) {
     const named = strays.slice(0, MOST_NAMED).map(({ name }) => name)
-    findings.push({
-      code: 'search-path',
-      severity: 'warning',
-      message: `${ownSchema(engine)} holds what is not kretes' own: ${named.join(', ')}${strays.length > MOST_NAMED ? ' and more' : ''}`,
-      remedy: `Move it: ${strays
-        .slice(0, MOST_NAMED)
-        .map(({ statement }) => statement)
-        .join('; ')}`
-    })
+    findings.push(
+      warning(
+        'search-path',
+        `${ownSchema(engine)} contains objects that are not kretes' own: ${named.join(', ')}${strays.length > MOST_NAMED ? ' and more' : ''}`,
+        `Move them: ${strays
+          .slice(0, MOST_NAMED)
+          .map(({ statement }) => statement)
+          .join('; ')}`
+      )
+    )
   }
   return findings
 }
@@ -75,15 +75,15 @@ async function examineVacuum(sql: Sql, schema: string, limits: Limits): Promise<
     const [where, remedy] = server.hasAutovacuum
       ? [`for the table ${table}`, `alter table ${table} reset (autovacuum_enabled)`]
       : ['on the whole server', 'alter system set autovacuum = on; select pg_reload_conf()']
-    const message = `Autovacuum is off ${where}: the rows of jobs that are done stay, and fetching gets slower with each`
-    findings.push({ code: 'autovacuum-off', severity: 'error', message, remedy })
+    const message = `Autovacuum is off ${where}: the rows of finished jobs stay, and each makes fetching slower`
+    findings.push(problem('autovacuum-off', message, remedy))
   }
   const isKeepingUp = vacuumedMsAgo !== null && vacuumedMsAgo < RECENT_MS
   if (dead > limits.deadRows && dead > 2 * live && !isKeepingUp) {
     const age = vacuumedMsAgo === null ? 'it was never vacuumed' : `its last vacuum was ${lengthOf(vacuumedMsAgo)} ago`
     const message = `The table of jobs has ${counted(dead, 'dead row')} to ${live.toLocaleString('en')} live ones, and ${age}`
     const remedy = `vacuum ${table}. If that frees nothing, something holds it back: see the other findings`
-    findings.push({ code: 'bloat', severity: 'warning', message, remedy })
+    findings.push(warning('bloat', message, remedy))
   }
   return findings
 }
@@ -103,13 +103,13 @@ const HOLDERS: Readonly<Record<Holder['kind'], readonly [FindingCode, string, st
   transaction: ['old-transaction', 'The transaction of', 'End it: select pg_terminate_backend(%)'],
   slot: [
     'replication-slot',
-    'The replication slot that nobody uses,',
-    "Let its reader come back, or drop it: select pg_drop_replication_slot('#')"
+    'The unused replication slot',
+    "Reconnect its reader, or drop it: select pg_drop_replication_slot('#')"
   ],
   prepared: ['prepared-transaction', 'The prepared transaction', "End it: rollback prepared '#'"]
 }
 
 const MOST_NAMED = 20
 
-/** A table that is vacuumed as often as this is looked after, however many dead rows it has just now. */
+/** A table that was vacuumed so lately is in order, however many dead rows it has now. */
 const RECENT_MS = 10 * 60_000
