@@ -2,6 +2,9 @@
 const EMBEDDED = '^src/(database/embedded/|sql/database/embedded\\.ts$)'
 
 /** Which layer may import which; `npm run check` holds the code to it. */
+const CLIENT = '(background|client|default|transaction)\\.ts$'
+const ROOMS = 'database|enqueue|manage|results|diagnose|ledger|worker'
+
 export default {
   forbidden: [
     {
@@ -40,18 +43,39 @@ export default {
       to: { path: '^src/worker/', dynamic: false }
     },
     {
+      name: 'rooms-stand-apart',
+      severity: 'error',
+      comment: 'Only the client, and a transaction, bring these rooms together',
+      from: { path: '^src/(enqueue|manage|results|diagnose|ledger)/' },
+      to: { path: '^src/(enqueue|manage|results|diagnose|ledger)/', pathNot: '^src/$1/' }
+    },
+    {
+      name: 'client-on-top',
+      severity: 'error',
+      comment: 'What brings the rooms together is known to none of them',
+      from: { path: '^src/', pathNot: `^src/${CLIENT}` },
+      to: { path: `^src/${CLIENT}` }
+    },
+    {
+      name: 'nouns-below-rooms',
+      severity: 'error',
+      comment: 'Types, rules and helpers know no room; they may share the types of statements',
+      from: { path: '^src/([^/]+\\.ts$|(rules|check|text|redact|async)/)', pathNot: `^src/${CLIENT}` },
+      to: { path: `^src/(sql|${ROOMS})/`, dependencyTypesNot: ['type-only'] }
+    },
+    {
       name: 'sql-is-a-leaf',
       severity: 'error',
-      comment: 'Statements call nothing above them, and know what a job and a run are',
+      comment: 'Statements know only the rules above them, and what a job and a run are',
       from: { path: '^src/sql/' },
-      to: { pathNot: '^src/(sql/|job\\.ts$|inspect\\.ts$)' }
+      to: { pathNot: '^src/(sql/|rules/|job\\.ts$|run\\.ts$)' }
     },
     {
       name: 'sql-shares-types-alone',
       severity: 'error',
-      comment: 'What a job and a run are, statements know by their types',
+      comment: 'Statements know a job and a run by their types',
       from: { path: '^src/sql/' },
-      to: { path: '^src/(job|inspect)\\.ts$', dependencyTypesNot: ['type-only'] }
+      to: { path: '^src/(job|run)\\.ts$', dependencyTypesNot: ['type-only'] }
     },
     {
       name: 'driver-in-one-place',
@@ -81,6 +105,13 @@ export default {
         'The embedded database knows nothing else of kretes, so that it could be a package; the dialect is a leaf',
       from: { path: EMBEDDED },
       to: { pathNot: `${EMBEDDED}|^src/sql/statement\\.ts$|node_modules/postgres/`, dependencyTypesNot: ['core'] }
+    },
+    {
+      name: 'database-below-rooms',
+      severity: 'error',
+      comment: 'Connections and migrations know nothing of what they are used for',
+      from: { path: '^src/database/' },
+      to: { path: `^src/(${ROOMS})/`, pathNot: '^src/database/' }
     },
     {
       name: 'engine-in-two-places',

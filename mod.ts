@@ -1,7 +1,7 @@
 /**
  * Background processing for TypeScript on the PostgreSQL you already have.
  *
- * A task is a function in a file of its own under `tasks/`; an application schedules it; `kretes background` runs it.
+ * A task is a function in a file of its own under `tasks/`. Your application schedules jobs; `kretes background` runs them.
  *
  * @example Schedule a job
  * ```ts
@@ -15,27 +15,34 @@
  */
 export { createBackground } from './src/background.ts'
 export type { Backoff, ExponentialBackoff, FixedBackoff } from './src/backoff.ts'
-export type { BackgroundClient, BackgroundOptions } from './src/client.ts'
+export type { BackgroundClient, BackgroundOptions, Inspection } from './src/client.ts'
 export type { MigrationReport } from './src/database/migrate.ts'
 export { Background, type DefaultBackground } from './src/default.ts'
+export type { Finding, FindingCode } from './src/diagnose/doctor/finding.ts'
+export type { Diagnosis } from './src/diagnose/doctor.ts'
+export type { Percentiles } from './src/diagnose/percentiles.ts'
+export type { Reason, ReasonCode } from './src/diagnose/reason.ts'
+export type { Figures, QueueStatus, Status, StatusOptions, TaskStatus, WorkerStatus } from './src/diagnose/status.ts'
+export type { Why, WhyJob } from './src/diagnose/why.ts'
 export type { Duration, DurationUnits } from './src/duration.ts'
 export type { ForeignTransaction } from './src/enqueue/adapters.ts'
 export { BackgroundError, type BackgroundErrorCode, PermanentError, Snooze } from './src/errors.ts'
-export type * from './src/inspect.ts'
-export type * from './src/inspector.ts'
 export type * from './src/job.ts'
 export type { JsonOf } from './src/json.ts'
-export type { Finding, FindingCode } from './src/ledger/doctor/finding.ts'
-export type { Diagnosis } from './src/ledger/doctor.ts'
-export type { Inspection } from './src/ledger/inspection.ts'
-export type { Keep } from './src/ledger/keep.ts'
-export type { Percentiles } from './src/ledger/percentiles.ts'
-export type { PruneOptions, PruneReport } from './src/ledger/prune-command.ts'
-export type { Reason, ReasonCode } from './src/ledger/reason.ts'
-export type { Figures, QueueStatus, Status, StatusOptions, TaskStatus, WorkerStatus } from './src/ledger/status.ts'
-export type { Why, WhyJob } from './src/ledger/why.ts'
+export type { PruneOptions, PruneReport } from './src/ledger/prune.ts'
 export type { LogFields, Logger } from './src/logger.ts'
+export type { BulkOptions, BulkResult } from './src/manage/bulk.ts'
+export type { Cancel } from './src/manage/cancel.ts'
+export type { JobFilter, PageOptions, RunFilter } from './src/manage/filter.ts'
+export type { JobDetails, JobsPage } from './src/manage/jobs.ts'
+export type { Inspector } from './src/manage/manage.ts'
+export type { RunsPage } from './src/manage/runs.ts'
+export type { BulkFilter, JobSelection } from './src/manage/selection.ts'
 export { Queue } from './src/queue.ts'
+export type { JobReference } from './src/reference.ts'
+export type { Keep } from './src/rules/retention.ts'
+export type { JobState, RunState } from './src/rules/states.ts'
+export type * from './src/run.ts'
 export type * from './src/schedule.ts'
 export type { SchemaIssue, SchemaResult, StandardSchema } from './src/schema.ts'
 export {

@@ -1,5 +1,5 @@
-import type { RunError } from '../src/inspect.ts'
-import { type ErrorSummary, summarize, summarizeText } from '../src/summary.ts'
+import type { RunError } from '../src/run.ts'
+import { type ErrorSummary, summarize, summarizeText } from '../src/text/summary.ts'
 import { harmless, oneLine } from './harmless.ts'
 import type { Cell } from './table.ts'
 import { cut } from './width.ts'

@@ -1,4 +1,4 @@
-import type { JobFilter, PageOptions } from '../src/inspect.ts'
+import type { JobFilter, PageOptions } from '../src/manage/filter.ts'
 import type { Arguments } from './options.ts'
 import { didYouMean, nearMatches, UsageError } from './usage.ts'
 

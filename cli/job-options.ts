@@ -1,5 +1,5 @@
-import { checkKey } from '../src/check.ts'
-import { toTimes } from '../src/enqueue/request.ts'
+import { toTimes } from '../src/check/times.ts'
+import { checkKey } from '../src/check/values.ts'
 import type { KeyMode } from '../src/job.ts'
 import { Queue } from '../src/queue.ts'
 import type { JobOptions, RescheduleOptions } from '../src/schedule.ts'

@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { BackgroundError } from '../src/errors.ts'
 import { hideInText } from '../src/redact/text.ts'
-import { show } from '../src/thrown.ts'
+import { show } from '../src/text/thrown.ts'
 import { guardProcess } from '../src/worker/execution/uncaught.ts'
 import { createOutput } from './output.ts'
 import { runProgram } from './program.ts'

@@ -1,4 +1,4 @@
-import type { JobState, RunState } from '../src/inspect.ts'
+import type { JobState, RunState } from '../src/rules/states.ts'
 import type { Style } from './context.ts'
 import type { Cell } from './table.ts'
 

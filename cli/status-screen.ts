@@ -1,4 +1,4 @@
-import type { Figures, QueueStatus, Status, TaskStatus, WorkerStatus } from '../src/ledger/status.ts'
+import type { Figures, QueueStatus, Status, TaskStatus, WorkerStatus } from '../src/diagnose/status.ts'
 import type { Style } from './context.ts'
 import { type Column, tableLines } from './status-table.ts'
 import { cut } from './width.ts'

@@ -1,4 +1,4 @@
-export { didYouMean, nearMatches } from '../src/near.ts'
+export { didYouMean, nearMatches } from '../src/text/suggest.ts'
 
 /** A command line that cannot be carried out as it stands. The process ends with exit code 2. */
 export class UsageError extends Error {

@@ -1,5 +1,6 @@
 import type { Sql } from 'postgres'
-import { checkDefaults } from './check.ts'
+import { refuseUnknown } from './check/options.ts'
+import { checkDefaults } from './check/values.ts'
 import { BACKGROUND_OPTIONS, type BackgroundClient, type BackgroundOptions, DEFAULTS } from './client.ts'
 import { type MigrationReport, migrate, requireSchema } from './database/migrate.ts'
 import { connect, type Database, openDatabase, requireDatabase } from './database/open.ts'
@@ -7,36 +8,34 @@ import { createOpener, isServerGone } from './database/opener.ts'
 import { createPool, type Pool, poolOf } from './database/pool.ts'
 import { withoutConflicts, withSchema } from './database/repeat.ts'
 import { reasonOf } from './database/transaction.ts'
+import { createDiagnosis } from './diagnose/diagnose.ts'
 import { executeInTransaction } from './enqueue/adapters.ts'
-import { reschedule, toChanges, toTarget, unschedule } from './enqueue/change.ts'
-import { createForeignScheduler } from './enqueue/foreign.ts'
-import { createGate } from './enqueue/gate.ts'
-import { createGroups, type ScheduleOne } from './enqueue/group.ts'
-import { type ManyGiven, scheduleMany } from './enqueue/many.ts'
-import { explainOutcome } from './enqueue/outcome.ts'
+import { explainOutcome } from './enqueue/failure.ts'
+import { type AddOne, createGroups } from './enqueue/group.ts'
 import { DEFAULT_MAX_BYTES } from './enqueue/payload.ts'
 import { createRegistry } from './enqueue/registry.ts'
-import { type AnyOptions, JOB_OPTIONS, type JobSettings, toNewJob, toRequest } from './enqueue/request.ts'
+import { type AnyOptions, type JobSettings, toRequest } from './enqueue/request.ts'
+import { schedule } from './enqueue/schedule.ts'
+import { type ManyGiven, scheduleMany } from './enqueue/schedule-many.ts'
+import { createSemaphore } from './enqueue/semaphore.ts'
 import { BackgroundError } from './errors.ts'
-import type { BulkOptions, Cancel, JobSelection } from './inspector.ts'
-import { refuseUnknown } from './known.ts'
-import type { BulkAccess } from './ledger/bulk.ts'
-import { idOf } from './ledger/find.ts'
-import { createInspection } from './ledger/inspection.ts'
-import { createInspector } from './ledger/inspector.ts'
-import { createResults } from './ledger/results.ts'
-import { createToScheduled } from './ledger/scheduled.ts'
-import { isReference } from './ledger/selection.ts'
-import { silentLogger } from './logger.ts'
-import { createSafeLogger } from './safe-logger.ts'
+import { createPruning } from './ledger/prune.ts'
+import { createSafeLogger, silentLogger } from './logger.ts'
+import type { BulkAccess } from './manage/bulk.ts'
+import { createManagement } from './manage/manage.ts'
+import { toTarget } from './reference.ts'
+import { findJobId } from './results/find.ts'
+import { createResults } from './results/results.ts'
+import { createToScheduled } from './results/scheduled-job.ts'
 import type { ManyOptions, ScheduleMany } from './schedule.ts'
-import { cancelJob } from './sql/jobs/cancel.ts'
 import type { Access, Connections } from './sql/statement.ts'
+import { createTransactionScheduler } from './transaction.ts'
 
 /**
- * A way to schedule jobs in a database of its own, for applications that use several. It connects when first used.
+ * Creates a client for a database of its own, for applications that use several databases. It connects on first use.
  *
- * @throws {TypeError} if an option has a wrong type, or there is no such option
+ * @throws {TypeError} if an option has the wrong type, or there is no such option
+ * @throws {RangeError} if an option is out of range
  * @example
  * ```ts
  * import { createBackground } from 'kretes'
@@ -57,7 +56,7 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
   checkCount(maxPayloadBytes, doing, 'maxPayloadBytes')
   checkDefaults(defaults, doing)
   const settings: JobSettings = { schema, defaults, maxPayloadBytes }
-  const gate = createGate(maxPending)
+  const calls = createSemaphore(maxPending)
   const registry = createRegistry(options.logger && logger)
   const opener = createOpener(open, async ({ pool, database }) => {
     await pool.end()
@@ -90,81 +89,59 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
   })
   const toScheduled = createToScheduled(results)
 
-  async function use<Result>(what: string, work: (opened: Opened) => Promise<Result>): Promise<Result> {
-    if (closing) throw new BackgroundError('CLOSED', `Cannot ${what}: this Background was closed`)
-    const turn = gate.enter()
+  async function use<Result>(doing: string, work: (opened: Opened) => Promise<Result>): Promise<Result> {
+    if (closing) throw new BackgroundError('CLOSED', `Cannot ${doing}: this Background was closed`)
+    const turn = calls.acquire()
     if (turn) await turn
     let opened: Opened | undefined
     try {
-      // Awaited even when it is there, so that no call overtakes those that waited for it.
+      // Awaited even when it is open, so that no call overtakes those that waited for it.
       opened = await opener.open()
       return await work(opened)
     } catch (error) {
       if (opened && isServerGone(opened.database, reasonOf(error))) opener.forget(opened)
-      throw explainOutcome(error, what, opened?.database.label ?? 'the database')
+      throw explainOutcome(error, doing, opened?.database.label ?? 'the database')
     } finally {
-      gate.leave()
+      calls.release()
     }
   }
 
-  /** Does what concerns jobs that are there: where nothing is, it says so and creates nothing. */
-  async function useWhatIsThere<Result>(what: string, work: (reached: Reached) => Promise<Result>): Promise<Result> {
-    if (!opener.isOpening && !closing) await requireDatabase(connection, what)
-    return await use(what, ({ database, connections, access }) => {
-      const { execute, transact } = withSchema(connections, () => requireSchema(database, schema, what))
+  /** For calls that only look at or change what exists: they create neither a database nor a schema. */
+  async function useExisting<Result>(doing: string, work: (existing: Existing) => Promise<Result>): Promise<Result> {
+    if (!opener.isOpening && !closing) await requireDatabase(connection, doing)
+    return await use(doing, ({ database, connections, access }) => {
+      const { execute, transact } = withSchema(connections, () => requireSchema(database, schema, doing))
       return work({ database, access: { ...access, execute }, transact })
     })
   }
 
-  const { cancelMany, ...inspector } = createInspector(useWhatIsThere)
-
   async function closeAll(): Promise<void> {
     await results.close()
-    await gate.whenEmpty()
+    await calls.whenIdle()
     await opener.close()
   }
 
   return {
-    async schedule(given: AnyOptions) {
-      const request = toRequest(given, defaults)
-      return await use(`schedule ${request.task}`, async ({ access, add }) => {
-        if (registry.isUnread(given.task)) await registry.learn(given.task, access)
-        const registered = registry.defaultsOf(given.task)
-        const job = toNewJob(
-          given,
-          registered ? toRequest(given, defaults, JOB_OPTIONS, registered) : request,
-          settings
-        )
-        return toScheduled(await add(job instanceof Promise ? await job : job))
-      })
+    async schedule(options: AnyOptions) {
+      const request = toRequest(options, defaults)
+      return await use(`schedule ${request.task}`, async ({ access, add }) =>
+        toScheduled(await schedule(options, request, settings, { access, registry, add }))
+      )
     },
     scheduleMany: ((given: ManyGiven, many: ManyOptions = {}) =>
       use('schedule many jobs', ({ access, pool, migrate }) =>
         scheduleMany(given, many, settings, { access, transact: pool.transact, migrate, toScheduled, registry })
       )) as ScheduleMany,
-    async unschedule(job) {
-      const target = toTarget(job, 'unschedule')
-      return await useWhatIsThere('unschedule a job', ({ access }) => unschedule(access, target))
-    },
-    async reschedule(job, given) {
-      const target = toTarget(job, 'reschedule')
-      const changes = toChanges(given)
-      return await useWhatIsThere('reschedule a job', ({ access }) => reschedule(access, target, changes))
-    },
-    cancel: (async (selection: JobSelection, options?: BulkOptions) => {
-      if (!isReference(selection)) return await cancelMany(selection, options)
-      if (options) throw new TypeError('Cannot cancel a job: options are for many. Give it in a list: cancel([job], …)')
-      const target = toTarget(selection, 'cancel')
-      return await useWhatIsThere('cancel a job', ({ access }) => cancelJob(access, target))
-    }) as Cancel,
-    ...inspector,
+    with: transaction =>
+      createTransactionScheduler(executeInTransaction(transaction), settings, { toScheduled, registry }),
     async result(job, options) {
       const target = toTarget(job, 'wait for')
-      const id = await useWhatIsThere('wait for a job', ({ access }) => idOf(access, target))
+      const id = await useExisting('wait for a job', ({ access }) => findJobId(access, target))
       return await results.wait({ id, since: null }, options)
     },
-    with: transaction => createForeignScheduler(executeInTransaction(transaction), settings, { toScheduled, registry }),
-    ...createInspection(useWhatIsThere, schema),
+    ...createManagement(useExisting),
+    ...createDiagnosis(useExisting, schema),
+    ...createPruning(useExisting, schema),
     migrate: () => use('migrate the database', ({ migrate }) => migrate()),
     close: () => (closing ??= closeAll()),
     [Symbol.asyncDispose]: () => (closing ??= closeAll())
@@ -173,18 +150,18 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
 
 interface Opened {
   readonly database: Database
-  /** A client that has the options to connect with. */
+  /** A client with the options to connect with. */
   readonly template: Sql
   readonly pool: Pool
-  /** The same, repeated where the database ends statements or transactions in favour of others. */
+  /** The pool; it repeats statements and transactions that the database has ended because of a conflict. */
   readonly connections: Connections
   readonly access: Access
-  readonly add: ScheduleOne
+  readonly add: AddOne
   readonly migrate: () => Promise<MigrationReport>
 }
 
-/** A database in which there is a schema. */
-interface Reached extends BulkAccess {
+/** A database that has the schema. */
+interface Existing extends BulkAccess {
   readonly database: Database
 }
 

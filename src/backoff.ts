@@ -1,15 +1,15 @@
-import { describe } from './describe.ts'
+import { type Names, refuseUnknown } from './check/options.ts'
 import { type Duration, toMilliseconds } from './duration.ts'
-import { type Names, refuseUnknown } from './known.ts'
+import { describe } from './text/describe.ts'
 
 /**
- * How long a job waits after a failed attempt:
+ * The delay after a failed attempt:
  *
- * - `'exponential'`: a second after the first attempt, then twice as long each time, up to six hours, a quarter of it
- *   left to chance; {@linkcode ExponentialBackoff} sets the figures.
- * - {@linkcode FixedBackoff}: the same each time.
- * - a list of durations: one for each attempt; the last is repeated.
- * - a function of the attempt that failed, from 1, and its error. If it throws, `'exponential'` holds.
+ * - `'exponential'`: a second after the first attempt, then twice as long each time, up to six hours, with a jitter of a
+ *   quarter. {@linkcode ExponentialBackoff} changes these figures.
+ * - {@linkcode FixedBackoff}: always the same.
+ * - a list of durations: one for each attempt; the last one repeats.
+ * - a function of the failed attempt's number, from 1, and its error. If it throws, `'exponential'` applies.
  *
  * @example
  * ```ts
@@ -30,47 +30,47 @@ export type Backoff =
   | readonly Duration[]
   | ((attempt: number, error: unknown) => Duration)
 
-/** Twice as long after each attempt. */
+/** A delay that doubles after each attempt. */
 export interface ExponentialBackoff {
-  /** Which form of backoff this is. */
+  /** The form of the backoff. */
   type: 'exponential'
   /**
-   * How long after the first attempt.
+   * The delay after the first attempt.
    *
    * @default '1s'
    */
   base?: Duration
   /**
-   * How long at most.
+   * The longest delay.
    *
    * @default '6h'
    */
   max?: Duration
   /**
-   * How much of it is left to chance, from 0 to 1, so that jobs that failed together do not come back together: with
-   * 0.25 a delay of 8 seconds is anything from 6 to 8.
+   * The random share of the delay, from 0 to 1, so that jobs that fail together do not retry together. With 0.25, a delay
+   * of 8 seconds is anything from 6 to 8.
    *
    * @default 0.25
    */
   jitter?: number
 }
 
-/** Equally long after each attempt. */
+/** The same delay after each attempt. */
 export interface FixedBackoff {
-  /** Which form of backoff this is. */
+  /** The form of the backoff. */
   type: 'fixed'
-  /** How long. */
+  /** The delay. */
   delay: Duration
 }
 
-/** How many milliseconds to wait after an attempt that failed with an error. */
+/** Returns the delay after a failed attempt, in milliseconds. */
 export type DelayOf = (attempt: number, error: unknown) => number
 
 /**
- * Makes a function of whatever form a backoff has.
+ * Turns a backoff of any form into a function.
  *
- * @param doing what cannot be done with a wrong one, for the error
- * @throws {TypeError} if it is none
+ * @param doing completes "Cannot …" in errors
+ * @throws {TypeError} if it is not a backoff
  * @throws {RangeError} if one of its figures is out of range
  */
 export function compileBackoff(backoff: Backoff, doing: string): DelayOf {
@@ -92,7 +92,7 @@ export function compileBackoff(backoff: Backoff, doing: string): DelayOf {
   )
 }
 
-/** What the forms of a backoff may hold. */
+/** The options of each form of a backoff. */
 const FIXED: Names<FixedBackoff> = { type: true, delay: true }
 const EXPONENTIAL: Names<ExponentialBackoff> = { type: true, base: true, max: true, jitter: true }
 

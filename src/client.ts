@@ -1,32 +1,37 @@
 import type { Sql } from 'postgres'
+import type { Names } from './check/options.ts'
 import type { MigrationReport } from './database/migrate.ts'
+import type { Diagnosis } from './diagnose/doctor.ts'
+import type { Status, StatusOptions } from './diagnose/status.ts'
+import type { Why } from './diagnose/why.ts'
 import type { ForeignTransaction } from './enqueue/adapters.ts'
-import type { Cancel, Inspector } from './inspector.ts'
 import type { JobDefaults, ResultOptions } from './job.ts'
-import type { Names } from './known.ts'
-import type { Inspection } from './ledger/inspection.ts'
+import type { PruneOptions, PruneReport } from './ledger/prune.ts'
 import type { Logger } from './logger.ts'
-import type { JobReference, Scheduler } from './schedule.ts'
+import type { Cancel } from './manage/cancel.ts'
+import type { Inspector } from './manage/manage.ts'
+import type { JobReference } from './reference.ts'
+import type { Scheduler } from './schedule.ts'
 
-/** Where a {@linkcode Background} finds its database and how it behaves. */
+/** Options of a {@linkcode Background}. */
 export interface BackgroundOptions {
   /**
-   * The database: a connection string, or a postgres.js client, which stays yours to close. It wins over the
-   * environment.
+   * The database: a connection string, or a postgres.js client, which you close yourself. It wins over the environment.
    *
    * @default `DATABASE_URL`, else the `PG*` variables if `PGHOST` or `PGDATABASE` is set, else, unless `NODE_ENV` is
-   * `production`, a PostgreSQL of the project's own in `.kretes/`
+   * `production`, the project's embedded PostgreSQL in `.kretes/`
    */
   connection?: string | URL | Sql
   /**
-   * How many connections it opens at most; none before the first use. `scheduleMany` keeps one to itself while it takes
-   * more than one statement. Ignored with a client of yours.
+   * The most connections to open; none before the first use. A `scheduleMany` of more than one statement has one of them
+   * to itself. Ignored with a client of yours.
    *
    * @default 4
    */
   maxConnections?: number
   /**
-   * Whether statements are prepared by name. Turn it off behind a pooler in transaction mode that cannot keep them.
+   * Whether to use named prepared statements. Turn this off behind a pooler in transaction mode that does not support
+   * them.
    *
    * @default true
    */
@@ -38,33 +43,33 @@ export interface BackgroundOptions {
    */
   schema?: string
   /**
-   * What jobs get unless their task or their call says otherwise.
+   * Defaults of all jobs. The options of a call win over those of its task, and these over the defaults.
    *
    * @default none
    */
   defaults?: JobDefaults
   /**
-   * How many bytes the JSON of a payload may have.
+   * The largest payload, in bytes of JSON.
    *
    * @default 1_048_576
    */
   maxPayloadBytes?: number
   /**
-   * How many calls may be under way at a time. Those beyond wait, in order, and their payloads are read when their turn
-   * comes: do not change one before its call has resolved.
+   * The most calls that are under way at a time. Further calls wait, in order. Do not change a payload before its call has
+   * resolved: a call that waits reads it late.
    *
    * @default 10_000
    */
   maxPending?: number
   /**
-   * Told what happens on the way, such as the start of the embedded database.
+   * The logger for events such as the start of the embedded database.
    *
    * @default none
    */
   logger?: Logger
 }
 
-/** What {@linkcode BackgroundOptions} may hold. */
+/** The options of {@linkcode BackgroundOptions}. */
 export const BACKGROUND_OPTIONS: Names<BackgroundOptions> = {
   connection: true,
   maxConnections: true,
@@ -76,13 +81,80 @@ export const BACKGROUND_OPTIONS: Names<BackgroundOptions> = {
   logger: true
 }
 
-/** What the `defaults` may hold. */
+/** The options of {@linkcode JobDefaults}. */
 export const DEFAULTS: Names<JobDefaults> = { queue: true, priority: true, maxAttempts: true }
 
-/** Schedules jobs in one database, and looks after them. */
+/**
+ * Shows the status of the system and prunes its history. No call creates a database or a schema: it rejects with a
+ * `BackgroundError` of code `NO_DATABASE` or `MIGRATION` if there is none.
+ */
+export interface Inspection {
+  /**
+   * Reads the status of tasks, queues and workers: the jobs that wait and run now, and the runs that have ended lately.
+   * The cost does not depend on the size of the history.
+   *
+   * @throws {TypeError} if the window is not a duration
+   * @throws {RangeError} if the window is shorter than a minute, or `maxQueues` is not a whole number from 0
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * const { totals, tasks, queues, workers } = await Background.status({ window: '15m' })
+   * console.log(`${totals.waiting} jobs wait, the oldest for ${totals.oldestWaitingMs ?? 0} ms`)
+   * for (const { task, ratePerMinute, p95Ms } of tasks) console.log(task, ratePerMinute, p95Ms)
+   * console.log(queues.length, workers.filter(({ isAlive }) => isAlive).length)
+   * ```
+   */
+  status(options?: StatusOptions): Promise<Status>
+  /**
+   * Explains why a job does not run, or what it is doing instead. The most important reason comes first.
+   *
+   * @param job its id, its key (as `{ key }` if it consists of digits), or the job itself
+   * @throws {TypeError} if the argument names no job
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * const job = await Background.schedule({ task: 'SendEmail', delay: '1h' })
+   * const { reasons } = await Background.why(job)
+   * console.log(reasons[0]?.code, reasons[0]?.message)
+   * ```
+   */
+  why(job: JobReference): Promise<Why>
+  /**
+   * Looks for problems, present or near, of the server, the connection, the schema, the tables, the workers and the jobs.
+   * It changes nothing, not even a schema that is out of date. An unreachable database is a finding too.
+   *
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * const { isHealthy, findings } = await Background.doctor()
+   * if (!isHealthy) for (const { severity, message, remedy } of findings) console.log(severity, message, remedy)
+   * ```
+   */
+  doctor(): Promise<Diagnosis>
+  /**
+   * Removes runs that are older than they are kept, a day at a time, and sums up old counters. Reading and recording runs
+   * goes on meanwhile. Workers prune too, so you rarely need this call.
+   *
+   * @throws {TypeError} if an age is not a duration
+   * @throws {RangeError} if an age is negative
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * const { dropped } = await Background.prune({ keepSuccesses: '3d', keepFailures: '14d' })
+   * console.log(`Dropped ${dropped.length} partitions`)
+   * ```
+   */
+  prune(options?: PruneOptions): Promise<PruneReport>
+}
+
+/** Schedules and manages the jobs of one database. */
 export interface BackgroundClient extends Scheduler, Inspector, Inspection, AsyncDisposable {
   /**
-   * Cancels one job or many.
+   * Cancels one job, or many.
    *
    * @example Many of them
    * ```ts
@@ -94,11 +166,11 @@ export interface BackgroundClient extends Scheduler, Inspector, Inspection, Asyn
    */
   cancel: Cancel
   /**
-   * Waits until a job has ended that was scheduled elsewhere, and gives what its task has returned. Of a job that was
-   * scheduled here, `job.result()` does the same.
+   * Waits until a job has ended, and resolves to its task's return value. For a job that you have scheduled,
+   * `job.result()` does the same.
    *
-   * @param job its id, its key (as `{ key }` if it consists of digits) while it is there, or the job itself
-   * @throws what {@linkcode ScheduledJob.result} throws; `JOB_GONE` too if there is no job of that key
+   * @param job its id, its key (as `{ key }` if it consists of digits) until its end, or the job itself
+   * @throws what {@linkcode ScheduledJob.result} throws, and `JOB_GONE` if there is no job of that key
    * @example
    * ```ts
    * import { Background, BackgroundError } from 'kretes'
@@ -114,13 +186,12 @@ export interface BackgroundClient extends Scheduler, Inspector, Inspection, Asyn
    */
   result(job: JobReference, options?: ResultOptions): Promise<unknown>
   /**
-   * The same calls inside a transaction of yours: the job exists if and only if it commits. Nothing is grouped there,
-   * the schema is not brought up to date, and no statement is sent twice. Errors of the database come as your library
-   * throws them, but for one: calls reject with a `BackgroundError` of code `MIGRATION` if the schema is missing or out
-   * of date.
+   * Schedules in a transaction of yours: the job exists if and only if the transaction commits. These calls are not
+   * grouped, do not migrate the schema, and send no statement twice. They reject with your library's errors, except for
+   * a `BackgroundError` of code `MIGRATION` if the schema is missing or out of date.
    *
-   * @param transaction of postgres.js or Bun, a client of node-postgres or anything with its `query(text, values)`, or
-   * what Drizzle, Kysely, Prisma, Knex and TypeORM hand to the function that runs in a transaction
+   * @param transaction a transaction of postgres.js, Bun, Drizzle, Kysely, Prisma, Knex or TypeORM, as the library passes
+   * it to your function, or a client of node-postgres or anything else with its `query(text, values)`
    * @throws {TypeError} if it is none of these, or a pool rather than a transaction
    * @example
    * ```ts
@@ -137,10 +208,10 @@ export interface BackgroundClient extends Scheduler, Inspector, Inspection, Asyn
    */
   with(transaction: ForeignTransaction): Scheduler
   /**
-   * Brings the database's schema up to date. The worker and the first `schedule` do so by themselves; this is for
-   * deployments whose runtime role may not.
+   * Brings the database's schema up to date. The worker and the first `schedule` do so too. Call this in deployments
+   * whose runtime role must not change schemas.
    *
-   * @throws {BackgroundError} `DATABASE_NEWER` if a newer kretes has been there
+   * @throws {BackgroundError} `DATABASE_NEWER` if a newer kretes has migrated the database
    * @example
    * ```ts
    * import { Background } from 'kretes'
@@ -151,7 +222,7 @@ export interface BackgroundClient extends Scheduler, Inspector, Inspection, Asyn
    */
   migrate(): Promise<MigrationReport>
   /**
-   * Waits for calls under way, then closes the connections. Later calls fail, and so does whatever waits for a result.
+   * Waits for calls under way, then closes the connections. Later calls fail, and so do calls that wait for a result.
    *
    * @example
    * ```ts

@@ -1,16 +1,16 @@
 import { createBackground } from './background.ts'
+import { refuseUnknown } from './check/options.ts'
 import { BACKGROUND_OPTIONS, type BackgroundClient, type BackgroundOptions } from './client.ts'
 import { BackgroundError } from './errors.ts'
-import type { Cancel } from './inspector.ts'
-import { refuseUnknown } from './known.ts'
+import type { Cancel } from './manage/cancel.ts'
 import type { ScheduleMany } from './schedule.ts'
 
-/** {@linkcode Background}: a client with default options, until it is configured. */
+/** The type of {@linkcode Background}: a client with default options, unless you configure it. */
 export interface DefaultBackground extends BackgroundClient {
   /**
-   * Says where the database is. To be called before the first use, or after `close`.
+   * Sets the options. Call this before the first use, or after `close`.
    *
-   * @throws {BackgroundError} `CONFIGURATION` if it is in use already
+   * @throws {BackgroundError} `CONFIGURATION` if the client is in use
    * @example
    * ```ts
    * import { Background } from 'kretes'
@@ -22,7 +22,7 @@ export interface DefaultBackground extends BackgroundClient {
 }
 
 /**
- * Schedules jobs in the application's database. After `close`, the next use connects anew.
+ * Schedules and manages jobs in the application's database. After `close`, the next call connects again.
  *
  * @example
  * ```ts

@@ -1,8 +1,8 @@
-import { type Names, refuseUnknown } from './known.ts'
+import { type Names, refuseUnknown } from './check/options.ts'
 
 /**
- * A length of time: milliseconds as a number, words as in `'1h30m'`, `'500ms'` or `'2 days'`, or an object with units,
- * which a `Temporal.Duration` is.
+ * A length of time: milliseconds as a number, words as in `'1h30m'`, `'500ms'` or `'2 days'`, or an object with units, such
+ * as a `Temporal.Duration`.
  */
 export type Duration = number | string | DurationUnits
 
@@ -23,12 +23,12 @@ export interface DurationUnits {
 }
 
 /**
- * A duration in whole milliseconds.
+ * Reads a duration as whole milliseconds.
  *
- * @param doing what cannot be done with a wrong one, for the error
- * @param name what the duration is called there
- * @throws {TypeError} if it is no duration
- * @throws {RangeError} if it is negative, or has a unit without a fixed length, or no end
+ * @param doing completes "Cannot …" in errors
+ * @param name the name of the duration in errors
+ * @throws {TypeError} if it is not a duration
+ * @throws {RangeError} if it is negative or longer than 100 years, or has a unit without a fixed length
  */
 export function toMilliseconds(duration: Duration, doing: string, name: string): number {
   const milliseconds = toTimeLimit(duration, doing, name)
@@ -37,12 +37,12 @@ export function toMilliseconds(duration: Duration, doing: string, name: string):
 }
 
 /**
- * How long to wait for something at most, in whole milliseconds. It may be longer than a duration from which the
- * database reckons a time: `Number.MAX_SAFE_INTEGER` is as good as no limit.
+ * Reads a time limit as whole milliseconds. Unlike {@linkcode toMilliseconds}, this takes durations of any length:
+ * `Number.MAX_SAFE_INTEGER` means no limit.
  *
- * @param doing what cannot be done with a wrong one, for the error
- * @param name what it is called there
- * @throws {TypeError} if it is no duration
+ * @param doing completes "Cannot …" in errors
+ * @param name the name of the limit in errors
+ * @throws {TypeError} if it is not a duration
  * @throws {RangeError} if it is negative or infinite, or has a unit without a fixed length
  */
 export function toTimeLimit(duration: Duration, doing: string, name: string): number {
@@ -60,7 +60,7 @@ export function toTimeLimit(duration: Duration, doing: string, name: string): nu
   return milliseconds
 }
 
-/** Times stay exact to the microsecond, by which the rows of a statement are told apart. */
+/** Within this length, times stay exact to the microsecond, which keeps the rows of a statement in order. */
 const MAX_MS = 100 * 365.25 * 86_400_000
 
 const UNITS = {
@@ -85,7 +85,7 @@ const UNIT_NAMES: Names<typeof UNITS & Record<'years' | 'months' | 'microseconds
   months: true
 }
 
-/** What a unit is called in words; the plural is understood. */
+/** The names of units in words, each also in the plural. */
 const WORDS: Readonly<Record<string, number>> = {
   w: UNITS.weeks,
   week: UNITS.weeks,
@@ -103,7 +103,7 @@ const WORDS: Readonly<Record<string, number>> = {
   millisecond: UNITS.milliseconds
 }
 
-/** Milliseconds, the unit that has no fixed length, or nothing if it is no duration at all. */
+/** Returns milliseconds, or the unit that has no fixed length, or `undefined` if this is not a duration. */
 function parse(duration: unknown): number | 'years' | 'months' | undefined {
   if (typeof duration === 'number') return Number.isNaN(duration) ? undefined : duration
   if (typeof duration === 'string') return parseWords(duration)

@@ -1,8 +1,8 @@
-import { checkTime } from './check.ts'
+import { refuseUnknown } from './check/options.ts'
+import { checkTime } from './check/values.ts'
 import { type Duration, toMilliseconds } from './duration.ts'
-import { refuseUnknown } from './known.ts'
 
-/** What a {@linkcode BackgroundError} is about; stable, so that a program may branch on it. */
+/** The condition of a {@linkcode BackgroundError}. Codes are stable, so your program can branch on them. */
 export type BackgroundErrorCode =
   | 'CLOSED'
   | 'CONFIGURATION'
@@ -22,7 +22,7 @@ export type BackgroundErrorCode =
   | 'TIMEOUT'
 
 /**
- * A condition that a caller may want to catch. Wrong arguments throw `TypeError` or `RangeError` instead.
+ * An error that you may want to catch. Wrong arguments throw a `TypeError` or `RangeError` instead.
  *
  * @example Tell a missing database from other failures
  * ```ts
@@ -40,15 +40,15 @@ export class BackgroundError extends Error {
   /** `BackgroundError`. */
   override readonly name: string = 'BackgroundError'
 
-  /** What kind of condition this is. */
+  /** The condition. */
   readonly code: BackgroundErrorCode
 
   /**
-   * An error with a code.
+   * Creates an error.
    *
-   * @param code what kind of condition this is
-   * @param message one line for a person: what could not be done, a colon, the actual state
-   * @param options the error that lies behind this one, as `cause`
+   * @param code the condition
+   * @param message one line for a person: what was not possible, a colon, the actual state
+   * @param options the error behind this one, as `cause`
    */
   constructor(code: BackgroundErrorCode, message: string, options?: ErrorOptions) {
     super(message, options)
@@ -57,7 +57,7 @@ export class BackgroundError extends Error {
 }
 
 /**
- * Thrown by a task: no further attempt will help, so the job fails for good at once.
+ * Throw this in a task if no further attempt would help. The job fails for good at once.
  *
  * @example
  * ```ts
@@ -74,10 +74,10 @@ export class PermanentError extends Error {
   override readonly name: string = 'PermanentError'
 
   /**
-   * An error after which nothing is tried again.
+   * Creates an error after which the job is not retried.
    *
    * @param message what went wrong
-   * @param options the error that lies behind this one, as `cause`
+   * @param options the error behind this one, as `cause`
    */
   constructor(message?: string, options?: ErrorOptions) {
     super(message, options)
@@ -86,8 +86,8 @@ export class PermanentError extends Error {
 }
 
 /**
- * Thrown by a task: the job waits and runs again later, and this run counts as no attempt. It is no failure and works on
- * the last attempt too.
+ * Throw this in a task to run the job again later. The run is not a failure and does not count as an attempt, so this
+ * works on the last attempt too.
  *
  * @example
  * ```ts
@@ -104,18 +104,18 @@ export class Snooze extends Error {
   /** `Snooze`. */
   override readonly name: string = 'Snooze'
 
-  /** For how many milliseconds, unless there is a time. */
+  /** The delay in milliseconds, unless a time is given. */
   readonly delayMs: number | undefined
 
-  /** Until when, unless there is a delay. */
+  /** The time of the next run, unless a delay is given. */
   readonly until: Date | undefined
 
   /**
-   * Puts the job off.
+   * Creates an error that puts the job off.
    *
-   * @param length how long, by the database's clock: milliseconds, `'10m'`, `{ minutes: 10 }`; or until when
+   * @param length the delay, by the database's clock: milliseconds, `'10m'`, `{ minutes: 10 }`; or the time of the next run
    * @throws {TypeError} if it is neither a duration nor a time
-   * @throws {RangeError} if it is a negative duration, longer than 100 years, or a time outside of the years 1970 to 9999
+   * @throws {RangeError} if the duration is negative or longer than 100 years, or the time is not from 1970 to 9999
    */
   constructor(length: Duration | { readonly until: Date | string }) {
     const isTime = typeof length === 'object' && length !== null && 'until' in length
@@ -131,8 +131,8 @@ export class Snooze extends Error {
 }
 
 /**
- * For how long, or until when, what a task threw puts its job off. A task can throw a snooze of another version of this
- * module, or change one.
+ * Reads the delay or the time of a snooze. A task may throw a snooze of another version of this module, or change one, so
+ * the values are checked again.
  *
  * @throws {TypeError} if it is neither a duration nor a time
  * @throws {RangeError} if the database cannot hold it
@@ -144,17 +144,17 @@ export function readSnooze({ delayMs, until }: Snooze): Pick<Snooze, 'delayMs' |
   return { until: time, delayMs: undefined }
 }
 
-/** Whether a task threw a {@linkcode PermanentError}, be it that of another copy of this module. */
+/** Whether this is a {@linkcode PermanentError}, even of another copy of this module. */
 export function isPermanent(error: unknown): error is PermanentError {
   return isMarked(error, PERMANENT)
 }
 
-/** Whether a task threw a {@linkcode Snooze}, be it that of another copy of this module. */
+/** Whether this is a {@linkcode Snooze}, even of another copy of this module. */
 export function isSnooze(error: unknown): error is Snooze {
   return isMarked(error, SNOOZE)
 }
 
-/** A proxy that was revoked answers no question at all. */
+/** A revoked proxy throws at any question. */
 function isMarked(error: unknown, mark: symbol): boolean {
   try {
     return typeof error === 'object' && error !== null && mark in error
@@ -163,6 +163,6 @@ function isMarked(error: unknown, mark: symbol): boolean {
   }
 }
 
-/** Registered, since the application's copy of this module and the worker's may be two. */
+/** Registered symbols, because the application and the worker may have two copies of this module. */
 const PERMANENT: unique symbol = Symbol.for('kretes.error.permanent') as never
 const SNOOZE: unique symbol = Symbol.for('kretes.error.snooze') as never

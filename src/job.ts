@@ -1,7 +1,8 @@
 import type { Duration } from './duration.ts'
 import type { Queue } from './queue.ts'
+import type { JobState } from './rules/states.ts'
 
-/** A job as the database holds it. */
+/** A job as the database stores it. */
 export interface Job {
   /** The database's identity of the job, a `bigint` as text. */
   readonly id: string
@@ -9,34 +10,54 @@ export interface Job {
   readonly task: string
   /** The queue whose jobs run one after another, or `null` for a job that runs in parallel. */
   readonly queue: string | null
-  /** Lower runs first. */
+  /** Jobs of a lower number run first. */
   readonly priority: number
-  /** Not before this time. */
+  /** The job does not run before this time. */
   readonly runAt: Date
   /** How many attempts have begun. */
   readonly attempts: number
   /** After this many failed attempts the job stays failed. */
   readonly maxAttempts: number
-  /** The key that identifies it among waiting jobs, or `null`. */
+  /** The key that identifies the job among waiting jobs, or `null`. */
   readonly key: string | null
   /** When it was scheduled. */
   readonly scheduledAt: Date
 }
 
+/** A job that has not ended. */
+export interface ListedJob extends Job {
+  /** What the job is doing. */
+  readonly state: JobState
+  /** The task's payload. */
+  readonly payload: unknown
+  /** When a worker fetched the job, or `null`. */
+  readonly fetchedAt: Date | null
+  /** The worker that has the job, or `null`. */
+  readonly worker: string | null
+  /** The error of the last failed attempt, or `null`. */
+  readonly error: string | null
+  /** The progress of the run, from 0 to 1, or `null` if the job does not run or reports none. */
+  readonly progress: number | null
+  /** The message that came with the progress, or `null`. */
+  readonly progressMessage: string | null
+  /** When the job changed last. */
+  readonly updatedAt: Date
+}
+
 /**
- * A job that was scheduled here. Printed, compared or written as JSON, it is but the job.
+ * A job that you have scheduled. Printed, compared or written as JSON, it is a plain {@linkcode Job}.
  *
- * @typeParam Output what JSON makes of what the task returns
+ * @typeParam Output the task's return value, after JSON
  */
 export interface ScheduledJob<Output = unknown> extends Job {
   /**
-   * Waits until the job has ended. Any number of jobs may be waited for at a time: all share one connection, which is
-   * opened for it and closed when nobody waits.
+   * Waits until the job has ended. You can wait for any number of jobs at a time: they share one connection, which is open
+   * while you wait.
    *
-   * @returns what the task returned, as JSON holds it: a Date is a string by then; `undefined` if there was nothing
+   * @returns the task's return value after JSON, so that a Date is a string; `undefined` if there is none
    * @throws {BackgroundError} `JOB_FAILED` if the job has failed for good, with the task's error as its `cause`;
    * `JOB_CANCELLED`; `RESULT_NOT_KEPT` if the job has succeeded and its result is too large or nothing that JSON can hold;
-   * `JOB_GONE` if the job was deleted, or how it ended is not kept; `TIMEOUT`, which leaves the job as it is; `CLOSED`
+   * `JOB_GONE` if the job was deleted, or its end is not kept; `TIMEOUT`, which does not change the job; `CLOSED`
    * @throws the `signal`'s reason
    * @example
    * ```ts
@@ -52,29 +73,26 @@ export interface ScheduledJob<Output = unknown> extends Job {
   result(options?: ResultOptions): Promise<Output>
 }
 
-/** How long to wait for a result. */
+/** Options of a wait for a result. */
 export interface ResultOptions {
   /**
-   * How long at most: milliseconds, `'30s'`, `{ minutes: 5 }`. Time in which the job waits for a worker counts.
+   * The longest wait: milliseconds, `'30s'`, `{ minutes: 5 }`. It includes the time in which the job waits for a worker.
    *
-   * @default none: until the job has ended, whenever that is
+   * @default none
    */
   timeout?: Duration
   /**
-   * Gives up when it aborts.
+   * Ends the wait when it aborts.
    *
    * @default none
    */
   signal?: AbortSignal
 }
 
-/**
- * What a job gets unless its call of `schedule` says otherwise. A call wins over the task's definition, and that over
- * the `defaults` of the Background.
- */
+/** Options that a call, a task and a Background can set. The call wins over the task, and the task over the Background. */
 export interface JobDefaults {
   /**
-   * The queue on which the job waits for the one before it; `null` for none.
+   * The queue. Its jobs run one after another; `null` for none.
    *
    * @default none: the job runs in parallel
    */
@@ -94,22 +112,21 @@ export interface JobDefaults {
 }
 
 /**
- * What happens if a job with the same key exists:
+ * What a call does if a job with the same key exists:
  *
- * - `replace`: one that waits becomes this one, with its payload, its time and all. This is debouncing.
- * - `preserveRunAt`: the same, but the job keeps its time unless it has failed already. This is throttling.
- * - `unsafeDedupe`: it stays as it is, even if it runs or has failed for good, and this call adds nothing: what it
- *   knew that the other did not is lost.
+ * - `replace`: replaces a waiting job, its payload and its time included. This is debouncing.
+ * - `preserveRunAt`: the same, but the job keeps its time unless an attempt has failed. This is throttling.
+ * - `unsafeDedupe`: does nothing, even if the job runs or has failed for good. The payload of this call is lost.
  *
- * In the first two, a job that runs or has failed for good loses its key, is not tried again, and a new one is added.
+ * In the first two modes, a job that runs or has failed for good loses its key and is not retried, and a new job is added.
  */
 export type KeyMode = 'replace' | 'preserveRunAt' | 'unsafeDedupe'
 
 /**
- * What becomes of a job that is to be cancelled:
+ * The outcome of cancelling a job:
  *
- * - `removed`: it waited, and is gone.
- * - `cancelling`: a worker has it and has been told.
- * - `not found`: there is none. It has ended, or was removed, or never was.
+ * - `removed`: no worker had the job, and it is gone.
+ * - `cancelling`: a worker has the job and was told to stop it.
+ * - `not found`: there is no such job. It has ended, was removed, or never existed.
  */
 export type Cancellation = 'removed' | 'cancelling' | 'not found'

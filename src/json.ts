@@ -1,6 +1,5 @@
 /**
- * What JSON makes of a value: of a Date a string, of a property that is a function nothing. The result of a job arrives
- * so.
+ * The type of a value after JSON: a Date becomes a string, and functions are dropped. This is the type of a job's result.
  *
  * @example
  * ```ts
@@ -15,14 +14,14 @@ export type JsonOf<Value> = unknown extends Value
     ? JsonOf<Json>
     : Value extends string | number | boolean | null
       ? Value
-      : // biome-ignore lint/suspicious/noConfusingVoidType: what returns nothing is written so
+      : // biome-ignore lint/suspicious/noConfusingVoidType: the type of a function that returns nothing
         Value extends undefined | void
         ? undefined
         : Value extends ((...given: never[]) => unknown) | symbol | bigint
           ? never
           : Value extends readonly unknown[]
             ? {
-                // In a list, what JSON cannot hold becomes `null`.
+                // In a list, a value that JSON cannot hold becomes `null`.
                 [Index in keyof Value]: Value[Index] extends infer Item
                   ? unknown extends Item
                     ? Item
@@ -34,7 +33,7 @@ export type JsonOf<Value> = unknown extends Value
             : Value extends ReadonlyMap<unknown, unknown> | ReadonlySet<unknown> | Error
               ? Record<string, never>
               : {
-                  // A property under a symbol, and one that is a function, is dropped.
+                  // Properties that are functions or have symbols as keys are dropped.
                   [Key in keyof Value as Key extends symbol
                     ? never
                     : unknown extends Value[Key]

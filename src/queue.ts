@@ -1,17 +1,17 @@
 /**
- * A queue, whose jobs run one after another: in order of priority, then of run time, then of scheduling.
- * Jobs without a queue run in parallel.
+ * A queue. Its jobs run one after another: in order of priority, then of run time, then of scheduling. Jobs without a queue
+ * run in parallel.
  */
 export interface Queue {
   /** The name that all jobs of the queue share. */
   readonly name: string
 }
 
-/** PostgreSQL refuses longer names: the engine's `job_queues.queue_name` is checked to be at most this long. */
+/** The engine refuses longer names. */
 const MAX_NAME_LENGTH = 128
 
 /**
- * Names the queues that jobs can be scheduled on.
+ * Creates queues.
  *
  * @example Emails go out one at a time
  * ```ts
@@ -22,7 +22,7 @@ const MAX_NAME_LENGTH = 128
  */
 export const Queue: {
   /**
-   * The queue of that name. Equal names are the same queue, in every process.
+   * Returns the queue of a name. Equal names are the same queue, in every process.
    *
    * @param name 1 to 128 characters
    * @throws {TypeError} if the name is not a string
@@ -36,8 +36,8 @@ export const Queue: {
    */
   for(name: string): Queue
   /**
-   * A queue with a name that nobody else has. A job alone in its queue runs as in parallel, but costs the database a
-   * row and each worker a lock: leave `queue` out instead, unless you mean to put several jobs on it.
+   * Returns a queue with a unique name, for several jobs that must not overlap. Do not use it for a single job: that costs
+   * the database a row and each worker a lock. Leave `queue` out instead.
    *
    * @example Two steps that must not overlap
    * ```ts

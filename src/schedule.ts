@@ -1,119 +1,117 @@
 import type { Duration } from './duration.ts'
 import type { Cancellation, Job, JobDefaults, KeyMode, ScheduledJob } from './job.ts'
 import type { JsonOf } from './json.ts'
+import type { JobReference } from './reference.ts'
 import type { AnyPayload, AnyTask, Task } from './task.ts'
 
-/** The options of one job, besides its task and payload. */
+/** The options of a job, besides its task and payload. */
 export interface JobOptions extends JobDefaults {
   /**
-   * Not before this time: a Date, or ISO 8601 with a time zone, to the millisecond. Not together with `delay`.
+   * The job does not run before this time: a Date, or ISO 8601 with a time zone, to the millisecond. Excludes `delay`.
    *
    * @default now
    */
   runAt?: Date | string
   /**
-   * Not before this long from now, by the database's clock: milliseconds, `'1h30m'`, or `{ minutes: 5 }`, which a
-   * `Temporal.Duration` is too. Not together with `runAt`.
+   * The job does not run before this time has passed, by the database's clock: milliseconds, `'1h30m'`,
+   * `{ minutes: 5 }` or a `Temporal.Duration`. Excludes `runAt`.
    *
    * @default 0
    */
   delay?: Duration
   /**
-   * Identifies the job while it exists: there is never more than one of a key. 1 to 512 characters. A call waits while
-   * an open transaction has scheduled that key, and calls with keys behind it wait too; a `lock_timeout` of the
-   * connection bounds that, and fails this call alone.
+   * Identifies the job while it exists: no two jobs have the same key. 1 to 512 characters. While an open transaction has
+   * scheduled the same key, the call waits, and so do later calls with keys. To limit the wait, set `lock_timeout` on the
+   * connection; then only this call fails.
    *
    * @default none
    */
   key?: string
   /**
-   * What happens if a job with the same key exists.
+   * What the call does if a job with the same key exists.
    *
    * @default 'replace'
    */
   keyMode?: KeyMode
 }
 
-/** What {@linkcode Scheduler.schedule} takes; whether a payload is required follows from the task. */
+/** Options of {@linkcode Scheduler.schedule}. The task decides whether a payload is required. */
 export type ScheduleOptions<Input extends object = AnyPayload, Output = unknown> = {
   /**
-   * The task, or its name if it cannot be imported here. A name brings the queue, priority and attempts that workers have
-   * registered of the task; its schema checks the payload when the job runs.
+   * The task, or its name if you cannot import it. With a name, the job gets the queue, priority and attempts that workers
+   * have registered for the task, and the task's schema checks the payload when the job runs.
    */
   task: Task<Input, Output> | string
 } & JobOptions &
   PayloadOption<Input>
 
-/** The `payload` of a call: required where the task cannot do without. */
+/** The `payload` of a call. It is required if the task requires it. */
 export type PayloadOption<Input extends object> =
   Record<string, never> extends Input
     ? {
         /**
-         * What the task is called with: an object that JSON can hold. A Date in it arrives as a string. What JSON would
-         * change or drop in silence is refused, but for properties that are undefined or under symbols.
+         * The argument of the task: an object that JSON can hold. A Date arrives as a string. A value that JSON would
+         * silently change or drop is refused, except for properties that are undefined or have symbols as keys.
          *
          * @default {}
          */
         payload?: NoInfer<Input>
       }
     : {
-        /** What the task is called with: an object that JSON can hold. A Date in it arrives as a string. */
+        /** The argument of the task: an object that JSON can hold. A Date arrives as a string. */
         payload: NoInfer<Input>
       }
 
-/** Many jobs of one task, for {@linkcode Scheduler.scheduleMany}; all get the same options. */
+/** Many jobs of one task with the same options, for {@linkcode Scheduler.scheduleMany}. */
 export type PayloadsOptions<Input extends object = AnyPayload, Output = unknown> = {
-  /** The task, or its name if it cannot be imported here. */
+  /** The task, or its name if you cannot import it. */
   task: Task<Input, Output> | string
-  /** The payload of each job; read as they are needed, so that there may be more than fit into memory. */
+  /** The payload of each job. They are read on demand, so there may be more than fit into memory. */
   payloads: Iterable<NoInfer<Input>> | AsyncIterable<NoInfer<Input>>
 } & Omit<JobOptions, 'key' | 'keyMode'>
 
-/** How {@linkcode Scheduler.scheduleMany} goes about it. */
+/** Options of {@linkcode Scheduler.scheduleMany}. */
 export interface ManyOptions {
   /**
-   * Whether all jobs are committed together, or none. Without, each chunk is committed for itself: workers begin before
-   * the last one is there, and those before a failure stay.
+   * Whether to commit all jobs together, or none. If false, each chunk is committed on its own: workers begin early, and
+   * after a failure the chunks before it remain.
    *
    * @default true
    */
   atomic?: boolean
   /**
-   * Whether the jobs are returned. A million of them take memory; without, their number is returned.
+   * Whether to return the jobs. If false, only their number is returned, which saves memory.
    *
    * @default true
    */
   returning?: boolean
   /**
-   * Told after each chunk how many jobs were sent so far. With `atomic` none of them is there before the end.
+   * Called after each chunk with the number of jobs sent so far. With `atomic`, they are committed only at the end.
    *
    * @default none
    */
   onProgress?: (sent: number) => void
 }
 
-/** Names a job: its id, its key, or the job itself as `schedule` returned it. A text of digits is an id. */
-export type JobReference = string | { readonly id: string } | { readonly key: string }
-
-/** What {@linkcode Scheduler.reschedule} changes; what is left out stays. */
+/** Changes of {@linkcode Scheduler.reschedule}. An option that you leave out keeps its value. */
 export type RescheduleOptions = Pick<JobOptions, 'runAt' | 'delay' | 'priority' | 'maxAttempts'>
 
-/** Schedules jobs, and changes what was scheduled. */
+/** Schedules jobs, and changes scheduled ones. */
 export interface Scheduler {
   /**
-   * Schedules a job. It is committed when the promise resolves, so that a crash of this process loses nothing.
+   * Schedules a job. The job is committed when the promise resolves, so a crash of your process does not lose it.
    *
-   * Calls that are made while others are under way share statements; each still gets its own job or its own error.
-   * Jobs of one queue run in the order of the calls.
+   * Concurrent calls share statements, but each gets its own job or its own error. Jobs of one queue run in the order of
+   * the calls.
    *
-   * Nothing is sent twice behind your back. After `OUTCOME_UNKNOWN` the job may be there or not. A call with a `key` may
-   * be repeated: it never leaves two jobs waiting, but it does run again what has run meanwhile.
+   * The call never sends a job twice. After `OUTCOME_UNKNOWN` the job may exist or not. You can repeat a call with a `key`:
+   * it never leaves two jobs waiting, but a job that has run meanwhile runs again.
    *
-   * @returns the job as the database holds it, whose `result()` waits for its end
-   * @throws {TypeError} if an option is of the wrong type or the payload is none; nothing is sent then
+   * @returns the job as the database stores it; `result()` waits for its end
+   * @throws {TypeError} if an option or the payload has the wrong type; nothing is sent then
    * @throws {RangeError} if an option or the payload's size is out of range; nothing is sent then
    * @throws {BackgroundError} `OUTCOME_UNKNOWN` if the connection was lost before the answer came, `DATABASE_UNAVAILABLE`
-   * if surely nothing was scheduled, `INVALID_PAYLOAD` if the task's schema refuses the payload; `NO_DATABASE`,
+   * if certainly nothing was scheduled, `INVALID_PAYLOAD` if the task's schema refuses the payload; `NO_DATABASE`,
    * `EMBEDDED_DATABASE`, `MIGRATION`, `CLOSED`
    * @example
    * ```ts
@@ -149,10 +147,10 @@ export interface Scheduler {
     options: ScheduleOptions<Input, Output>
   ): Promise<ScheduledJob<JsonOf<Output>>>
   /**
-   * Schedules many jobs, in order and in chunks: all or none, unless `atomic` is false. From an iterable, even an
-   * asynchronous one, any number of them.
+   * Schedules many jobs, in order and in chunks: all or none, unless `atomic` is false. The jobs may come from an iterable
+   * of any length, even an asynchronous one.
    *
-   * @returns the jobs in the order given; their number with `returning: false`
+   * @returns the jobs in the given order; their number with `returning: false`
    * @throws what {@linkcode Scheduler.schedule} throws, and what the iterable throws
    * @example
    * ```ts
@@ -175,11 +173,11 @@ export interface Scheduler {
    */
   scheduleMany: ScheduleMany
   /**
-   * Removes a job that waits, or that has failed for good.
+   * Removes a job that no worker has.
    *
    * @param job its id, its key (as `{ key }` if it consists of digits), or the job itself
    * @returns the job that was removed
-   * @throws {BackgroundError} `JOB_RUNNING` if a worker has it, `JOB_GONE` if there is none: it has run, or was removed
+   * @throws {BackgroundError} `JOB_RUNNING` if a worker has the job, `JOB_GONE` if there is no such job
    * @example
    * ```ts
    * import { Background } from 'kretes'
@@ -191,12 +189,12 @@ export interface Scheduler {
    */
   unschedule(job: JobReference): Promise<Job>
   /**
-   * Changes when and how a job that waits will run.
+   * Changes when and how a job runs that no worker has.
    *
    * @param job its id, its key (as `{ key }` if it consists of digits), or the job itself
    * @returns the job as it is now
-   * @throws {BackgroundError} `JOB_RUNNING` if a worker has it, `JOB_GONE` if there is none: it has run, or was removed;
-   * `JOB_FAILED` if it has failed for good: `retry` runs it again
+   * @throws {BackgroundError} `JOB_RUNNING` if a worker has the job, `JOB_GONE` if there is no such job, `JOB_FAILED` if
+   * the job has failed for good: `retry` runs it again
    * @example
    * ```ts
    * import { Background } from 'kretes'
@@ -207,13 +205,12 @@ export interface Scheduler {
    */
   reschedule(job: JobReference, changes: RescheduleOptions): Promise<Job>
   /**
-   * Cancels a job. One that waits, or has failed for good, is removed. One that runs, on whatever machine, sees its
-   * `signal` abort within a second and is not run again, whatever its task does from then on; when the task has ended,
-   * the job is gone.
+   * Cancels a job. A job that no worker has is removed. For a job that runs, on any machine, `signal` aborts within a
+   * second. The job never runs again, and it is gone when its task has ended.
    *
    * @param job its id, its key (as `{ key }` if it consists of digits), or the job itself
-   * @returns what becomes of it
-   * @throws {TypeError} if it names no job
+   * @returns the outcome
+   * @throws {TypeError} if the argument names no job
    * @example
    * ```ts
    * import { Background } from 'kretes'
@@ -269,23 +266,23 @@ export type Returning = ManyOptions & { returning?: true }
 /** A job of any task. */
 export type AnyJob = { readonly task: AnyTask | string }
 
-/** A list of jobs, each of a task of its own, which says what payload there must be. */
+/** The options of a list of jobs, each with the payload of its own task. */
 export type EachOptions<Jobs extends readonly AnyJob[]> = {
   readonly [Index in keyof Jobs]: ScheduleOptions<InputOf<Jobs[Index]['task']>>
 }
 
-/** What a list of jobs becomes when it is scheduled. */
+/** The scheduled jobs of a list. */
 export type EachScheduled<Jobs extends readonly AnyJob[]> = {
   -readonly [Index in keyof Jobs]: ScheduledJob<OutputOf<Jobs[Index]['task']>>
 }
 
-/** What a task takes; a name does not say. */
+/** The payload of a task; of a name, any payload. */
 export type InputOf<Given> = Given extends Task<infer Input> ? Input : AnyPayload
 
-/** What a task returns; a name does not say. */
+/** The result of a task; of a name, unknown. */
 export type OutputOf<Given> = Given extends (...given: never[]) => infer Output ? JsonOf<Awaited<Output>> : unknown
 
-/** Jobs that come as they are needed. */
+/** Jobs that are read on demand. */
 export type ScheduleIterable<Input extends object, Output = unknown> =
   | Iterable<ScheduleOptions<Input, Output>>
   | AsyncIterable<ScheduleOptions<Input, Output>>

@@ -3,11 +3,11 @@ import { BackgroundError } from './errors.ts'
 /**
  * A schema of any library that implements Standard Schema v1, such as zod, valibot and arktype.
  *
- * @typeParam Input what the schema takes
- * @typeParam Output what it makes of it
+ * @typeParam Input the schema's input
+ * @typeParam Output the schema's output
  */
 export interface StandardSchema<Input = unknown, Output = Input> {
-  /** What libraries agreed on. */
+  /** The interface that the libraries share. */
   readonly '~standard': {
     readonly version: 1
     readonly vendor: string
@@ -16,29 +16,30 @@ export interface StandardSchema<Input = unknown, Output = Input> {
   }
 }
 
-/** What a schema says of a value. */
+/** The result of a schema. */
 export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] }
 
-/** One thing that is wrong with a value. */
+/** A problem with a value. */
 export interface SchemaIssue {
-  /** What is wrong, in words. */
+  /** The problem. */
   readonly message: string
-  /** Where; without, with the value as a whole. */
+  /** The path to the problem; absent for the value as a whole. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
-/** Whether something is a schema. */
+/** Whether a value is a schema. */
 export function isStandardSchema(value: unknown): value is StandardSchema {
   const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function'
   return isObject && typeof (value as Partial<StandardSchema>)['~standard']?.validate === 'function'
 }
 
 /**
- * What a schema makes of a payload. Not a promise unless the schema gives one, so that calls keep their order.
+ * Validates a payload, and returns the schema's output. Returns a promise only if the schema does, so that calls keep their
+ * order.
  *
- * @param doing what cannot be done with an invalid one, for the error
+ * @param doing completes "Cannot …" in the error
  * @throws {BackgroundError} `INVALID_PAYLOAD` with the path and the reason of each issue
  */
 export function validatePayload<Output>(

@@ -1,34 +1,34 @@
 import { type Backoff, compileBackoff } from './backoff.ts'
-import { checkDefaults } from './check.ts'
-import { describe } from './describe.ts'
+import { type Names, refuseUnknown } from './check/options.ts'
+import { checkDefaults } from './check/values.ts'
 import { type Duration, toTimeLimit } from './duration.ts'
 import type { Job, JobDefaults } from './job.ts'
-import { type Names, refuseUnknown } from './known.ts'
 import type { LogFields, Logger } from './logger.ts'
 import { isStandardSchema, type StandardSchema, validatePayload } from './schema.ts'
+import { describe } from './text/describe.ts'
 
-/** The payload of a task that does not say what it takes. */
+/** The payload of a task that declares none. */
 // biome-ignore lint/suspicious/noExplicitAny: a task that declares no input may read any property of it
 export type AnyPayload = Record<string, any>
 
-/** What a task is told about the run at hand. */
+/** The second argument of a task: the current run. */
 export interface TaskContext {
-  /** The job that is running. */
+  /** The job. */
   readonly job: Job
-  /** Which attempt this is, from 1. */
+  /** The number of the attempt, from 1. */
   readonly attempt: number
   /**
-   * Aborts when the run should end early: its time is up (with a `TimeoutError`), the job was cancelled (`AbortError`),
-   * or the worker is stopping and its patience is over.
+   * Aborts at the end of the task's `timeout` (with a `TimeoutError`), when the job is cancelled (with an `AbortError`),
+   * and at the end of the worker's `shutdownTimeout`.
    */
   readonly signal: AbortSignal
-  /** Logs lines that carry the task's name and the job's id. The newest of them are kept with the run. */
+  /** Logs lines with the task's name and the job's id. The newest lines are kept with the run. */
   readonly logger: Logger
-  /** Logs a line, as the logger's `info` does. */
+  /** The same as `logger.info`. */
   readonly log: (message: string, fields?: LogFields) => void
   /**
-   * Says how far the run is, for others to see within a second. It may be called as often as one likes: only the last
-   * word in half a second is written. What is not a number from 0 to 1 is ignored, with a warning in the log.
+   * Reports the progress of the run, which is visible within a second. Call it as often as you like: it writes at most
+   * twice a second. A value other than a number from 0 to 1 is ignored, with a warning in the log.
    *
    * @example
    * ```ts
@@ -44,18 +44,18 @@ export interface TaskContext {
    * ```
    *
    * @param fraction from 0 to 1
-   * @param message what is being done; left out, the one before stays
+   * @param message describes the current step; without it, the last message stays
    */
   readonly progress: (fraction: number, message?: string) => void
 }
 
 /**
  * A function that runs in the background, in a file of its own under `tasks/`. The file's name is the task's name:
- * `tasks/SendEmail.ts` exports the function `SendEmail` by default. Who schedules a plain function schedules it by the
- * function's name, so give it the same; {@linkcode defineTask} names a task whatever the file or a minifier calls it.
+ * `tasks/SendEmail.ts` has the function `SendEmail` as its default export. `schedule` goes by the function's name, so use
+ * the same name for both. A name given to {@linkcode defineTask} survives renamed files and minifiers.
  *
- * @typeParam Input the payload; what it is here, `Background.schedule` asks for
- * @typeParam Output what the task returns
+ * @typeParam Input the payload, which `Background.schedule` then requires
+ * @typeParam Output the return value
  * @example
  * ```ts
  * import type { Task } from 'kretes'
@@ -71,84 +71,84 @@ export type Task<Input extends object = AnyPayload, Output = unknown> = (
   context: TaskContext
 ) => Output | Promise<Output>
 
-/** What {@linkcode defineTask} makes: a task that always returns a promise. */
+/** A task of {@linkcode defineTask}. It always returns a promise. */
 export type DefinedTask<Input extends object = AnyPayload, Output = unknown> = (
   input: Input,
   context: TaskContext
 ) => Promise<Output>
 
-/** A task of whatever input, as collections of tasks hold it. */
+/** A task with any payload. */
 // biome-ignore lint/suspicious/noExplicitAny: with any other type a task of a narrower input would not fit
 export type AnyTask = Task<any>
 
-/** How the worker runs the jobs of a task. */
+/** Options of a task for the worker. */
 export interface RunOptions<Input extends object = AnyPayload> {
   /**
-   * How long a job waits after a failed attempt. It wins over the worker's `backoff`.
+   * The delay after a failed attempt. It wins over the worker's `backoff`.
    *
    * @default the worker's: by default `'exponential'`
    */
   backoff?: Backoff
   /**
-   * How long an attempt may take: milliseconds, `'5m'`, `{ minutes: 5 }`. Then its `signal` aborts with a `TimeoutError`
-   * and the attempt has failed. A task that has not ended a second later is left to itself: it counts no longer as
-   * running, its result is ignored, and the log says so.
+   * The longest attempt: milliseconds, `'5m'`, `{ minutes: 5 }`. Then the attempt fails, and its `signal` aborts with a
+   * `TimeoutError`. If the task has not ended a second later, the worker stops waiting for it, ignores its result, and
+   * logs that.
    *
    * @default none
    */
   timeout?: Duration
   /**
-   * Called when a job has failed for good: after its last attempt or a {@linkcode PermanentError}. What it throws is
-   * logged and changes nothing. It gets as long as an attempt: the task's `timeout`, or a minute where there is none;
-   * then its `signal` aborts, and a second later the job is written off without it. It may be called twice for one job
-   * if the worker dies. It is not called for a job that took its workers down, which might take down the next: such a
-   * job is in the log as `worker.lost`, and its error says so.
+   * Called when a job has failed for good, after its last attempt or a {@linkcode PermanentError}. Its errors are logged
+   * and change nothing. It may take as long as an attempt: the task's `timeout`, or a minute if there is none. Then its
+   * `signal` aborts, and a second later the worker continues without it. If the worker dies, it may be called twice for
+   * one job. It is not called for a job that has taken its workers down, because it might take down the next one. The
+   * log shows such a job as `worker.lost`.
    *
    * @default none
    */
   onFailure?: (error: unknown, context: TaskContext, input: Input) => unknown
 }
 
-/** What {@linkcode defineTask} takes; its `queue`, `priority` and so on hold for jobs whose call names none. */
+/** Options of {@linkcode defineTask}. `queue`, `priority` and `maxAttempts` are defaults for calls that set none. */
 export interface TaskDefinition<Input extends object = AnyPayload, Output = unknown>
   extends JobDefaults,
     RunOptions<Input> {
-  /** In CamelCase with a capital first letter, as the file. */
+  /** The name, in CamelCase with a capital first letter, like the file's. */
   name: string
   /** The function that does the work. */
   run: Task<Input, Output>
 }
 
-/** What {@linkcode defineTask} takes with a schema, which may make something else of the payload than it takes. */
+/** Options of {@linkcode defineTask} with a schema. The schema may transform the payload. */
 export interface SchemaTaskDefinition<Input extends object, Parsed extends object, Output = unknown>
   extends JobDefaults,
     RunOptions<Input> {
-  /** In CamelCase with a capital first letter, as the file. */
+  /** The name, in CamelCase with a capital first letter, like the file's. */
   name: string
   /**
-   * Checks the payload when a job is scheduled, as the JSON that will be stored, and again before it runs: a Standard
-   * Schema of zod, valibot, arktype or any other library. What it makes of the payload, `run` is called with.
+   * A Standard Schema of zod, valibot, arktype or any other library. It checks the payload's JSON when a job is scheduled,
+   * and again before the job runs. `run` gets its output.
    */
   schema: StandardSchema<Input, Parsed>
   /** The function that does the work. */
   run: Task<Parsed, Output>
 }
 
-/** Options of a task that `schedule` and the worker read. */
+/** The options of a task that `schedule` and the worker read. */
 export interface TaskOptions extends JobDefaults, RunOptions {
   /** Checks the payload. */
   readonly schema?: StandardSchema
 }
 
 /**
- * Names a task by hand and attaches options to it, with a schema for its payload. The name survives a minifier, which a
- * plain function's does not.
+ * Defines a task with a name, options and a schema for its payload. Unlike a plain function's name, this name survives
+ * minifiers.
  *
- * @returns a function named `name` that checks what it is called with, and calls `run` with what the schema makes of it
+ * @returns a function named `name` that checks its payload and calls `run` with the schema's output
  * @throws {TypeError} if the name is not in CamelCase, `run` is not a function, `schema` is no Standard Schema or there
  * is no such option
  * @throws {RangeError} if an option is out of range
- * @throws {BackgroundError} `INVALID_PAYLOAD` when the task is called with what the schema refuses
+ * @throws {BackgroundError} `INVALID_PAYLOAD` when the task is called with a payload that the schema refuses
  * @example
  * ```ts
  * import { defineTask } from 'kretes'
@@ -165,7 +165,7 @@ export function defineTask<Input extends object, Parsed extends object, Output =
   definition: SchemaTaskDefinition<Input, Parsed, Output>
 ): DefinedTask<Input, Output>
 /**
- * Names a task by hand and attaches options to it, without a schema.
+ * Defines a task with a name and options, without a schema.
  *
  * @returns a function like `run`, named `name`
  * @throws {TypeError} if the name is not in CamelCase, `run` is not a function or there is no such option
@@ -204,7 +204,7 @@ export function defineTask(definition: TaskDefinition & TaskOptions): DefinedTas
   return task
 }
 
-/** What a definition may hold. */
+/** The options of {@linkcode SchemaTaskDefinition}. */
 export const DEFINITION: Names<SchemaTaskDefinition<object, object>> = {
   name: true,
   run: true,
@@ -228,20 +228,20 @@ function checkRunOptions({ backoff, timeout, onFailure }: RunOptions, doing: str
   }
 }
 
-/** The options attached by {@linkcode defineTask}, or none. */
+/** The options that {@linkcode defineTask} has attached, or none. */
 export function optionsOf(task: unknown): TaskOptions {
   return (typeof task === 'function' && (task as { [OPTIONS]?: TaskOptions })[OPTIONS]) || {}
 }
 
-/** The name that {@linkcode defineTask} has given a function, which no minifier changes; or none. */
+/** The name that {@linkcode defineTask} has given a function, or none. */
 export function definedNameOf(task: unknown): string | undefined {
   return typeof task === 'function' && OPTIONS in task ? task.name : undefined
 }
 
 /**
- * The name under which a caller means a task: the name itself, or the function's.
+ * Reads the name of a task that is given by its name or as a function.
  *
- * @throws {TypeError} if it is neither, or a function whose name looks like a minifier's work
+ * @throws {TypeError} if it is neither, or the function's name looks like a minifier's
  */
 export function nameOfTask(task: unknown, doing: string): string {
   if (typeof task === 'string') return task
@@ -255,15 +255,15 @@ export function nameOfTask(task: unknown, doing: string): string {
   throw new TypeError(`Cannot ${doing}: ${reason}. ${NAMING_REMEDY}`)
 }
 
-/** What makes a task's name survive a minifier. */
+/** How to give a task a name that survives minifiers. */
 export const NAMING_REMEDY = 'Name the task by hand, with defineTask({ name, run }), or pass its name as a string'
 
-/** Whether a name follows the convention that guards against files and functions that are no tasks. */
+/** Whether a name follows the convention for tasks, which excludes other files and functions. */
 export function isTaskName(name: string): boolean {
   return typeof name === 'string' && TASK_NAME.test(name) && name.length <= MAX_NAME_LENGTH
 }
 
-/** Why a name is none for a task; for an error's second half. */
+/** Explains why a name cannot be a task's, for the second half of an error. */
 export function notATaskName(name: string): string {
   if (typeof name !== 'string') return `its name is ${name === null ? 'null' : `of type ${typeof name}`}, not a string`
   if (name === '') return 'its name is empty'
@@ -271,13 +271,13 @@ export function notATaskName(name: string): string {
   return `its name ${JSON.stringify(name)} is not in CamelCase with a capital first letter`
 }
 
-/** Minifiers give names of one letter or two to the first few thousand functions of a bundle. */
+/** Minifiers give the first few thousand functions of a bundle names of one or two letters. */
 const SHORTEST_OWN_NAME = 3
 
-/** The engine refuses longer ones: `tasks.identifier` is checked to be at most this long. */
+/** The engine refuses longer names. */
 const MAX_NAME_LENGTH = 128
 
 const TASK_NAME = /^\p{Lu}[\p{L}\p{N}]*$/u
 
-/** Registered, so that two copies of this module in one process (a bundle's and a loader's) read each other's options. */
+/** A registered symbol, so that two copies of this module in one process read each other's options. */
 const OPTIONS: unique symbol = Symbol.for('kretes.task.options') as never

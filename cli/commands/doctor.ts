@@ -1,4 +1,4 @@
-import type { Finding } from '../../src/ledger/doctor/finding.ts'
+import type { Finding } from '../../src/diagnose/doctor/finding.ts'
 import type { CommandContext, Output } from '../context.ts'
 import { withBackground } from '../databases.ts'
 import type { Arguments } from '../options.ts'

@@ -1,6 +1,5 @@
 import type { CAC, Command } from 'cac'
-import { JOB_STATES } from '../../src/ledger/filter.ts'
-import { RUN_STATES } from '../../src/sql/ledger/schema.ts'
+import { JOB_STATES, RUN_STATES } from '../../src/rules/states.ts'
 import { cancel } from './cancel.ts'
 import { deleteJobs } from './delete.ts'
 import { listJobs } from './jobs.ts'

@@ -1,5 +1,5 @@
-import type { ListedJob } from '../../src/inspect.ts'
-import { JOB_STATES } from '../../src/ledger/filter.ts'
+import type { ListedJob } from '../../src/job.ts'
+import { JOB_STATES } from '../../src/rules/states.ts'
 import type { CommandContext } from '../context.ts'
 import { withBackground } from '../databases.ts'
 import { errorCell, inShort } from '../errors.ts'

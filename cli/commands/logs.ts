@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BackgroundClient } from '../../src/client.ts'
 import { BackgroundError } from '../../src/errors.ts'
-import type { JobDetails } from '../../src/inspect.ts'
+import type { JobDetails } from '../../src/manage/jobs.ts'
 import type { CommandContext } from '../context.ts'
 import { withBackground } from '../databases.ts'
 import { explainMisuse } from '../filter.ts'

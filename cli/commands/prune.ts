@@ -1,4 +1,4 @@
-import type { PruneReport } from '../../src/ledger/prune-command.ts'
+import type { PruneReport } from '../../src/ledger/prune.ts'
 import type { CommandContext } from '../context.ts'
 import { withBackground } from '../databases.ts'
 import type { Arguments } from '../options.ts'

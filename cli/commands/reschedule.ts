@@ -1,4 +1,4 @@
-import { toTarget } from '../../src/enqueue/change.ts'
+import { toTarget } from '../../src/reference.ts'
 import type { RescheduleOptions } from '../../src/schedule.ts'
 import type { CommandContext } from '../context.ts'
 import { withBackground } from '../databases.ts'

@@ -1,5 +1,6 @@
 import { BackgroundError } from '../../src/errors.ts'
-import type { JobDetails, Run } from '../../src/inspect.ts'
+import type { JobDetails } from '../../src/manage/jobs.ts'
+import type { Run } from '../../src/run.ts'
 import type { CommandContext, Output, Style } from '../context.ts'
 import { withBackground } from '../databases.ts'
 import { errorLines, frameLines } from '../errors.ts'

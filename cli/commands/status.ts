@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { stripVTControlCharacters } from 'node:util'
 import { createBackground } from '../../src/background.ts'
-import type { Status, StatusOptions } from '../../src/ledger/status.ts'
+import type { Status, StatusOptions } from '../../src/diagnose/status.ts'
 import type { CommandContext, Output, Style, Terminal } from '../context.ts'
 import { readDatabase, waitFor, withBackground } from '../databases.ts'
 import { oneLine, printable } from '../harmless.ts'

@@ -1,4 +1,4 @@
-import type { Why } from '../../src/ledger/why.ts'
+import type { Why } from '../../src/diagnose/why.ts'
 import type { CommandContext, Output } from '../context.ts'
 import { withBackground } from '../databases.ts'
 import { oneLine } from '../harmless.ts'

@@ -107,3 +107,8 @@ export function connect(
   }
   return postgres(options as unknown as Options<Record<string, never>>)
 }
+
+/** A client with the options to connect with. It runs no statement. */
+export function templateOf({ client, url }: Database): Sql {
+  return client ?? connect({ url }, { max: 1, name: 'kretes' })
+}

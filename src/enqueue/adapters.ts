@@ -2,8 +2,8 @@ import { closeHoles } from '../database/holes.ts'
 import type { Execute, Statement } from '../sql/statement.ts'
 
 /**
- * A transaction of the application's own: of postgres.js or Bun, a client of node-postgres (or whatever has its
- * `query(text, values)`), or what Drizzle, Kysely, Prisma, Knex and TypeORM hand to the function that runs in one.
+ * A transaction of the application: of postgres.js, Bun, Drizzle, Kysely, Prisma, Knex or TypeORM, as the library passes
+ * it to your function, or a client of node-postgres or anything else with its `query(text, values)`.
  */
 export type ForeignTransaction =
   | { readonly unsafe: (...given: never[]) => unknown }
@@ -14,22 +14,22 @@ export type ForeignTransaction =
   | { readonly raw: (...given: never[]) => unknown; readonly isTransaction?: boolean }
 
 /**
- * Runs statements in somebody's transaction. No library is imported: each is known by what it can do.
+ * Runs statements in a transaction of the application. No library is imported: we tell them apart by their methods.
  *
- * @throws {TypeError} if it is no transaction that we know, or is a pool, where each statement would be on its own
+ * @throws {TypeError} if we do not know the transaction, or it is a pool, where each statement would be on its own
  */
 export function executeInTransaction(transaction: ForeignTransaction): Execute {
   const given = (transaction ?? {}) as Capabilities
   const library = LIBRARIES.find(({ knows }) => knows(given))
   if (!library) {
     throw new TypeError(
-      'Cannot schedule in a transaction: what is given is none of postgres.js, Bun, node-postgres, Drizzle, Kysely, ' +
+      'Cannot schedule in a transaction: the argument is none of postgres.js, Bun, node-postgres, Drizzle, Kysely, ' +
         'Prisma, Knex or TypeORM, and has no query(text, values)'
     )
   }
   if (library.isPool(given)) {
     throw new TypeError(
-      `Cannot schedule in a transaction: what is given is ${library.name}, not a transaction. Pass what it hands to the function that runs in one`
+      `Cannot schedule in a transaction: the argument is ${library.name}, not a transaction. Pass the transaction that it passes to your function`
     )
   }
   const run = (statement: Statement): Promise<unknown> => library.run(given, statement)
@@ -39,20 +39,20 @@ export function executeInTransaction(transaction: ForeignTransaction): Execute {
   }
 }
 
-/** What there may be on somebody's transaction. */
+/** The methods and properties of a transaction, by name. */
 // biome-ignore lint/suspicious/noExplicitAny: methods of other libraries, whose types we do not import
 type Capabilities = { readonly [name: string]: any }
 
 /** A library that has transactions. */
 interface Library {
-  /** It, or where its transactions come from, for an error. */
+  /** The source of its transactions, for an error. */
   readonly name: string
-  /** Whether something is of this library. */
+  /** Whether an object is of this library. */
   knows(given: Capabilities): boolean
-  /** Whether it is where transactions come from, rather than one. */
+  /** Whether the object is a source of transactions, rather than one. */
   isPool(given: Capabilities): boolean
   run(given: Capabilities, statement: Statement): Promise<unknown>
-  /** Whether it hands statements to node-postgres as they come, which wants one at a time. */
+  /** Whether it passes statements on to node-postgres at once, which takes one at a time. */
   readonly needsTurns?: true
 }
 
@@ -61,7 +61,7 @@ const LIBRARIES: readonly Library[] = [
     name: 'a client of postgres.js or Bun',
     knows: given => typeof given.unsafe === 'function',
     isPool: given => typeof given.begin === 'function' && typeof given.savepoint !== 'function',
-    // A client that is told to prepare nothing stays so.
+    // A client with `prepare: false` prepares nothing all the same.
     run: (given, { text, values }) => given.unsafe(text, [...values], { prepare: true })
   },
   {
@@ -92,7 +92,7 @@ const LIBRARIES: readonly Library[] = [
   },
   {
     name: 'a manager or data source of TypeORM',
-    // Its classes mark their instances, all but the query runners.
+    // All of its classes but the query runners mark their instances.
     knows: given => typeof given.query === 'function' && ('@instanceof' in given || 'isTransactionActive' in given),
     isPool: given => {
       const runner = 'isTransactionActive' in given ? given : (given.queryRunner ?? given.manager?.queryRunner)
@@ -113,7 +113,7 @@ const LIBRARIES: readonly Library[] = [
 /** The last statement of each transaction. */
 const turns = new WeakMap<object, Promise<unknown>>()
 
-/** Begins work when what was begun on the same transaction before has ended. */
+/** Begins work when earlier work on the same transaction has ended. */
 function inTurn<Result>(transaction: object, work: () => Promise<Result>): Promise<Result> {
   const turn = (turns.get(transaction) ?? Promise.resolve()).then(work)
   turns.set(
@@ -123,7 +123,7 @@ function inTurn<Result>(transaction: object, work: () => Promise<Result>): Promi
   return turn
 }
 
-/** Some give the rows, others an object with the rows. */
+/** Some libraries return the rows, others an object with the rows. */
 function rowsOf(result: unknown): readonly unknown[] {
   if (Array.isArray(result)) return closeHoles(result)
   const { rows } = (result ?? {}) as { rows?: unknown }
@@ -133,7 +133,7 @@ function rowsOf(result: unknown): readonly unknown[] {
   )
 }
 
-/** The form that Kysely's own `CompiledQuery.raw` has. */
+/** The same object as Kysely's `CompiledQuery.raw` returns. */
 function toCompiledQuery({ text, values }: Statement): object {
   return {
     query: { kind: 'RawNode', sqlFragments: [text], parameters: [] },
@@ -143,14 +143,14 @@ function toCompiledQuery({ text, values }: Statement): object {
   }
 }
 
-/** Knex counts question marks, even in names; our values are in order, and each stands once. */
+/** Knex takes question marks for parameters, even in names. Our parameters are in order, and each stands once. */
 function toKnex({ text }: Statement): string {
   return text.replace(/"(?:[^"]|"")*"|'(?:[^']|'')*'|\$\d+|\?/g, part =>
     part.startsWith('$') ? '?' : part.replaceAll('?', '\\?')
   )
 }
 
-/** Drizzle asks whatever has SQL in it to write itself down. */
+/** The part of Drizzle's own SQL objects that `execute` calls. */
 function toDrizzle({ text, values }: Statement): object {
   return { getSQL: () => ({ toQuery: () => ({ sql: text, params: [...values] }) }) }
 }

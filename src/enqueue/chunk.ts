@@ -2,31 +2,31 @@ import { Buffer } from 'node:buffer'
 import { GROUP_LIMIT, type NewJob } from '../sql/jobs/add.ts'
 import type { AlikeJobs } from '../sql/jobs/add-alike.ts'
 
-/** As many jobs as fit into one statement, in order. */
+/** The jobs of one statement, in order. */
 export type Chunk = readonly NewJob[] | AlikeJobs
 
-/** How many characters of payload go into one statement, unless a single job has more. */
+/** The most characters of payload in one statement, unless a single job has more. */
 export const CHUNK_SIZE: number = 2 ** 21
 
-/** Chunks that are put together as they are asked for. */
+/** Reads chunks on demand. */
 export interface ChunkReader {
-  /** The next one; `undefined` at the end. */
+  /** Reads the next chunk; `undefined` at the end. */
   read(): Promise<Chunk | undefined>
-  /** Leaves the iterable as a loop that breaks would leave it. */
+  /** Closes the iterable, as a `break` in a loop does. */
   leave(): Promise<void>
 }
 
-/** Gathers things until they are a chunk. */
+/** Gathers jobs or payloads into a chunk. */
 export interface Gatherer<Thing> {
-  /** Takes one in, or refuses it because the chunk is full; an empty one is never full. */
+  /** Adds one, or returns false if the chunk is full. An empty chunk is never full. */
   add(thing: Thing): boolean
-  /** The chunk so far, if there is any, and begins the next. */
+  /** Returns the chunk, unless it is empty, and begins the next. */
   take(): Chunk | undefined
 }
 
 /**
- * Reads an iterable as far as each chunk needs. No promise is made that the iterable does not give: with millions of
- * items, those would be most of the work and of the memory.
+ * Reads an iterable as far as each chunk needs. It awaits only promises of the iterable: with millions of items, further
+ * promises would be most of the work and of the memory.
  */
 export function readChunks<Item, Thing>(
   items: Iterable<Item> | AsyncIterable<Item>,
@@ -40,7 +40,7 @@ export function readChunks<Item, Thing>(
   return {
     async read() {
       while (isOpen) {
-        isOpen = false // What throws by itself has ended.
+        isOpen = false // An iterator that throws is closed.
         const next = iterator.next()
         const { done, value } = isAsync ? await next : (next as IteratorResult<Item>)
         if (done) break
@@ -83,8 +83,8 @@ export function gatherJobs(): Gatherer<NewJob> {
 }
 
 /**
- * Gathers the payloads of jobs that have all else in common. As bytes, in the same place again and again: a thousand
- * texts that live as long as their chunk does make the engine of JavaScript claim ever more memory.
+ * Gathers the payloads of jobs that share all other options, as bytes in one buffer. A thousand strings per chunk would
+ * make the JavaScript engine claim ever more memory.
  */
 export function gatherPayloads(shared: AlikeJobs['shared']): Gatherer<string> {
   let bytes = Buffer.allocUnsafe(2 ** 16)

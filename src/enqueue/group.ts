@@ -1,28 +1,28 @@
-import { BackgroundError } from '../errors.ts'
 import type { Job } from '../job.ts'
-import { addInTurn, addJob, addTogether, type NewJob } from '../sql/jobs/add.ts'
+import type { NewJob } from '../sql/jobs/add.ts'
 import type { Access } from '../sql/statement.ts'
-import { type Call, createLane, type Lane } from './lane.ts'
-import { isFaultOfOne } from './outcome.ts'
+import { addAgain, addAll } from './add.ts'
+import { type Batcher, type Call, createBatcher } from './batcher.ts'
+import { isFaultOfOne } from './failure.ts'
 
-/** Sends one job; calls made at the same time share statements. */
-export type ScheduleOne = (job: NewJob) => Promise<Job>
+/** Adds one job. Calls that are made at the same time share statements. */
+export type AddOne = (job: NewJob) => Promise<Job>
 
 /**
- * Schedules job by job while calls come one at a time, and in groups while they come faster than the database answers.
- * Every call gets its own job or its own error, whoever shares its statement.
+ * Adds job by job while calls come one at a time, and in groups while they come faster than the database answers. Each
+ * call gets its own job or its own error.
  *
- * @param access runs statements of their own, committed when they resolve
+ * @param access commits each statement before it resolves
  */
-export function createGroups(access: Access): ScheduleOne {
-  // Jobs that depend on nothing may overtake each other. Those of a queue keep the order of their calls: a
-  // group begins after the one before it has ended. Those with a key or a time of their own are slower, and may have to wait
-  // for somebody else's transaction with that key, so they go apart.
-  const free = createLane(2, send)
-  const queued = createLane(1, send)
-  const single = createLane(1, send)
-  // Two lanes know no order between them: the calls of a queue stay in one for as long as any of them is under way.
-  const queues = new Map<string, { readonly lane: Lane; calls: number }>()
+export function createGroups(access: Access): AddOne {
+  // Jobs without a queue may overtake each other. Jobs of a queue keep the order of their calls: a group begins when the
+  // one before it has ended. Jobs with a key or a time are slower, and may wait for another transaction with that key, so
+  // they have a batcher of their own.
+  const free = createBatcher(2, send)
+  const queued = createBatcher(1, send)
+  const single = createBatcher(1, send)
+  // Two batchers keep no order between them, so the calls of a queue stay with one while any of them is under way.
+  const queues = new Map<string, { readonly batcher: Batcher; calls: number }>()
 
   async function send(calls: readonly Call[]): Promise<void> {
     try {
@@ -39,7 +39,7 @@ export function createGroups(access: Access): ScheduleOne {
     }
   }
 
-  /** Nothing of a statement that the server refused has happened. In order, and the more are good the fewer halves. */
+  /** The server has undone the whole statement. Sending halves in order isolates the jobs at fault in few statements. */
   async function sendHalves(calls: readonly Call[]): Promise<void> {
     const middle = calls.length >> 1
     await send(calls.slice(0, middle))
@@ -54,15 +54,15 @@ export function createGroups(access: Access): ScheduleOne {
     }
   }
 
-  function addTo(lane: Lane, job: NewJob): Promise<Job> {
-    return new Promise((resolve, reject) => lane.add({ job, resolve, reject }))
+  function addTo(batcher: Batcher, job: NewJob): Promise<Job> {
+    return new Promise((resolve, reject) => batcher.add({ job, resolve, reject }))
   }
 
-  async function addToQueue(name: string, lane: Lane, job: NewJob): Promise<Job> {
-    const queue = queues.get(name) ?? { lane, calls: 0 }
+  async function addToQueue(name: string, batcher: Batcher, job: NewJob): Promise<Job> {
+    const queue = queues.get(name) ?? { batcher, calls: 0 }
     if (queue.calls++ === 0) queues.set(name, queue)
     try {
-      return await addTo(queue.lane, job)
+      return await addTo(queue.batcher, job)
     } finally {
       if (--queue.calls === 0) queues.delete(name)
     }
@@ -73,50 +73,4 @@ export function createGroups(access: Access): ScheduleOne {
     if (job.queue === null) return addTo(isSingle ? single : free, job)
     return addToQueue(job.queue, isSingle ? single : queued, job)
   }
-}
-
-/** Schedules jobs in one statement, the fastest that does for them. */
-export async function addAll(access: Access, jobs: readonly NewJob[]): Promise<(Job | undefined)[]> {
-  const [only] = jobs
-  if (jobs.length === 1 && only) return [await addJob(access, only)]
-  const together = canGoTogether(jobs) && (await addTogether(access, jobs))
-  return together || (await addInTurn(access, jobs))
-}
-
-/** Schedules a job by itself. */
-export async function insist(access: Access, job: NewJob): Promise<Job> {
-  return (await addJob(access, job)) ?? (await addAgain(access, job))
-}
-
-/**
- * Schedules a job that the engine has not returned, since its key belongs to a job that a worker takes at this very
- * moment: the engine then neither replaces nor adds. A moment later it does. Nothing else is a reason to add it again.
- *
- * @throws {BackgroundError} `OUTCOME_UNKNOWN` if the job has no key
- */
-export async function addAgain(access: Access, job: NewJob): Promise<Job> {
-  if (job.key === null) {
-    throw new BackgroundError(
-      'OUTCOME_UNKNOWN',
-      `Cannot tell whether it was possible to schedule ${job.task}: the engine returned no job. Does a trigger on its table drop it?`
-    )
-  }
-  for (let tries = 1; tries < 100; tries++) {
-    const added = await addJob(access, job)
-    if (added) return added
-  }
-  throw new Error(`Cannot schedule ${job.task}: a worker keeps taking the job of its key`)
-}
-
-/** See {@linkcode addTogether}. */
-function canGoTogether(jobs: readonly NewJob[]): boolean {
-  const keys = new Set<string>()
-  const isTimed = jobs.find(({ key }) => key === null)?.runAt !== null
-  return jobs.every(({ runAt, queue, key, keyMode }) => {
-    if (runAt !== null && queue !== null) return false
-    if (key === null) return (runAt !== null) === isTimed
-    const isNew = !keys.has(key)
-    keys.add(key)
-    return keyMode === 'replace' && isNew
-  })
 }

@@ -1,10 +1,10 @@
 import { Buffer } from 'node:buffer'
 
 /**
- * The payload of a job as JSON text.
+ * Writes the payload of a job as JSON.
  *
- * @throws {TypeError} if it is no object, or holds what JSON cannot hold; the message names the place
- * @throws {RangeError} if the text is longer than it may be
+ * @throws {TypeError} if it is not an object, or holds a value that JSON cannot hold; the message names the place
+ * @throws {RangeError} if the JSON has more than `maxBytes`
  */
 export function encodePayload(task: string, payload: unknown, maxBytes: number = DEFAULT_MAX_BYTES): string {
   if (payload === undefined) return '{}'
@@ -19,7 +19,7 @@ export function encodePayload(task: string, payload: unknown, maxBytes: number =
       `Cannot schedule ${task}: the payload becomes ${text?.slice(0, 40) ?? 'nothing'} as JSON, not an object`
     )
   }
-  // A character takes three bytes at most, so that most texts need no counting.
+  // A character takes at most three bytes, so most texts need no counting.
   const bytes = text.length * 3 > maxBytes ? Buffer.byteLength(text) : 0
   if (bytes <= maxBytes) return text
   const [size, limit] = [bytes, maxBytes].map(count => count.toLocaleString('en'))
@@ -29,22 +29,22 @@ export function encodePayload(task: string, payload: unknown, maxBytes: number =
   )
 }
 
-/** How many bytes of JSON a payload may have, unless a Background says otherwise. */
+/** The default of `maxPayloadBytes`. */
 export const DEFAULT_MAX_BYTES = 1_048_576
 
 function isPlainObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** What is wrong with a value, and by which keys it is reached, the innermost first. */
+/** A value that cannot be stored: the keys that lead to it, the innermost first, and the reason. */
 interface Fault {
   readonly keys: (string | number)[]
   readonly reason: string
 }
 
 /**
- * Walks a value once and returns the first fault; what JSON would drop or change in silence is one too. The path to it
- * is put together on the way back, so that a payload without fault pays nothing for it.
+ * Finds the first fault. A value that JSON would silently drop or change is a fault too. The path is built on the way
+ * back, so that a payload without a fault costs nothing.
  */
 function findFault(value: unknown, above: object[], key: string | number = ''): Fault | undefined {
   switch (typeof value) {
@@ -70,7 +70,7 @@ function findObjectFault(value: object, above: object[], key: string | number): 
   if (value instanceof Date && Number.isNaN(value.getTime())) return toFault('is an invalid Date')
   if ('toJSON' in value && typeof value.toJSON === 'function') {
     const json: unknown = value.toJSON(String(key))
-    // JSON writes null for it in a list.
+    // In a list, JSON writes null for it.
     if (json === undefined && typeof key === 'number') return toFault(`is undefined, ${UNHELD}`)
     return json === value ? findMemberFault(value, above) : findFault(json, above, key)
   }
@@ -103,7 +103,7 @@ function findMemberFault(value: object, above: object[]): Fault | undefined {
   return undefined
 }
 
-/** PostgreSQL's text holds neither: a NUL character ends up as `\u0000`, which jsonb refuses, and so do lone surrogates. */
+/** PostgreSQL's `jsonb` refuses NUL characters and lone surrogates. */
 function findStringFault(value: string): Fault | undefined {
   if (value.includes('\u0000')) return toFault('holds the character U+0000, which PostgreSQL cannot hold')
   if (!value.isWellFormed()) return toFault('holds half of a surrogate pair, which PostgreSQL cannot hold')
@@ -132,8 +132,8 @@ function describe(value: unknown): string {
 
 const UNHELD = 'which JSON cannot hold'
 
-/** What JSON turns into an empty object without a word. */
+/** JSON silently turns these into empty objects. */
 const EMPTIED = [Map, Set, WeakMap, WeakSet, WeakRef, Promise, RegExp, Error, ArrayBuffer, Symbol]
 
-/** Deeper ones would overflow the stack, here or in the database. */
+/** Deeper payloads would overflow the stack, here or in the database. */
 const MAX_DEPTH = 1_000

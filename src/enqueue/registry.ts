@@ -5,17 +5,17 @@ import { type Definition, findDefinitions } from '../sql/jobs/definitions.ts'
 import type { Access } from '../sql/statement.ts'
 import { definedNameOf, NAMING_REMEDY } from '../task.ts'
 
-/** What workers have registered of tasks. It is asked for now and then, never for each call. */
+/** The options of tasks that workers have registered. They are read now and then, not for each call. */
 export interface Registry {
   /** Whether a call has to wait for {@linkcode Registry.learn}. */
   isUnread(task: unknown): boolean
-  /** Reads what workers have registered, if that was long ago; calls go on in the order in which they came. */
+  /** Reads what workers have registered, unless that was lately. Calls continue in the order in which they came. */
   learn(task: unknown, access: Access): Promise<void>
-  /** The options of a task that is scheduled by its name. */
+  /** The registered options of a task that is scheduled by name. */
   defaultsOf(task: unknown): JobDefaults | undefined
 }
 
-/** Makes a registry that has read nothing yet. */
+/** Creates a registry. */
 export function createRegistry(logger: Logger | undefined): Registry {
   const warned = new Set<string>()
   let known: ReadonlyMap<string, JobDefaults> = new Map()
@@ -27,11 +27,11 @@ export function createRegistry(logger: Logger | undefined): Registry {
       const definitions = await findDefinitions(access)
       known = new Map(definitions.map(definition => [definition.name, toDefaults(definition)]))
     } catch {
-      // Who may schedule need not be allowed to look, and the call itself tells what is wrong with a database.
+      // A role that may schedule need not have the right to look. Other failures show in the call itself.
     }
   }
 
-  /** A name by hand and a schema travel with the function. */
+  /** A task of `defineTask` brings its own name and options. */
   function nameToLearn(task: unknown): string | undefined {
     if (typeof task === 'string') return task
     return typeof task === 'function' && definedNameOf(task) === undefined ? task.name : undefined
@@ -58,7 +58,7 @@ export function createRegistry(logger: Logger | undefined): Registry {
       const own = read(access)
       reading = own
       await own
-      // Not before all who have waited have gone on: a call that need not wait would overtake them.
+      // Until all calls that waited have continued, a new call must not overtake them.
       setTimeout(() => {
         if (reading === own) reading = undefined
       })
@@ -76,7 +76,7 @@ function toDefaults({ queue, priority, maxAttempts }: Definition): JobDefaults {
   }
 }
 
-/** A task's options change when it is deployed anew. */
+/** A task's options change with a deployment. */
 const FRESH_MS = 60_000
-/** A worker that knows the task may be about to start. */
+/** A worker that knows the task may be starting. */
 const UNKNOWN_FRESH_MS = 10_000

@@ -1,18 +1,18 @@
-import { checkDefaults, checkKey, checkTime } from '../check.ts'
-import { describe } from '../describe.ts'
-import { toMilliseconds } from '../duration.ts'
+import { type Names, refuseUnknown } from '../check/options.ts'
+import { toTimes } from '../check/times.ts'
+import { checkDefaults, checkKey } from '../check/values.ts'
 import type { JobDefaults, KeyMode } from '../job.ts'
-import { type Names, refuseUnknown } from '../known.ts'
 import type { JobOptions } from '../schedule.ts'
 import { validatePayload } from '../schema.ts'
 import type { EngineKeyMode, NewJob } from '../sql/jobs/add.ts'
 import { isTaskName, nameOfTask, notATaskName, optionsOf } from '../task.ts'
+import { describe } from '../text/describe.ts'
 import { encodePayload } from './payload.ts'
 
-/** A call of `schedule`, of whatever task; checked here, since not every caller has a compiler. */
+/** The options of a call of `schedule`. They are checked here, because not every caller has a compiler. */
 export type AnyOptions = JobOptions & { task: unknown; payload?: unknown }
 
-/** What {@linkcode AnyOptions} may hold. */
+/** The options of {@linkcode AnyOptions}. */
 export const JOB_OPTIONS: Names<AnyOptions> = {
   task: true,
   payload: true,
@@ -25,15 +25,14 @@ export const JOB_OPTIONS: Names<AnyOptions> = {
   keyMode: true
 }
 
-/** All of a job but its payload. */
+/** A job without its payload. */
 export type Request = Omit<NewJob, 'payload'>
 
 /**
- * What a call asks for, filled up from the task and then from the defaults.
+ * Reads what a call asks for. The call's options win over the task's, and these over the defaults.
  *
- * @param registered what workers have registered of a task that is scheduled by name
- *
- * @throws {TypeError} if an option has a wrong type, or there is no such option
+ * @param registered the options that workers have registered for a task that is scheduled by name
+ * @throws {TypeError} if an option has the wrong type, or there is no such option
  * @throws {RangeError} if an option is out of range
  */
 export function toRequest(
@@ -61,7 +60,7 @@ export function toRequest(
   }
 }
 
-/** What holds for all jobs of a Background. */
+/** Settings of a Background that hold for all its jobs. */
 export interface JobSettings {
   /** The schema of the engine's tables. */
   readonly schema: string
@@ -70,8 +69,7 @@ export interface JobSettings {
 }
 
 /**
- * The job that a call asks for, with its payload as JSON. Not a promise unless the task's schema gives one, so that
- * calls keep their order.
+ * Adds the payload to a request. Returns a promise only if the task's schema does, so that calls keep their order.
  *
  * @throws what {@linkcode toPayload} throws
  */
@@ -81,11 +79,11 @@ export function toNewJob(given: AnyOptions, request: Request, settings: JobSetti
 }
 
 /**
- * A payload as JSON. Not a promise unless the task's schema gives one.
+ * Writes a payload as JSON. Returns a promise only if the task's schema does.
  *
- * @throws {TypeError} if the payload is none
- * @throws {RangeError} if it is too large
- * @throws {BackgroundError} `INVALID_PAYLOAD` if the task's schema refuses what would be stored
+ * @throws {TypeError} if the payload is not an object that JSON can hold
+ * @throws {RangeError} if the payload is too large
+ * @throws {BackgroundError} `INVALID_PAYLOAD` if the task's schema refuses the JSON
  */
 export function toPayload(
   { task, payload: given }: AnyOptions,
@@ -98,31 +96,11 @@ export function toPayload(
   return checked instanceof Promise ? checked.then(() => payload) : payload
 }
 
-/** When a job is to run: at most one of the two. */
-export interface Times {
-  readonly runAt: string | null
-  readonly delayMs: number | null
-}
-
-/** The time that a call names. */
-export function toTimes({ runAt, delay }: Pick<JobOptions, 'runAt' | 'delay'>, doing: string): Times {
-  if (runAt !== undefined && delay !== undefined) {
-    throw new TypeError(`Cannot ${doing}: both runAt and delay are given`)
-  }
-  return {
-    runAt: runAt === undefined ? null : toInstant(runAt, doing),
-    delayMs: delay === undefined ? null : toMilliseconds(delay, doing, 'delay')
-  }
-}
-
 const KEY_MODES: Readonly<Record<KeyMode, EngineKeyMode>> = {
   replace: 'replace',
   preserveRunAt: 'preserve_run_at',
   unsafeDedupe: 'unsafe_dedupe'
 }
-
-/** A point in time: date, time and zone, so that it is the same everywhere. */
-const INSTANT = /^[+-]?\d{4,6}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d(?::?\d\d)?)$/i
 
 function nameOf(task: unknown): string {
   const name = nameOfTask(task, typeof task === 'function' ? 'schedule a task' : 'schedule a job')
@@ -142,18 +120,4 @@ function checkOptions(task: string, options: AnyOptions): void {
     )
   }
   if (key === undefined) throw new TypeError(`Cannot ${doing}: keyMode is given without a key`)
-}
-
-function toInstant(runAt: unknown, doing: string): string {
-  if (typeof runAt === 'string' && !INSTANT.test(runAt)) {
-    throw new RangeError(
-      `Cannot ${doing}: runAt is ${JSON.stringify(runAt)}, not a time with a zone such as 2030-01-31T08:00:00Z`
-    )
-  }
-  if (typeof runAt !== 'string' && !(runAt instanceof Date)) {
-    throw new TypeError(`Cannot ${doing}: runAt is ${describe(runAt)}, neither a Date nor a string`)
-  }
-  const time = new Date(runAt)
-  checkTime(time, doing, 'runAt', runAt)
-  return time.toISOString()
 }

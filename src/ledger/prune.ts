@@ -1,5 +1,11 @@
-import { type Folding, foldCounters, removeCounters } from '../sql/ledger/counters.ts'
-import { createPartitions, dayOf, partitionOf } from '../sql/ledger/partitions.ts'
+import { type Names, refuseUnknown } from '../check/options.ts'
+import { requireSchema } from '../database/migrate.ts'
+import { type Database, templateOf } from '../database/open.ts'
+import { createPool } from '../database/pool.ts'
+import { withoutConflicts, withSchema } from '../database/repeat.ts'
+import { countersKeptMs, isTooOld, type Keep, type Retention, toRetention } from '../rules/retention.ts'
+import { removeCounters } from '../sql/ledger/counters.ts'
+import { createPartitions, dayOf, readPartitionName } from '../sql/ledger/partitions.ts'
 import { DAYS_AHEAD } from '../sql/ledger/schema.ts'
 import {
   detachPartition,
@@ -13,54 +19,117 @@ import {
 import { ownSchema } from '../sql/names.ts'
 import type { Connections, Execute } from '../sql/statement.ts'
 import { readClock } from '../sql/times.ts'
-import type { Retention } from '../sql/worker/workers.ts'
+import { foldAll } from './fold.ts'
 
-/** What {@linkcode pruneLedger} goes by. */
+/** Options of `prune`. */
+export interface PruneOptions {
+  /**
+   * How long runs that did not fail are kept. Runs go by whole days, and today's and yesterday's stay. `'forever'`
+   * removes none, `false` all others.
+   *
+   * @default '7d'
+   */
+  keepSuccesses?: Keep
+  /**
+   * The same for failures.
+   *
+   * @default '30d'
+   */
+  keepFailures?: Keep
+  /**
+   * Whether to remove nothing and only report.
+   *
+   * @default false
+   */
+  dryRun?: boolean
+}
+
+/** The options of {@linkcode PruneOptions}. */
+export const PRUNE_OPTIONS: Names<PruneOptions> = { keepSuccesses: true, keepFailures: true, dryRun: true }
+
+/** What `prune` removed, or would remove. */
+export interface PruneReport {
+  /** The partitions of the ledger that were dropped, each with a day of runs. */
+  readonly dropped: readonly string[]
+  /** By how many rows the counters have shrunk. */
+  readonly folded: number
+}
+
+/** Creates the call that prunes the ledger of one database. */
+export function createPruning(
+  use: <Result>(doing: string, work: (opened: { readonly database: Database }) => Promise<Result>) => Promise<Result>,
+  schema: string
+): { prune(options?: PruneOptions): Promise<PruneReport> } {
+  const doing = 'prune the ledger'
+  return {
+    async prune(options = {}) {
+      refuseUnknown(options, PRUNE_OPTIONS, doing)
+      const retention = toRetention(options, doing)
+      return await use(doing, async ({ database }) => {
+        // Detaching a partition may wait for long, so it has a connection of its own.
+        const pool = createPool(templateOf(database), 1, { name: 'kretes prune', prepare: false })
+        const connections = withSchema(withoutConflicts(pool), () => requireSchema(database, schema, doing))
+        try {
+          return await prune(connections, schema, retention, options.dryRun)
+        } finally {
+          await pool.end()
+        }
+      })
+    }
+  }
+}
+
+/** Removes runs that are too old, or only reports them. */
+export async function prune(
+  connections: Connections,
+  schema: string,
+  retention: Retention,
+  dryRun: boolean = false
+): Promise<PruneReport> {
+  if (!dryRun) return await pruneLedger(connections, schema, retention)
+  const { execute } = connections
+  const partitions = await listPartitions(execute, ownSchema(schema))
+  return { dropped: findTooOld(partitions, retention, await readClock(execute)).map(({ name }) => name), folded: 0 }
+}
+
+/** Settings of {@linkcode pruneLedger}. */
 export interface PruneSettings extends Retention {
   /**
-   * What counts as now.
+   * The time that counts as now.
    *
    * @default the time of the database
    */
   readonly now?: Date
 }
 
-/** What {@linkcode pruneLedger} did. */
-export interface Pruning {
-  /** The partitions that are gone, each a day of runs. */
-  readonly dropped: string[]
-  /** By how many the rows of counters became fewer. */
-  readonly folded: number
-}
-
-/** What {@linkcode tidyLedger} did, and what is left to do. */
+/** The result of {@linkcode tidyLedger}. */
 export interface Tidying {
   readonly folded: number
-  /** Whether there is more to fold: the signal has aborted. */
+  /** Whether there is more to fold, because the signal has aborted. */
   readonly isBehind: boolean
   /** Partitions that are too old, for {@linkcode dropPartitions}. */
   readonly due: readonly Partition[]
 }
 
 /**
- * Makes room in the ledger for the days to come and removes what is older than it has to be kept. Nobody who reads or
- * writes runs meanwhile waits for it; it waits for transactions that have read what it removes.
+ * Creates the partitions of the next days and removes runs that are too old. Transactions that read or write runs do not
+ * wait for it; it waits for transactions that have read the runs that it removes.
  */
 export async function pruneLedger(
   connections: Connections,
   schema: string,
   retention: PruneSettings
-): Promise<Pruning> {
+): Promise<PruneReport> {
   const tidied = await tidyLedger(connections, schema, retention)
   const dropped = await dropPartitions(connections.execute, schema, tidied?.due ?? [])
   return { dropped, folded: tidied?.folded ?? 0 }
 }
 
 /**
- * All of it that takes but a moment, or many short ones.
+ * Does the part of {@linkcode pruneLedger} that waits for no other transaction.
  *
- * @param signal ends the folding of counters after the part at hand; another call goes on from there
- * @returns nothing if somebody else does it at this moment
+ * @param signal ends the folding of counters after the current part; another call continues there
+ * @returns `undefined` if another process does the same at this moment
  */
 export async function tidyLedger(
   connections: Connections,
@@ -74,72 +143,28 @@ export async function tidyLedger(
     const now = retention.now ?? (await readClock(execute))
     await makeRoom(execute, schema, now)
     await removeStale(execute, own, schema)
-    const { successesMs, failuresMs } = retention
-    if (successesMs !== null && failuresMs !== null) {
-      await removeCounters(execute, own, ago(now, Math.max(successesMs || 0, failuresMs || 0, DAY_MS)).toISOString())
-    }
-    return { now, due: findDue(await listPartitions(execute, own), retention, now) }
+    const keptMs = countersKeptMs(retention)
+    if (keptMs !== null) await removeCounters(execute, own, new Date(now.getTime() - keptMs).toISOString())
+    return { now, due: findTooOld(await listPartitions(execute, own), retention, now) }
   })
   return tidied && { due: tidied.due, ...(await foldAll(connections, own, tidied.now, signal)) }
 }
 
-/** Those of the partitions that hold nothing but what is older than it has to be kept. */
-export function findDue(
-  partitions: readonly Partition[],
-  { successesMs, failuresMs }: Retention,
-  now: Date
-): readonly Partition[] {
-  return partitions.filter(({ name }) => {
-    const keptMs = name.endsWith('_failures') ? failuresMs : successesMs
-    return keptMs !== null && name < partitionOf(dayOf(ago(now, Math.max(keptMs || 0, DAY_MS))), false)
-  })
+function findTooOld(partitions: readonly Partition[], retention: Retention, now: Date): readonly Partition[] {
+  return partitions.filter(({ name }) => isTooOld(readPartitionName(name), retention, now))
 }
 
-/** Part by part, each in a transaction of its own: none takes long, nor is undone with another. */
-async function foldAll(
-  { transact }: Connections,
-  own: string,
-  now: Date,
-  signal: AbortSignal | undefined
-): Promise<Pick<Tidying, 'folded' | 'isBehind'>> {
-  let folded = 0
-  for (const folding of foldings(now)) {
-    for (let isMore = true; isMore; ) {
-      if (signal?.aborted) return { folded, isBehind: true }
-      const part = await transact(async execute =>
-        (await lockUpkeep(execute, own)) ? await foldCounters(execute, own, folding) : undefined
-      )
-      if (!part) return { folded, isBehind: false }
-      folded += part.from - part.to
-      isMore = part.from >= folding.limit
-    }
-  }
-  return { folded, isBehind: false }
-}
-
-/** Minutes that are over become one row each, and so do hours after a day; of queues earlier, since there are more. */
-function foldings(now: Date): readonly Folding[] {
-  const hour = (before: Date): string => new Date(Math.floor(before.getTime() / HOUR_MS) * HOUR_MS).toISOString()
-  const limit = FOLDED_AT_ONCE
-  return [
-    { table: 'queue_counters', unit: 'minute', before: null, limit },
-    { table: 'counters', unit: 'minute', before: ago(now, 2 * MINUTE_MS).toISOString(), limit },
-    { table: 'queue_counters', unit: 'hour', before: hour(ago(now, HOUR_MS)), limit },
-    { table: 'counters', unit: 'hour', before: hour(ago(now, DAY_MS)), limit }
-  ]
-}
-
-/** Sees to it that runs can be recorded today and in the days to come. */
+/** Creates the partitions that are missing for today and the next days. */
 export async function makeRoom(execute: Execute, schema: string, now?: Date): Promise<void> {
   const today = dayOf(now ?? (await readClock(execute)))
   await createPartitions(execute, ownSchema(schema), { from: today - 1, to: today + DAYS_AHEAD })
 }
 
 /**
- * Removes partitions. Not in a transaction: each is first taken out of the ledger, which waits for those who read it.
+ * Removes partitions, outside of transactions: detaching one waits for the transactions that read the ledger.
  *
- * @param signal ends it after the statement at hand; another call goes on from there
- * @returns the names of those that are gone
+ * @param signal ends the removal after the current statement; another call continues there
+ * @returns the names of the removed partitions
  */
 export async function dropPartitions(
   execute: Execute,
@@ -150,7 +175,7 @@ export async function dropPartitions(
   const own = ownSchema(schema)
   const isDetaching = ({ state }: Partition): boolean => state === 'detaching'
   const dropped: string[] = []
-  // The server detaches one at a time, and lets none begin before the last has ended.
+  // The server detaches one partition at a time, and starts none before the last has finished.
   for (const { name, state } of partitions.toSorted((a, b) => Number(isDetaching(b)) - Number(isDetaching(a)))) {
     signal?.throwIfAborted()
     if (state === 'attached') await detachPartition(execute, own, name)
@@ -160,14 +185,3 @@ export async function dropPartitions(
   }
   return dropped
 }
-
-function ago(now: Date, ms: number): Date {
-  return new Date(now.getTime() - ms)
-}
-
-/** Takes the server about a tenth of a second. */
-const FOLDED_AT_ONCE = 20_000
-
-const MINUTE_MS = 60_000
-const HOUR_MS = 3_600_000
-const DAY_MS = 86_400_000

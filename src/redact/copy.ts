@@ -1,9 +1,9 @@
 import { hideInText } from './text.ts'
 
 /**
- * Copies a value that is to be shown, as far as that is shown at all, and only where it changes.
+ * Copies a value for display, as far as it is displayed, and only the parts that change.
  *
- * @param replace says what stands in place of the value below a key
+ * @param replace returns the replacement of the value of a key
  */
 export function copyToShow(root: unknown, replace: (key: string, value: unknown) => unknown): unknown {
   const copies = new Map<object, unknown>()
@@ -33,7 +33,7 @@ export function copyToShow(root: unknown, replace: (key: string, value: unknown)
     return [copied, isChanged]
   }
 
-  /** What a getter would say is not asked: to be shown, it is not asked either. */
+  /** Getters are not called: a display does not call them either. */
   function copyProperties(value: object, depth: number): [copied: object, isChanged: boolean] {
     const copied: object = Array.isArray(value) ? [] : Object.create(Object.getPrototypeOf(value))
     copies.set(value, copied)
@@ -48,7 +48,7 @@ export function copyToShow(root: unknown, replace: (key: string, value: unknown)
     if (value instanceof Error && typeof value.stack === 'string') {
       const stack = hideInText(value.stack)
       if (stack !== value.stack) isChanged = true
-      // Its getter would not know the copy.
+      // The getter of the stack does not work on a copy.
       properties.stack = { value: stack, configurable: true, enumerable: false, writable: true }
     }
     return [Object.defineProperties(copied, properties), isChanged]
@@ -63,8 +63,8 @@ function isCollection(value: object): value is Collection {
   return value instanceof Map || value instanceof Set
 }
 
-/** Deeper than anything is shown. */
+/** Deeper than any display. */
 const DEEPEST = 6
 const MOST_VALUES = 10_000
-/** More of a text is not shown. */
+/** No more of a text is displayed. */
 const LONGEST_TEXT = 10_000

@@ -1,7 +1,7 @@
-/** Which values a name hides: `texts` are all but numbers and what is true or false. */
+/** The values that a name hides. `texts` are all values but numbers and booleans. */
 export type Hides = 'nothing' | 'texts' | 'numbers' | 'all'
 
-/** The names that hide their values, with more of them than the usual ones. Each is judged once. */
+/** Creates a function that tells what a name hides, by the usual words and more. It judges each name once. */
 export function createNames(words: readonly string[]): (name: string) => Hides {
   const own = words.map(word => partsOf(word).join('-?')).filter(word => word !== '')
   const ownName = own.length > 0 ? new RegExp(`-(?:${own.join('|')})s?-`) : undefined
@@ -11,7 +11,7 @@ export function createNames(words: readonly string[]): (name: string) => Hides {
     const parts = `-${partsOf(name).join('-')}-`
     if (ownName?.test(parts)) return 'all'
     if (!NAME.test(parts)) return 'nothing'
-    // What is counted or measured, as in maxTokens and passwordLength, is no secret.
+    // A count or a length, as in maxTokens and passwordLength, is no secret.
     return NUMBER.test(parts) ? 'numbers' : 'texts'
   }
 
@@ -25,7 +25,7 @@ export function createNames(words: readonly string[]): (name: string) => Hides {
   }
 }
 
-/** Of each name that hides something, one of these is a part, in small letters. */
+/** Each name that hides something contains one of these stems, in lower case. */
 export function stemsOf(words: readonly string[]): string[] {
   return [...STEMS, ...words.flatMap(word => partsOf(word).slice(0, 1))]
 }
@@ -41,16 +41,16 @@ function partsOf(name: string): string[] {
     .filter(part => part !== '')
 }
 
-/** Words that are secret as they are: `pass`, and not `compass`. */
+/** Words that are secret on their own: `pass`, but not `compass`. */
 export const WHOLE = ['pass', 'passcode', 'creds', 'otp', 'cvv', 'cvc'] as const
-/** Whose keys are secret. */
+/** Words that make a key a secret, as in `apiKey`. */
 export const KEYS = ['api', 'access', 'auth', 'private', 'secret', 'signing', 'encryption', 'ssh', 'master'] as const
-/** Words that are secret also at the end of others that are written together. */
+/** Words that are secret even at the end of a compound word. */
 const ENDINGS = ['password', 'passwd', 'pwd', 'secret', 'token', 'cookie', 'credential', 'jwt', 'bearer']
 const ANYWHERE = 'passw(?:or)?d|passphrase|pass-phrase|authori[sz]ation'
 const LISTED = `(?:${ENDINGS.join('|')}|(?:${KEYS.join('|')})-?key|-(?:${WHOLE.join('|')}))`
 const NAME = new RegExp(`${LISTED}s?-|${ANYWHERE}`)
-/** One that ends with it. */
+/** A name that ends with a secret word. */
 const NUMBER = new RegExp(`(?:${LISTED}|${ANYWHERE})(?:-\\d+)*-$`)
 const STEMS = 'pass pwd secret token cookie cred jwt bearer authori otp cvv cvc key'.split(' ')
 

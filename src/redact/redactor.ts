@@ -2,30 +2,30 @@ import { copyToShow } from './copy.ts'
 import { createNames, LONGEST_NAME, stemsOf } from './names.ts'
 import { hideInUrls, REDACTED } from './text.ts'
 
-/** Hides secrets by the names that they go by. */
+/** Hides secrets, which it finds by their names. */
 export interface Redactor {
   /**
-   * A value as JSON text, as `JSON.stringify` writes it, without secrets; `undefined` if JSON knows no such value.
+   * Writes a value as `JSON.stringify` does, without secrets.
    *
-   * @param prepare says what a value is replaced by before that
+   * @param prepare replaces values first
    * @throws what `JSON.stringify` throws
    */
   stringify(value: unknown, prepare?: (key: string, value: unknown) => unknown): string | undefined
-  /** What may be shown in place of a value: a copy without secrets, or the value itself if it holds none. */
+  /** Returns a copy without secrets for display, or the value itself if it holds none. */
   copy(value: unknown): unknown
 }
 
 /**
- * Makes a redactor. A name is secret if a word in it is: `password` hides `newPassword`, `DB_PASSWORD` and
- * `user.password`. Hidden is the value below such a key, in a pair of name and value, and beside a `name`.
+ * Creates a redactor. A name is secret if one of its words is: `password` hides `newPassword`, `DB_PASSWORD` and
+ * `user.password`. It hides the value of such a key, and the value in a pair or an object of name and value.
  *
- * @param words names to hide beside the usual ones
+ * @param words names to hide, besides the usual ones
  */
 export function createRedactor(words: readonly string[] = []): Redactor {
   const hidesOf = createNames(words)
   const stems = stemsOf(words)
 
-  /** Most values hold nothing of the kind, and are written once. */
+  /** Most values contain no secret name, and are written only once. */
   function isSuspect(json: string): boolean {
     const text = json.toLowerCase()
     return stems.some(stem => text.includes(stem)) || (text.includes('://') && URL_WITH_USER.test(text))
@@ -44,7 +44,7 @@ export function createRedactor(words: readonly string[] = []): Redactor {
     return typeof value === 'number' ? hides === 'numbers' : typeof value !== 'boolean' && typeof value !== 'function'
   }
 
-  /** Headers come as pairs of name and value, one after the other, or beside one another in an object. */
+  /** Headers may be pairs of name and value, a flat list of these, or objects with `name` and `value`. */
   function hideInside(value: object): object {
     if (Array.isArray(value)) return arePairs(value) ? hideInPairs(value) : value
     if (!('value' in value)) return value
@@ -67,7 +67,7 @@ export function createRedactor(words: readonly string[] = []): Redactor {
   }
 }
 
-/** The one for what is shown without a worker's own words. */
+/** The redactor without further words. */
 export const usualRedactor: Redactor = createRedactor()
 
 function arePairs(list: readonly unknown[]): boolean {

@@ -12,7 +12,7 @@
  *
  * @module
  */
-export type { Keep } from '../ledger/keep.ts'
+export type { Keep } from '../rules/retention.ts'
 export { type GuardOptions, guardProcess } from './execution/uncaught.ts'
 export type { LedgerOptions, WorkerOptions } from './options.ts'
 export { startWorker, type Worker } from './worker.ts'

@@ -1,12 +1,11 @@
+import { LONGEST_TIMER_MS } from '../async/timer.ts'
 import { type Backoff, compileBackoff, type DelayOf } from '../backoff.ts'
+import { type Names, refuseUnknown } from '../check/options.ts'
 import { type Duration, toTimeLimit } from '../duration.ts'
-import { type Names, refuseUnknown } from '../known.ts'
-import { type Keep, toKeptMs } from '../ledger/keep.ts'
-import { type Logger, silentLogger } from '../logger.ts'
+import { createSafeLogger, type Logger, silentLogger } from '../logger.ts'
 import { createRedactor, type Redactor } from '../redact/redactor.ts'
-import { createSafeLogger } from '../safe-logger.ts'
+import { type Keep, type Retention, toRetention } from '../rules/retention.ts'
 import type { AnyTask } from '../task.ts'
-import { LONGEST_TIMER_MS } from '../timer.ts'
 
 /** What {@linkcode startWorker} takes. */
 export interface WorkerOptions {
@@ -186,10 +185,7 @@ export const LEDGER_OPTIONS: Names<LedgerOptions> = {
 }
 
 /** {@linkcode LedgerOptions} with every default in place. */
-export interface LedgerSettings {
-  /** `null` is for ever. */
-  readonly successesMs: number | null | false
-  readonly failuresMs: number | null | false
+export interface LedgerSettings extends Retention {
   readonly keepPayloads: boolean
   readonly redactor: Redactor
   readonly maxResultBytes: number
@@ -250,10 +246,8 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
 
 function resolveLedger(options: LedgerOptions): LedgerSettings {
   refuseUnknown(options, LEDGER_OPTIONS, 'start a worker', 'option of the ledger')
-  const { keepSuccesses = '7d', keepFailures = '30d' } = options
   return {
-    successesMs: toKeptMs(keepSuccesses, 'start a worker', 'keepSuccesses'),
-    failuresMs: toKeptMs(keepFailures, 'start a worker', 'keepFailures'),
+    ...toRetention(options, 'start a worker'),
     keepPayloads: options.keepPayloads ?? false,
     redactor: createRedactor(options.redact),
     maxResultBytes: wholeNumber('maxResultBytes', options.maxResultBytes, 65_536, 0)

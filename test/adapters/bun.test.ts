@@ -15,7 +15,7 @@ test('holds the jobs that were scheduled in it, if it is committed', async () =>
   const script = fileURLToPath(new URL('../fixtures/bun-transactions.ts', import.meta.url))
   const { code, stdout, stderr } = await run(command, [...flags, script], { env: { DATABASE_URL: database.url } })
   assert.is(code, 0, stderr)
-  assert.match(stdout, /^TypeError: Cannot schedule in a transaction: what is given is a client of postgres\.js or Bun/)
+  assert.match(stdout, /^TypeError: Cannot schedule in a transaction: the argument is a client of postgres\.js or Bun/)
   const rows = await database.sql`select key from graphile_worker.jobs order by key`
   assert.equal(
     rows.map(({ key }) => key),

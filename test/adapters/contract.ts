@@ -232,7 +232,7 @@ export async function testTransactions(library: Library): Promise<void> {
       assert.is(failure.code, 'MIGRATION')
       assert.is(
         failure.message,
-        'Cannot schedule in a transaction: the schema graphile_worker is missing or out of date. Migrate it ahead, with Background.migrate() or: kretes background migrate'
+        'Cannot schedule in a transaction: the schema graphile_worker is missing or out of date. Migrate it first, with Background.migrate() or: kretes background migrate'
       )
       assert.instance(failure.cause, Error)
     }
@@ -287,7 +287,7 @@ export async function testTransactions(library: Library): Promise<void> {
         () => createUnconnected().with(pool),
         (error: Error) =>
           error instanceof TypeError &&
-          /^Cannot schedule in a transaction: what is given is .+, not a transaction\. Pass /.test(error.message)
+          /^Cannot schedule in a transaction: the argument is .+, not a transaction\. Pass /.test(error.message)
       )
     }
   })

@@ -17,7 +17,7 @@ test('refuses what cannot run a statement, and says what can', () => {
       (error: Error) =>
         error instanceof TypeError &&
         error.message ===
-          'Cannot schedule in a transaction: what is given is none of postgres.js, Bun, node-postgres, Drizzle, Kysely, Prisma, Knex or TypeORM, and has no query(text, values)'
+          'Cannot schedule in a transaction: the argument is none of postgres.js, Bun, node-postgres, Drizzle, Kysely, Prisma, Knex or TypeORM, and has no query(text, values)'
     )
   }
 })

@@ -30,7 +30,7 @@ test('says after the timeout that the job goes on', async () => {
   const { code, stderr } = await run(['bg', 'schedule', 'Double', '--in', '1h', '--wait', '--timeout', '3s'])
   assert.is(code, 1)
   assert.not.match(stderr, /Waiting for the database/)
-  assert.match(stderr, /after 3000 ms its time has not come\. The job goes on/)
+  assert.match(stderr, /after 3000 ms it is not due yet\. The job goes on/)
 })
 
 test('stops waiting at Ctrl-C, and says that the job goes on', async () => {

@@ -2,8 +2,9 @@ import postgres from 'postgres'
 import { createBackground, type Task } from '../../mod.ts'
 import { connect } from '../../src/database/open.ts'
 import { poolOf } from '../../src/database/pool.ts'
-import { prune, toKept } from '../../src/ledger/prune-command.ts'
+import { prune } from '../../src/ledger/prune.ts'
 import { Queue } from '../../src/queue.ts'
+import { toRetention } from '../../src/rules/retention.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { startServer } from '../helpers/server.ts'
@@ -245,7 +246,7 @@ async function exercise(database: TestDatabase, { hasRest = false } = {}): Promi
   assert.is((await given.cancel({ task: 'Later' })).changed, 23)
 
   const sql = connect({ url }, { max: 1, prepare: false, name: 'prune' })
-  const pruned = await prune(poolOf(sql), 'graphile_worker', toKept({}), false)
+  const pruned = await prune(poolOf(sql), 'graphile_worker', toRetention({}, 'prune'), false)
   await sql.end()
   assert.equal(pruned.dropped, [])
   if (hasRest) await thriceBeaten(database)

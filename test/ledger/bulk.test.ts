@@ -1,7 +1,8 @@
 import type { PendingQuery, Row } from 'postgres'
 import { createBackground } from '../../src/background.ts'
-import type { BulkResult, JobSelection } from '../../src/inspector.ts'
 import type { Job } from '../../src/job.ts'
+import type { BulkResult } from '../../src/manage/bulk.ts'
+import type { JobSelection } from '../../src/manage/selection.ts'
 import { Queue } from '../../src/queue.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
@@ -93,7 +94,7 @@ retry('refuses a job that is gone without its payload, before anything is change
   assert.is((error as { code?: string }).code, 'JOB_GONE')
   assert.is(
     error.message,
-    'Cannot retry job 800010: it is gone (its last run: succeeded), and the ledger has not kept its payload. Schedule it anew'
+    'Cannot retry job 800010: it is gone (its last run: succeeded), and the ledger has not kept its payload. Schedule a new job'
   )
   assert.is((await rowOf(failed)).attempts, 25)
 })
@@ -305,21 +306,15 @@ cancel('leaves a job alone that is of another state by then', async () => {
 })
 
 for (const [selection, message] of [
-  [{}, 'delete jobs: the filter is empty, which would mean all jobs. Say { all: true } if you mean that'],
-  [{ all: false }, 'delete jobs: the filter is empty, which would mean all jobs. Say { all: true } if you mean that'],
-  [{ search: '' }, 'delete jobs: the filter is empty, which would mean all jobs. Say { all: true } if you mean that'],
-  [
-    { task: undefined },
-    'delete jobs: the filter is empty, which would mean all jobs. Say { all: true } if you mean that'
-  ],
+  [{}, 'delete jobs: the filter is empty. If you mean all jobs, pass { all: true }'],
+  [{ all: false }, 'delete jobs: the filter is empty. If you mean all jobs, pass { all: true }'],
+  [{ search: '' }, 'delete jobs: the filter is empty. If you mean all jobs, pass { all: true }'],
+  [{ task: undefined }, 'delete jobs: the filter is empty. If you mean all jobs, pass { all: true }'],
   [{ all: 1 }, 'delete jobs: all is 1, neither true nor false'],
   [{ taks: 'Any' }, 'delete jobs: there is no condition taks. Did you mean task?'],
-  [
-    { state: 'running' },
-    'delete jobs: state is "running", and that is done with waiting, scheduled, retrying, failed jobs'
-  ],
+  [{ state: 'running' }, 'delete jobs: state is "running", none of waiting, scheduled, retrying, failed'],
   [undefined, 'delete jobs: the conditions are of type undefined, not an object'],
-  [[7], 'delete a job: what is given is 7, neither a job, an id nor { key }']
+  [[7], 'delete a job: the argument is 7, not a job, an id or { key }']
 ] as const) {
   removal(`refuses ${JSON.stringify(selection)}`, async () => {
     const error = await rejection(background.delete(selection as JobSelection))

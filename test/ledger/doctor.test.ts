@@ -1,9 +1,9 @@
 import postgres from 'postgres'
 import { createBackground } from '../../src/background.ts'
 import { executeIn } from '../../src/database/session.ts'
-import type { Finding, FindingCode } from '../../src/ledger/doctor/finding.ts'
-import type { Limits } from '../../src/ledger/doctor/limits.ts'
-import { diagnose } from '../../src/ledger/doctor.ts'
+import type { Finding, FindingCode } from '../../src/diagnose/doctor/finding.ts'
+import type { Limits } from '../../src/diagnose/doctor/limits.ts'
+import { diagnose } from '../../src/diagnose/doctor.ts'
 import { createPartitions, dayOf, partitionOf } from '../../src/sql/ledger/partitions.ts'
 import { lockUpkeep } from '../../src/sql/ledger/upkeep.ts'
 import type { LedgerOptions, WorkerOptions } from '../../src/worker/options.ts'
@@ -73,7 +73,12 @@ test('finds a user whose tables land among ours, and the tables', async () => {
   const { findings } = await again.doctor()
   assert.equal(
     findings.map(({ message, remedy }) => [message, remedy]),
-    [["kretes holds what is not kretes' own: users", 'Move it: alter table kretes.users set schema public']]
+    [
+      [
+        "kretes contains objects that are not kretes' own: users",
+        'Move them: alter table kretes.users set schema public'
+      ]
+    ]
   )
   await admin.unsafe('alter table kretes.users set schema public')
   assert.equal(await again.doctor(), { isHealthy: true, findings: [] })
@@ -192,7 +197,7 @@ test('finds who holds back vacuum: transactions, slots, prepared transactions', 
   })
   assert.equal(
     [findings[0]?.code, findings[0]?.remedy],
-    ['replication-slot', "Let its reader come back, or drop it: select pg_drop_replication_slot('unused')"]
+    ['replication-slot', "Reconnect its reader, or drop it: select pg_drop_replication_slot('unused')"]
   )
 })
 
@@ -293,7 +298,7 @@ test('finds workers that keep runs for different times, of which the shortest ho
     assert.equal(codesOf({ findings }), ['ledger-retention', 'ledger-retention'])
     assert.is(
       findings[0]?.message,
-      'Workers keep runs for different times, and the shortest holds for all: successes for 90 days, failures for 30 days; successes for 3 days, failures for 30 days'
+      'Workers keep runs for different times, and the shortest applies to all: successes for 90 days, failures for 30 days; successes for 3 days, failures for 30 days'
     )
     assert.match(findings[1]!.message, /^1 partition .* \(successes for 3 days, failures for 30 days\)/)
   })

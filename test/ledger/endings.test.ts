@@ -50,7 +50,7 @@ async function demandUnknown(id: string): Promise<void> {
     [error.code, error.message],
     [
       'JOB_GONE',
-      `Cannot give the result of job ${id}: it is gone, and how it ended is not kept (its last run on record: failed). It has ended since, or it was deleted`
+      `Cannot give the result of job ${id}: it is gone, and its end is not kept (its last recorded run: failed). It has ended since, or it was deleted`
     ]
   )
   const job = await background.job(id)
@@ -221,7 +221,7 @@ results('says so to who waits for it', async () => {
     const job = await background.schedule({ task: Odd, payload: { name } })
     const error = await failure(job.result({ timeout: '20s' }))
     assert.is(error.code, 'RESULT_NOT_KEPT', name)
-    assert.match(error.message, /^Cannot give the result of job \d+: it has succeeded, but its result was not kept: /)
+    assert.match(error.message, /^Cannot give the result of job \d+: it has succeeded, but its result is not kept: /)
     assert.match(error.message, reason, name)
     const [run] = (await background.job(job.id))?.runs ?? []
     assert.match(run?.resultProblem ?? '', reason)

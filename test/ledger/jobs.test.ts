@@ -1,6 +1,7 @@
 import { createBackground } from '../../src/background.ts'
-import type { JobFilter, JobState } from '../../src/inspect.ts'
+import type { JobFilter } from '../../src/manage/filter.ts'
 import { Queue } from '../../src/queue.ts'
+import type { JobState } from '../../src/rules/states.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -209,7 +210,7 @@ looking('knows nothing of a job that never was', async () => {
   assert.is(await background.job('9223372036854775807'), undefined)
   assert.is(await background.job('no such key'), undefined)
   const error = await rejection(background.job(7 as never))
-  assert.match(error.message, /^Cannot look at a job: what is given is 7, neither a job, an id nor { key }$/)
+  assert.match(error.message, /^Cannot look at a job: the argument is 7, not a job, an id or { key }$/)
 })
 
 /** A job in each state, and what each state could be taken for. */

@@ -158,7 +158,7 @@ test('throws when its time is up, and says what the job is at', async () => {
     async () => (await sql`select from kretes.jobs where id = ${runs.id} and progress is not null`).length > 0
   )
   const states: [typeof later, string][] = [
-    [later, 'its time has not come'],
+    [later, 'it is not due yet'],
     [unknown, 'it waits for a worker'],
     [runs, 'it is running, 40 % done']
   ]

@@ -1,6 +1,6 @@
 import type postgres from 'postgres'
-import type { RunState } from '../../src/inspect.ts'
-import { FAILURE_STATES } from '../../src/sql/ledger/schema.ts'
+import type { RunState } from '../../src/rules/states.ts'
+import { FAILURE_STATES } from '../../src/rules/states.ts'
 
 /** A run as a test has it; what it leaves out does not matter to it. */
 export interface RunRow {

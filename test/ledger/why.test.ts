@@ -1,9 +1,9 @@
 import { createBackground } from '../../src/background.ts'
+import type { ReasonCode } from '../../src/diagnose/reason.ts'
+import type { Why } from '../../src/diagnose/why.ts'
 import { Snooze } from '../../src/errors.ts'
-import type { ReasonCode } from '../../src/ledger/reason.ts'
-import type { Why } from '../../src/ledger/why.ts'
 import { Queue } from '../../src/queue.ts'
-import type { JobReference } from '../../src/schedule.ts'
+import type { JobReference } from '../../src/reference.ts'
 import { createProgram, TASKS } from '../cli/program.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
@@ -56,7 +56,7 @@ test('it backs off after an error, it is put off, it has failed for good', async
   const backing = await whenFirst(background, failing, 'backing-off')
   assert.match(
     backing.reasons[0]!.message,
-    /^Attempt 1 of 3 failed, and the next is to come at .* \(in .*\): RangeError: It broke$/
+    /^Attempt 1 of 3 failed, and the next is due at .* \(in .*\): RangeError: It broke$/
   )
   assert.is(backing.job?.state, 'retrying')
   assert.ok(backing.reasons[0]!.at! > new Date(Date.now() + 3_000_000))
@@ -139,7 +139,7 @@ test('its worker was lost, or is none of ours', async () => {
   const lost = await whenFirst(background, job, 'worker-lost')
   assert.match(
     lost.reasons[0]!.message,
-    /was lost: it last showed itself .* ago, and the next worker to start will give the job back$/
+    /was lost: its last sign of life was .* ago, and the next worker to start will free the job$/
   )
   const waiting = await background.schedule({ task: 'Greet' })
   const without = await background.why(waiting)

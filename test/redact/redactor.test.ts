@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { createRedactor } from '../../src/redact/redactor.ts'
 import { hideInText } from '../../src/redact/text.ts'
-import { readThrown, show } from '../../src/thrown.ts'
+import { readThrown, show } from '../../src/text/thrown.ts'
 import { assert, suite } from '../helpers/suite.ts'
 
 const names = suite('a name')

@@ -87,9 +87,9 @@ for (const [reference, message] of [
   ['', 'Cannot unschedule a job: key is empty'],
   ['9223372036854775808', `${id} "9223372036854775808", not a number as text. For a key, pass { key }`],
   [{ id: 7 }, `${id} 7, not a number as text. For a key, pass { key }`],
-  [7, 'Cannot unschedule a job: what is given is 7, neither a job, an id nor { key }'],
-  [null, 'Cannot unschedule a job: what is given is null, neither a job, an id nor { key }'],
-  [{ key: null }, 'Cannot unschedule a job: what is given is of type object, neither a job, an id nor { key }'],
+  [7, 'Cannot unschedule a job: the argument is 7, not a job, an id or { key }'],
+  [null, 'Cannot unschedule a job: the argument is null, not a job, an id or { key }'],
+  [{ key: null }, 'Cannot unschedule a job: the argument is of type object, not a job, an id or { key }'],
   [{ key: 7 }, 'Cannot unschedule a job: key is 7, not a string']
 ] as const) {
   removal(`refuses ${JSON.stringify(reference)}`, () =>
@@ -98,7 +98,7 @@ for (const [reference, message] of [
 }
 
 for (const [changes, message] of [
-  [{}, 'Cannot reschedule a job: nothing is to change'],
+  [{}, 'Cannot reschedule a job: no change is given'],
   [undefined, 'Cannot reschedule a job: the options are of type undefined, not an object'],
   [{ runAt: new Date(), delay: 5 }, 'Cannot reschedule a job: both runAt and delay are given'],
   [{ priority: 40_000 }, 'Cannot reschedule a job: priority is 40000, not a whole number from -32,768 to 32,767'],

@@ -196,7 +196,7 @@ test('needs no more memory for many than for few', async () => {
 const COUNT = Number(process.env.KRETES_TEST_MANY) || 100_000
 
 for (const [what, given, message] of [
-  ['no iterable', { task: 'Nothing' }, 'Cannot schedule Nothing: payloads is no iterable of payloads'],
+  ['no iterable', { task: 'Nothing' }, 'Cannot schedule Nothing: payloads is not iterable'],
   [
     'a list with something else in it',
     ['SendEmail'],

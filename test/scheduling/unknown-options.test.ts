@@ -1,14 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { Background, createBackground, defineTask, PermanentError, Snooze } from '../../mod.ts'
 import { BACKGROUND_OPTIONS } from '../../src/client.ts'
-import { CHANGES } from '../../src/enqueue/change.ts'
-import { MANY_OPTIONS, PAYLOADS_OPTIONS } from '../../src/enqueue/many.ts'
+import { STATUS_OPTIONS } from '../../src/diagnose/diagnose.ts'
 import { JOB_OPTIONS } from '../../src/enqueue/request.ts'
-import { BULK_OPTIONS } from '../../src/ledger/bulk.ts'
-import { PAGE, RUN_FILTER } from '../../src/ledger/filter.ts'
-import { PRUNE_OPTIONS, STATUS_OPTIONS } from '../../src/ledger/inspection.ts'
-import { BULK_FILTER } from '../../src/ledger/selection.ts'
-import { RESULT_OPTIONS } from '../../src/ledger/waiting.ts'
+import { MANY_OPTIONS, PAYLOADS_OPTIONS } from '../../src/enqueue/schedule-many.ts'
+import { PRUNE_OPTIONS } from '../../src/ledger/prune.ts'
+import { BULK_OPTIONS } from '../../src/manage/bulk.ts'
+import { PAGE, RUN_FILTER } from '../../src/manage/filter.ts'
+import { CHANGES } from '../../src/manage/reschedule.ts'
+import { BULK_FILTER } from '../../src/manage/selection.ts'
+import { RESULT_OPTIONS } from '../../src/results/waiters.ts'
 import { DEFINITION } from '../../src/task.ts'
 import { guardProcess, startWorker } from '../../src/worker/mod.ts'
 import { LEDGER_OPTIONS, WORKER_OPTIONS } from '../../src/worker/options.ts'
@@ -75,7 +76,7 @@ const calls: Record<string, [call: () => unknown, message: string]> = {
   ],
   'cancel of one job': [
     () => Reflect.apply(background.cancel, background, ['any', { dryRun: true }]),
-    'cancel a job: options are for many. Give it in a list: cancel([job], …)'
+    'cancel a job: options are for many. Pass it in a list: cancel([job], …)'
   ],
   runNow: [
     () => background.runNow(given({ taskname: 'Any' })),

@@ -1,6 +1,6 @@
 import { createBackground, PermanentError, Snooze, type Task } from '../../mod.ts'
-import type { JobDetails } from '../../src/inspect.ts'
 import type { Logger } from '../../src/logger.ts'
+import type { JobDetails } from '../../src/manage/jobs.ts'
 import { defineTask } from '../../src/task.ts'
 import { describeError, toErrorJson } from '../../src/worker/execution/error-text.ts'
 import { onceDone } from '../helpers/cleanup.ts'

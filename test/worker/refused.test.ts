@@ -76,7 +76,7 @@ for (const ledger of [{}, false] as const) {
     assert.match(problems[3]?.error_message, /^What went wrong is not kept: its details could not be stored: /)
     const unfit = jobs.find(({ task }) => task === 'Unfit')
     const error = await unfit?.result({ timeout: '10s' }).catch((error: Error) => error)
-    assert.match((error as Error).message, /its result was not kept: its details could not be stored: .*refused/)
+    assert.match((error as Error).message, /its result is not kept: its details could not be stored: .*refused/)
   })
 }
 

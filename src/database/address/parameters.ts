@@ -1,4 +1,4 @@
-import { didYouMean, nearMatches } from '../../near.ts'
+import { didYouMean, nearMatches } from '../../text/suggest.ts'
 
 /** Says what is wrong with a value, if anything is. */
 type Check = (value: string) => string | undefined

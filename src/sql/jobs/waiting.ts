@@ -1,4 +1,5 @@
 import type { Job } from '../../job.ts'
+import { WHILE_FREE } from '../ledger/state.ts'
 import { type Access, type Fragment, identifier, type Statement, statement } from '../statement.ts'
 import { ADDED, type AddedRow, toJob } from './add.ts'
 
@@ -52,10 +53,10 @@ export async function findObstacle(access: Access, target: Target): Promise<'run
   const [row] = await access.execute<{ obstacle: 'running' | 'failed' | 'none' }>(statement`
     select case
       when locked_at is not null then 'running'
-      when attempts >= max_attempts then 'failed'
+      when ${{ sql: WHILE_FREE.failed }} then 'failed'
       else 'none'
     end as obstacle
-    from ${identifier(access.schema)}.jobs
+    from ${identifier(access.schema)}.jobs job
     where ${column} = ${value}::text${castOf(target)}`)
   return row?.obstacle
 }

@@ -1,13 +1,11 @@
-import type { JobState } from '../../inspect.ts'
+import { ACTIONS, type Action, isForAllStates } from '../../rules/actions.ts'
 import type { Target } from '../jobs/waiting.ts'
 import { ATTEMPTS, CANCELLED } from '../names.ts'
 import { type Access, allOf, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { LOST, STARTED } from '../worker/workers.ts'
-import { inState, type JobConditions, toConditions } from './conditions.ts'
+import { type JobConditions, toConditions } from './conditions.ts'
 import { reopening } from './record.ts'
-
-/** What is done with many jobs at a time. */
-export type Action = 'retry' | 'cancel' | 'delete' | 'runNow'
+import { inState, WHILE_FREE } from './state.ts'
 
 /** Which jobs an action is for: those named, or those of a filter. */
 export type Chosen = { readonly targets: readonly Target[] } | { readonly conditions: JobConditions }
@@ -158,7 +156,8 @@ function choose(access: Access, action: Action, chosen: Chosen, { after, upTo, l
 
 function toChoice(access: Access, action: Action, chosen: Chosen): Statement[] {
   if ('conditions' in chosen) {
-    return toConditions(access, { ...chosen.conditions, states: chosen.conditions.states ?? STATES[action] })
+    const usual = isForAllStates(action) ? null : ACTIONS[action].states
+    return toConditions(access, { ...chosen.conditions, states: chosen.conditions.states ?? usual })
   }
   const ids = chosen.targets.flatMap(target => ('id' in target ? target.id : []))
   const keys = chosen.targets.flatMap(target => ('key' in target ? target.key : []))
@@ -166,25 +165,17 @@ function toChoice(access: Access, action: Action, chosen: Chosen): Statement[] {
   return [keys.length === 0 ? byId : statement`(${byId} or job.key = any(${textArray(keys)}::text::text[]))`]
 }
 
-/** The states that a filter means if it names none; `null` for all. */
-const STATES: Readonly<Record<Action, readonly JobState[] | null>> = {
-  retry: ['failed', 'retrying'],
-  cancel: null,
-  delete: null,
-  runNow: ['scheduled', 'retrying']
-}
-
 /** What has to hold for a job of the engine, called `job`, for the action to be for it. */
 function fitFor(access: Access, action: Action, chosen: Chosen): Statement {
   const states = 'conditions' in chosen ? chosen.conditions.states : null
   const ofStates = states?.map(state => inState(access, state).sql).join(' or ')
-  const conditions = [statement`job.locked_at is null`, statement`${FIT[action]}`]
+  const conditions = [statement`job.locked_at is null`, statement`${fitWhileFree(action)}`]
   return allOf(ofStates === undefined ? conditions : [...conditions, statement`(${{ sql: ofStates }})`])
 }
 
-const FIT: Readonly<Record<Action, Fragment>> = {
-  retry: { sql: 'job.attempts > 0' },
-  cancel: { sql: 'true' },
-  delete: { sql: 'true' },
-  runNow: { sql: 'job.attempts < job.max_attempts and job.run_at > now()' }
+function fitWhileFree(action: Action): Fragment {
+  if (isForAllStates(action)) return { sql: 'true' }
+  const inStates = ACTIONS[action].states.map(state => `(${WHILE_FREE[state as keyof typeof WHILE_FREE]})`).join(' or ')
+  // A job that waits for its next attempt may be due already.
+  return { sql: action === 'runNow' ? `(${inStates}) and job.run_at > now()` : `(${inStates})` }
 }

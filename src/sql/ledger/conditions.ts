@@ -1,6 +1,6 @@
-import type { JobState } from '../../inspect.ts'
-import { ownSchema } from '../names.ts'
+import type { JobState } from '../../rules/states.ts'
 import { type Access, type Fragment, identifier, type Statement, statement } from '../statement.ts'
+import { inState } from './state.ts'
 
 /** What has to hold for a job; `null` where it does not matter. */
 export interface JobConditions {
@@ -33,22 +33,6 @@ export function toConditions(access: Access, { states, task, queue, search }: Jo
 /** A text as a pattern that finds it anywhere, whatever characters are in it. */
 export function toPattern(text: string): string {
   return `%${text.replaceAll(/[\\%_]/g, '\\$&')}%`
-}
-
-/** Whether a job is in a state, as the view `jobs` has it. */
-export function inState({ schema }: Access, state: JobState): Fragment {
-  const workers = `${identifier(ownSchema(schema)).sql}.workers worker where worker.id = job.locked_by`
-  const isRunning = `job.locked_at is not null and (not exists (select from ${workers})
-      or exists (select from ${workers} and job.id = any(worker.running)))`
-  const isFresh = `not (job.locked_at is null and job.attempts > 0) and not (${isRunning})`
-  const sql: Record<JobState, string> = {
-    running: isRunning,
-    failed: 'job.locked_at is null and job.attempts >= job.max_attempts',
-    retrying: 'job.locked_at is null and job.attempts > 0 and job.attempts < job.max_attempts',
-    scheduled: `job.run_at > now() and ${isFresh}`,
-    waiting: `job.run_at <= now() and ${isFresh}`
-  }
-  return { sql: `(${sql[state]})` }
 }
 
 function anyOf(conditions: readonly Fragment[]): Fragment {

@@ -1,4 +1,4 @@
-import type { ListedJob } from '../../inspect.ts'
+import type { ListedJob } from '../../job.ts'
 import { castOf, type Target, toColumn } from '../jobs/waiting.ts'
 import { ownSchema } from '../names.ts'
 import { type Access, allOf, type Fragment, identifier, statement, textArray } from '../statement.ts'

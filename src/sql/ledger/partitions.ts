@@ -37,6 +37,12 @@ export function partitionOf(day: number, isFailure: boolean): string {
   return `ledger_${midnight(day).slice(0, 10).replaceAll('-', '')}${isFailure ? '_failures' : ''}`
 }
 
+/** The day of a partition, and whether it holds failures, by its name. */
+export function readPartitionName(name: string): { readonly day: number; readonly isFailure: boolean } {
+  const [, year, month, date] = /^ledger_(\d{4})(\d\d)(\d\d)/.exec(name) ?? []
+  return { day: dayOf(new Date(`${year}-${month}-${date}T00:00:00Z`)), isFailure: name.endsWith('_failures') }
+}
+
 /** Does for the partitions that are there what {@linkcode createPartitions} does for new ones. */
 export async function identifyPartitions(execute: Execute, own: string): Promise<void> {
   for (const name of await existing(execute, own)) await identify(execute, own, name)

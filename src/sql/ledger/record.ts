@@ -1,7 +1,8 @@
+import { FAILURE_STATES } from '../../rules/states.ts'
 import { ownSchema } from '../names.ts'
 import { type Fragment, identifier } from '../statement.ts'
 import { dueSince } from '../times.ts'
-import { BUCKETS_PER_DOUBLING, FAILURE_STATES } from './schema.ts'
+import { BUCKETS_PER_DOUBLING } from './schema.ts'
 
 /** Which runs get a row; all are counted. */
 export interface Kept {

@@ -1,9 +1,9 @@
-import type { Run, RunError, RunState } from '../../inspect.ts'
+import { ENDING_STATES, FAILURE_STATES, RUN_STATES, type RunState } from '../../rules/states.ts'
+import type { Run, RunError } from '../../run.ts'
 import { ownSchema } from '../names.ts'
 import { type Access, allOf, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { isDueSinceEver, toDate } from '../times.ts'
 import { toPattern } from './conditions.ts'
-import { FAILURE_STATES, RUN_STATES } from './schema.ts'
 
 /** What has to hold for a run; `null` where it does not matter. */
 export interface RunConditions {
@@ -68,13 +68,9 @@ export async function findRuns(access: Access, conditions: RunConditions, part: 
 
 /** The parts of the ledger: runs that are kept as failures, and all others; and which of its states most of each have. */
 const HALVES = [
-  { isFailure: false, usual: 'succeeded', has: (state: RunState) => !isFailureState(state) },
-  { isFailure: true, usual: 'failed', has: (state: RunState) => isFailureState(state) }
+  { isFailure: false, usual: 'succeeded', has: (state: RunState) => !FAILURE_STATES.includes(state) },
+  { isFailure: true, usual: 'failed', has: (state: RunState) => FAILURE_STATES.includes(state) }
 ] as const
-
-function isFailureState(state: RunState): boolean {
-  return FAILURE_STATES.some(failure => failure === state)
-}
 
 interface Half {
   readonly isFailure: boolean
@@ -283,7 +279,7 @@ function toRun(job: string, row: RunRow): Run {
     payload,
     log,
     traceId: row.trace_id,
-    isOver: row.is_over ?? (state === 'succeeded' || state === 'cancelled'),
+    isOver: row.is_over ?? ENDING_STATES.includes(state),
     resultProblem: row.result_problem
   }
 }

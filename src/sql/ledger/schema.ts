@@ -1,3 +1,4 @@
+import { ENDING_STATES, FAILURE_STATES } from '../../rules/states.ts'
 import { type Execute, identifier, statement } from '../statement.ts'
 import { readClock } from '../times.ts'
 import { createPartitions, dayOf } from './partitions.ts'
@@ -79,20 +80,18 @@ export async function createLedger(execute: Execute, own: string): Promise<void>
 /** For how many days from today on there are partitions. */
 export const DAYS_AHEAD = 7
 
-/** What a run may have come to. */
-export const RUN_STATES = ['succeeded', 'failed', 'timed out', 'cancelled', 'snoozed', 'released', 'lost'] as const
-
-/** One of {@linkcode RUN_STATES}. */
-export type RunState = (typeof RUN_STATES)[number]
-
 /**
- * Whether a job was over with a run of the ledger. This is the only thing that tells how a job ended: that no later run is
- * there says nothing, since runs are kept for different times, or not at all.
+ * Whether a job was over with a run of the ledger. This alone tells how a job ended: a later run may not be kept, or no
+ * longer.
  */
-export const IS_OVER = `coalesce(is_over, state in ('succeeded', 'cancelled'))`
+export const IS_OVER: string = `coalesce(is_over, state in (${listed(ENDING_STATES)}))`
 
-/** Those whose rows are kept as failures. */
-export const FAILURE_STATES = ['failed', 'timed out', 'lost'] as const
+/** Whether a run of the ledger is a failure, by its state. */
+export const IS_FAILURE: string = `state in (${listed(FAILURE_STATES)})`
 
 /** How finely durations are counted: so many buckets for each doubling, so that a percentile is within a tenth. */
 export const BUCKETS_PER_DOUBLING = 8
+
+function listed(states: readonly string[]): string {
+  return states.map(state => `'${state}'`).join(', ')
+}

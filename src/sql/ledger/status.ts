@@ -1,9 +1,11 @@
+import type { Retention } from '../../rules/retention.ts'
 import { ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { dueSince } from '../times.ts'
-import { lockClass, type Retention, STALE_AFTER_MS } from '../worker/workers.ts'
+import { lockClass, STALE_AFTER_MS } from '../worker/workers.ts'
 import { queueCounters } from './counters.ts'
-import { JOB_STATE } from './views.ts'
+import { IS_FAILURE } from './schema.ts'
+import { JOB_STATE } from './state.ts'
 
 /** How many jobs of a task or a queue are in which state. */
 export interface LiveRow {
@@ -231,7 +233,7 @@ const SUMMED: Fragment = {
       select
         name,
         coalesce(sum(runs) filter (where state = 'succeeded'), 0) as succeeded,
-        coalesce(sum(runs) filter (where state in ('failed', 'timed out', 'lost')), 0) as failures,
+        coalesce(sum(runs) filter (where ${IS_FAILURE}), 0) as failures,
         sum(runs) as ended,
         sum(waiting_ms) as "waitingMs",
         coalesce(

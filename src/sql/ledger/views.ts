@@ -2,7 +2,8 @@ import { ATTEMPTS } from '../names.ts'
 import { type Execute, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { dueSince } from '../times.ts'
 import { queueCounters } from './counters.ts'
-import { BUCKETS_PER_DOUBLING, IS_OVER } from './schema.ts'
+import { BUCKETS_PER_DOUBLING, IS_FAILURE, IS_OVER } from './schema.ts'
+import { JOB_STATE } from './state.ts'
 
 /**
  * Makes the views by which SQL answers every question about jobs. They are the public interface: columns are added, and
@@ -187,7 +188,7 @@ function pastOf(by: 'task' | 'queue', counters: string): Fragment {
       select
         ${by},
         sum(runs) filter (where state = 'succeeded') as succeeded,
-        sum(runs) filter (where state in ('failed', 'timed out', 'lost')) as failures,
+        sum(runs) filter (where ${{ sql: IS_FAILURE }}) as failures,
         sum(waiting_ms) / sum(runs) * interval '1 millisecond' as waited
       from recent
       group by ${by}
@@ -234,19 +235,6 @@ export const NEWEST_VIEWS = 4
 const VIEWS = ['queues', 'tasks', 'rates', 'runs', 'jobs']
 const HOUR_AGO = "now() - interval '1 hour'"
 const MARK = 'kretes, views of version '
-
-/** The state of a `job`, beside the `worker` that holds it if that is one of ours. */
-export const JOB_STATE = `case
-        when job.locked_at is null then case
-          when job.attempts >= job.max_attempts then 'failed'
-          when job.attempts > 0 then 'retrying'
-          when job.run_at > now() then 'scheduled'
-          else 'waiting'
-        end
-        when worker.id is null or job.id = any(worker.running) then 'running'
-        when job.run_at > now() then 'scheduled'
-        else 'waiting'
-      end`
 
 /** How many attempts at a `job` there were; the engine spends all of them when it gives a job up. */
 export const ATTEMPTS_MADE = `case

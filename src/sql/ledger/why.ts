@@ -1,7 +1,8 @@
 import { castOf, type Target, toColumn } from '../jobs/waiting.ts'
 import { isCancelled, ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, statement, textArray } from '../statement.ts'
-import { ATTEMPTS_MADE, JOB_STATE } from './views.ts'
+import { JOB_STATE } from './state.ts'
+import { ATTEMPTS_MADE } from './views.ts'
 
 /** A job that is not done, with what bears on when it runs. */
 export interface LiveJobRow {

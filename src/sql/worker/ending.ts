@@ -1,4 +1,4 @@
-import type { RunState } from '../ledger/schema.ts'
+import type { RunState } from '../../rules/states.ts'
 
 /**
  * What became of a run: what is written of it, and what happens to its job. Times are spans, so that all that is written

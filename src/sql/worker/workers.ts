@@ -1,3 +1,4 @@
+import type { Retention } from '../../rules/retention.ts'
 import { JOB_COLUMNS, KEEPS_ALL, recording } from '../ledger/record.ts'
 import { ATTEMPTS, ownSchema } from '../names.ts'
 import { type Connections, type Execute, type Fragment, identifier, statement, textArray } from '../statement.ts'
@@ -13,12 +14,6 @@ export interface Registration {
   readonly tasks: readonly string[]
   /** For how long it keeps runs; `null` if it records none. */
   readonly retention: Retention | null
-}
-
-/** For how long runs are kept, in milliseconds: `null` for ever, `false` not at all. */
-export interface Retention {
-  readonly successesMs: number | null | false
-  readonly failuresMs: number | null | false
 }
 
 /** What a beat found. */

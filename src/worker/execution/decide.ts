@@ -1,7 +1,7 @@
 import { compileBackoff } from '../../backoff.ts'
 import { isPermanent, isSnooze, readSnooze } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
-import { messageOf, readThrown } from '../../thrown.ts'
+import { messageOf, readThrown } from '../../text/thrown.ts'
 import type { Plan } from './plan.ts'
 import type { Run } from './run.ts'
 

@@ -1,5 +1,5 @@
 import type { Redactor } from '../../redact/redactor.ts'
-import { readThrown, type Thrown } from '../../thrown.ts'
+import { readThrown, type Thrown } from '../../text/thrown.ts'
 
 /**
  * An error as the database keeps it: name and message first, then the stack, then the errors that lie behind it. Free of

@@ -1,7 +1,7 @@
 import type { DelayOf } from '../../backoff.ts'
 import type { Logger } from '../../logger.ts'
 import type { AnyTask } from '../../task.ts'
-import { readThrown } from '../../thrown.ts'
+import { readThrown } from '../../text/thrown.ts'
 import type { Claim } from './claim.ts'
 import { decide, type Result, type Verdict } from './decide.ts'
 import type { Endings } from './ending.ts'

@@ -1,5 +1,5 @@
 import { type Redactor, usualRedactor } from '../../redact/redactor.ts'
-import { readThrown } from '../../thrown.ts'
+import { readThrown } from '../../text/thrown.ts'
 
 /** What a task returned, as the ledger keeps it. */
 export interface ResultText {

@@ -1,9 +1,9 @@
+import { setTimer, type Timer } from '../../async/timer.ts'
 import type { Job } from '../../job.ts'
 import type { LogFields, Logger } from '../../logger.ts'
 import type { Redactor } from '../../redact/redactor.ts'
 import type { TaskContext } from '../../task.ts'
-import { copyFields, show } from '../../thrown.ts'
-import { setTimer, type Timer } from '../../timer.ts'
+import { copyFields, show } from '../../text/thrown.ts'
 import { createNotes, type Notes } from './task-log.ts'
 
 /** Why a run ends early, whatever its task does from then on. */

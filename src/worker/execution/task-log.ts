@@ -1,7 +1,7 @@
 import type { LogFields, Logger } from '../../logger.ts'
 import { type Redactor, usualRedactor } from '../../redact/redactor.ts'
 import { hideInText } from '../../redact/text.ts'
-import { messageOf, show } from '../../thrown.ts'
+import { messageOf, show } from '../../text/thrown.ts'
 import { readable } from './result.ts'
 
 /** What a run tells of itself while it runs: how far it is, and the lines that it logs. */

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import process from 'node:process'
-import { refuseUnknown } from '../../known.ts'
+import { refuseUnknown } from '../../check/options.ts'
 import type { Run } from './run.ts'
 
 /** What {@linkcode guardProcess} takes. */
