@@ -1,6 +1,6 @@
 import type { CAC, Command } from 'cac'
 import manifest from '../package.json' with { type: 'json' }
-import { nameOf, usageOf } from './line.ts'
+import { nameOf, usageOf } from './input/command-line.ts'
 
 /** A part of a help text, as cac has it. */
 interface Section {

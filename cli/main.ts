@@ -3,10 +3,10 @@ import { BackgroundError } from '../src/errors.ts'
 import { hideInText } from '../src/redact/text.ts'
 import { show } from '../src/thrown.ts'
 import { guardProcess } from '../src/worker/uncaught.ts'
-import { createOutput } from './output.ts'
+import { UsageError } from './input/usage-error.ts'
 import { runProgram } from './program.ts'
 import { Interrupted, interruptible, listenForSignals } from './signals.ts'
-import { UsageError } from './usage.ts'
+import { createOutput } from './terminal/streams.ts'
 
 /** Runs a command line to its end. The only place that decides on the exit code. */
 export async function main(argv: readonly string[]): Promise<void> {

@@ -3,7 +3,7 @@ import { cac } from 'cac'
 import { commandNames, runBackground } from './background.ts'
 import type { CommandContext } from './context.ts'
 import { addHelp, versionLine } from './help.ts'
-import { didYouMean, nearMatches, UsageError } from './usage.ts'
+import { didYouMean, nearMatches, UsageError } from './input/usage-error.ts'
 
 /** Runs a command line and returns its exit code. */
 export async function runProgram(argv: readonly string[], context: CommandContext): Promise<number> {

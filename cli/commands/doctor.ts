@@ -1,8 +1,8 @@
 import type { Finding } from '../../src/ledger/doctor/finding.ts'
 import type { CommandContext, Output } from '../context.ts'
-import { withBackground } from '../databases.ts'
-import type { Arguments } from '../options.ts'
-import { pairs } from '../output.ts'
+import { withBackground } from '../database.ts'
+import type { Arguments } from '../input/options.ts'
+import { pairs } from '../terminal/streams.ts'
 
 /** `kretes background doctor`: looks for what is wrong. Ends with 1 if it finds something. */
 export async function doctor(args: Arguments, context: CommandContext): Promise<number> {

@@ -1,5 +1,5 @@
 import { BackgroundError } from '../../src/errors.ts'
-import { UsageError } from '../usage.ts'
+import { UsageError } from '../input/usage-error.ts'
 
 /** What the task's schema has to say against a payload is said of the command line. */
 export function explainPayload(error: unknown): never {

@@ -1,6 +1,6 @@
 import type { CAC } from 'cac'
 import type { CommandContext } from '../context.ts'
-import type { Arguments } from '../options.ts'
+import type { Arguments } from '../input/options.ts'
 import { doctor } from './doctor.ts'
 import { prune } from './prune.ts'
 import { status } from './status.ts'

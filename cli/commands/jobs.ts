@@ -1,14 +1,14 @@
 import type { ListedJob } from '../../src/inspect.ts'
 import { JOB_STATES } from '../../src/ledger/filter.ts'
 import type { CommandContext } from '../context.ts'
-import { withBackground } from '../databases.ts'
-import { errorCell, inShort } from '../errors.ts'
-import { explainMisuse, readFilter, readPage } from '../filter.ts'
-import { relativeTime } from '../moments.ts'
-import type { Arguments } from '../options.ts'
-import { printPage } from '../page.ts'
-import { stateCell } from '../states.ts'
-import type { Cell, Column } from '../table.ts'
+import { withBackground } from '../database.ts'
+import { explainMisuse, readFilter, readPage } from '../input/filter.ts'
+import type { Arguments } from '../input/options.ts'
+import { errorCell, inShort } from '../output/errors.ts'
+import { printPage } from '../output/list.ts'
+import { stateCell } from '../output/states.ts'
+import { relativeTime } from '../output/times.ts'
+import type { Cell, Column } from '../terminal/table.ts'
 
 /** `kretes background jobs`: lists jobs that are not done. */
 export async function listJobs(args: Arguments, context: CommandContext): Promise<number> {

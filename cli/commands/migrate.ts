@@ -1,6 +1,6 @@
 import type { CommandContext } from '../context.ts'
-import { withBackground } from '../databases.ts'
-import type { Arguments } from '../options.ts'
+import { withBackground } from '../database.ts'
+import type { Arguments } from '../input/options.ts'
 
 /** `kretes background migrate`: brings the schema up to date, for deployments whose runtime role may not. */
 export async function migrateDatabase(args: Arguments, context: CommandContext): Promise<number> {

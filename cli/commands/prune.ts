@@ -1,7 +1,7 @@
 import type { PruneReport } from '../../src/ledger/prune-command.ts'
 import type { CommandContext } from '../context.ts'
-import { withBackground } from '../databases.ts'
-import type { Arguments } from '../options.ts'
+import { withBackground } from '../database.ts'
+import type { Arguments } from '../input/options.ts'
 
 /** `kretes background prune`: removes runs that are older than they have to be kept. */
 export async function prune(args: Arguments, context: CommandContext): Promise<number> {

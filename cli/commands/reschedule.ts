@@ -1,11 +1,11 @@
 import { toTarget } from '../../src/enqueue/change.ts'
 import type { RescheduleOptions } from '../../src/schedule.ts'
 import type { CommandContext } from '../context.ts'
-import { withBackground } from '../databases.ts'
-import { describeJob } from '../describe-job.ts'
-import { readChanges } from '../job-options.ts'
-import type { Arguments } from '../options.ts'
-import { UsageError } from '../usage.ts'
+import { withBackground } from '../database.ts'
+import { readChanges } from '../input/job-options.ts'
+import type { Arguments } from '../input/options.ts'
+import { UsageError } from '../input/usage-error.ts'
+import { describeJob } from '../output/job.ts'
 
 /** `kretes background reschedule`: changes when and how a job that waits will run, and prints it. */
 export async function reschedule(args: Arguments, context: CommandContext): Promise<number> {

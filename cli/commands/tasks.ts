@@ -1,8 +1,8 @@
 import type { CommandContext } from '../context.ts'
-import { oneLine } from '../harmless.ts'
-import type { Arguments } from '../options.ts'
-import { pairs } from '../output.ts'
-import { findTaskFiles } from '../task-files.ts'
+import type { Arguments } from '../input/options.ts'
+import { findTaskFiles } from '../input/task-files.ts'
+import { oneLine } from '../terminal/sanitize.ts'
+import { pairs } from '../terminal/streams.ts'
 
 /** `kretes background tasks`: lists the task files, and says what is wrong with their names. Loads none. */
 export async function listTasks(args: Arguments, { output }: CommandContext): Promise<number> {

@@ -1,10 +1,10 @@
 import type { Why } from '../../src/ledger/why.ts'
 import type { CommandContext, Output } from '../context.ts'
-import { withBackground } from '../databases.ts'
-import { oneLine } from '../harmless.ts'
-import type { Arguments } from '../options.ts'
-import { pairs } from '../output.ts'
-import { UsageError } from '../usage.ts'
+import { withBackground } from '../database.ts'
+import type { Arguments } from '../input/options.ts'
+import { UsageError } from '../input/usage-error.ts'
+import { oneLine } from '../terminal/sanitize.ts'
+import { pairs } from '../terminal/streams.ts'
 
 /** `kretes background why`: tells why a job is not running. */
 export async function why(args: Arguments, context: CommandContext): Promise<number> {

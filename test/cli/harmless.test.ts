@@ -1,5 +1,5 @@
 import { stripVTControlCharacters } from 'node:util'
-import { harmless, mark, oneLine, printable } from '../../cli/harmless.ts'
+import { harmless, mark, oneLine, printable } from '../../cli/terminal/sanitize.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { openTerminal } from '../helpers/terminal.ts'

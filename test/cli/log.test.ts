@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util'
-import { createLogger, type LogFormat } from '../../cli/log.ts'
-import { pairs } from '../../cli/output.ts'
+import { createLogger, type LogFormat } from '../../cli/output/logger.ts'
+import { pairs } from '../../cli/terminal/streams.ts'
 import type { LogFields, Logger } from '../../src/logger.ts'
 import { assert, suite } from '../helpers/suite.ts'
 
