@@ -1,32 +1,34 @@
-import { createBackground } from '../src/background.ts'
 import type { BackgroundClient } from '../src/client.ts'
 import { chooseDatabase, type DatabaseChoice, describeUrl } from '../src/database/config.ts'
-import { findProject, openEmbedded } from '../src/database/embedded.ts'
+import { findProject } from '../src/database/embedded/project.ts'
+import type { EmbeddedServer } from '../src/database/embedded.ts'
 import { BackgroundError } from '../src/errors.ts'
 import type { Logger } from '../src/logger.ts'
-import type { CommandContext } from './context.ts'
-import type { Arguments } from './input/options.ts'
+import type { CommandContext, ProgramContext } from './context.ts'
 import { UsageError } from './input/usage-error.ts'
 import { interruptible } from './signals.ts'
-import { createNoticeLogger, sayIfSlow } from './terminal/notices.ts'
+
+/** The options that name a database. */
+interface DatabaseOptions {
+  readonly databaseUrl: string | undefined
+}
 
 /** The database that a command line and its environment name. */
 export interface NamedDatabase extends DatabaseChoice {
-  /** What `--database-url` says. */
+  /** The value of `--database-url`. */
   readonly connection: string | undefined
   readonly isEmbedded: boolean
-  /** How a log may name it. */
+  /** Its name for logs, without a password. */
   readonly label: string
 }
 
 /**
- * Finds out which database is meant.
+ * Finds the database that a command line and its environment name.
  *
- * @throws {UsageError} if `--database-url` names none
- * @throws {BackgroundError} if the environment names none
+ * @throws {UsageError} if `--database-url` is no URL of a database
+ * @throws {BackgroundError} if the environment names no database
  */
-export function readDatabase(args: Arguments, env: NodeJS.ProcessEnv): NamedDatabase {
-  const connection = args.text('database-url')
+export function readDatabase({ databaseUrl: connection }: DatabaseOptions, env: NodeJS.ProcessEnv): NamedDatabase {
   try {
     const choice = chooseDatabase(connection, env)
     const isEmbedded = choice.origin === 'embedded'
@@ -39,56 +41,71 @@ export function readDatabase(args: Arguments, env: NodeJS.ProcessEnv): NamedData
 }
 
 /**
- * Waits for work on a database: says so if it takes long, and heeds Ctrl-C.
+ * Waits for work on a database. Says so after a second, and ends the wait at Ctrl-C.
  *
- * @param isWaiting whether it is the database that takes long
+ * @param isWaiting whether the work waits for the database, not for something else
  */
 export async function waitFor<Result>(
   work: Promise<Result>,
   { label, isEmbedded }: NamedDatabase,
-  signals: Pick<CommandContext, 'stop' | 'stopNow'>,
+  signals: Pick<ProgramContext, 'stop' | 'stopNow'>,
   logger: Logger,
   isWaiting: () => boolean = () => true
 ): Promise<Result> {
-  // The embedded server tells by itself how it comes along. Left half started, it would stay behind.
   const say = (): void => {
+    // The embedded server reports its own progress.
     if (!isEmbedded && isWaiting()) logger.info(`Waiting for the database ${label}`)
   }
-  return await sayIfSlow(interruptible(work, signals, isEmbedded), say)
+  const timer = setTimeout(say, SLOW_MS)
+  try {
+    // An embedded server that is only half started would stay behind.
+    return await interruptible(work, signals, isEmbedded)
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /**
- * Opens the database that a worker's tasks share, and tells them where it is: what they start or import finds it in
- * `DATABASE_URL`, unless the environment names a database of their own.
+ * Opens the database for task files, and puts its URL into `DATABASE_URL` unless the environment names a database: code
+ * that they import or start finds it there.
  *
- * @returns what the worker connects with
+ * @returns the connection of the worker
  */
 export async function openForTasks(
   database: NamedDatabase,
-  context: CommandContext,
+  context: Pick<ProgramContext, 'env' | 'stop' | 'stopNow'>,
   logger: Logger
 ): Promise<string | undefined> {
-  const { env, stop: signal } = context
-  const onProgress = (message: string): void => logger.info(message)
-  const opening = database.isEmbedded && openEmbedded({ project: findProject(process.cwd()), onProgress, signal })
+  const { env } = context
+  const opening = database.isEmbedded && openServer(context, logger)
   const url = opening ? (await waitFor(opening, database, context, logger)).url : database.connection
   if (url !== undefined && !env.DATABASE_URL && !env.PGHOST && !env.PGDATABASE) env.DATABASE_URL = url
   return url
 }
 
-/** Does something with a client of the database that the command line names, and closes it. */
+/** Runs work with a client of the database that the command line names, and closes the client. */
 export async function withBackground<Result>(
-  args: Arguments,
+  options: DatabaseOptions,
   context: CommandContext,
   work: (background: BackgroundClient) => Promise<Result>,
   isWaiting?: () => boolean
 ): Promise<Result> {
-  const database = readDatabase(args, context.env)
-  const logger = createNoticeLogger(args, context.output)
+  const database = readDatabase(options, context.env)
+  const { notices: logger } = context
   async function workAndClose(): Promise<Result> {
+    const { createBackground } = await import('../mod.ts')
     await using background = createBackground({ connection: database.connection, maxConnections: 1, logger })
     return await work(background)
   }
-  // The closing is part of what a signal cuts short: it may wait for a connection that never comes about.
+  // A signal also cuts short the closing: it may wait for a connection that is never made.
   return await waitFor(workAndClose(), database, context, logger, isWaiting)
 }
+
+/** Opens the embedded server of the project, and starts it if it is not running. */
+export async function openServer({ stop }: Pick<ProgramContext, 'stop'>, logger: Logger): Promise<EmbeddedServer> {
+  const { openEmbedded } = await import('../src/database/embedded.ts')
+  const onProgress = (message: string): void => logger.info(message)
+  return await openEmbedded({ project: findProject(process.cwd()), onProgress, signal: stop })
+}
+
+const SLOW_MS = 1_000

@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { Interrupted } from './signals.ts'
 
-/** Why a worker stops whose parent has ended: npx, npm and shells do not pass on the signal that ended them. */
+/** The reason to stop when the parent process has ended: npx, npm and shells do not pass on the signal that ends them. */
 export class Orphaned extends Interrupted {
   override readonly name: string = 'Orphaned'
   override message: string = 'The process that started this one has ended'
@@ -12,11 +12,11 @@ export class Orphaned extends Interrupted {
 }
 
 /**
- * Notices that the process that started this one has ended. A process that leads a group of its own was made independent
- * on purpose: by setsid, by `&` in a terminal, or by a supervisor. It goes on.
+ * Watches for the end of the parent process. A process that leads its own process group was made independent on purpose,
+ * by setsid, by `&` in a terminal, or by a supervisor: it goes on.
  *
  * @param onIndependent called once when such a process goes on
- * @returns aborts with {@linkcode Orphaned}
+ * @returns a signal that aborts with {@linkcode Orphaned}
  */
 export function watchParent(onIndependent: () => void): AbortSignal {
   const orphaned = new AbortController()
@@ -30,13 +30,13 @@ export function watchParent(onIndependent: () => void): AbortSignal {
   return orphaned.signal
 }
 
-/** Goes on when the terminal hangs up. */
+/** Keeps the process running when its terminal closes. */
 export function ignoreHangup(): void {
   process.removeAllListeners('SIGHUP')
   process.on('SIGHUP', () => {})
 }
 
-/** A group has the number of the process that leads it. */
+/** The id of a process group is the id of the process that leads it. */
 function leadsGroup(): boolean {
   try {
     return process.kill(-process.pid, 0)
@@ -45,7 +45,7 @@ function leadsGroup(): boolean {
   }
 }
 
-/** Read early: whoever is asked later may answer with the one that takes orphans in. */
+/** Read at start: later, the parent may have ended and been replaced by the process that adopts orphans. */
 const PARENT = process.ppid
 
 const INTERVAL_MS = 500

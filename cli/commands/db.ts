@@ -1,53 +1,61 @@
 import { describeUrl } from '../../src/database/config.ts'
 import { findProject } from '../../src/database/embedded/project.ts'
-import { findEmbedded, openEmbedded, stopEmbedded } from '../../src/database/embedded.ts'
-import { requireDatabase } from '../../src/database/open.ts'
+import type { EmbeddedServer } from '../../src/database/embedded.ts'
+import { requireDatabase } from '../../src/database/require-database.ts'
 import { BackgroundError } from '../../src/errors.ts'
+import { defineCommand } from '../command.ts'
 import type { CommandContext } from '../context.ts'
-import { type NamedDatabase, readDatabase, waitFor } from '../database.ts'
-import type { Arguments } from '../input/options.ts'
+import { type NamedDatabase, openServer, readDatabase, waitFor } from '../database.ts'
+import { databaseUrl } from '../input/options.ts'
 import { didYouMean, nearMatches, UsageError } from '../input/usage-error.ts'
 import { interruptible } from '../signals.ts'
-import { createNoticeLogger } from '../terminal/notices.ts'
 
-/** `kretes background db start|status|stop|url`: the project's own database, and where the one in use is. */
-export async function database(args: Arguments, context: CommandContext): Promise<number> {
-  const [action = ''] = args.words
-  const run = actions[action]
-  if (run) return await run(args, context)
-  const names = Object.keys(actions)
-  const near = didYouMean(nearMatches(action, names))
-  throw new UsageError(`Cannot run db ${action}: it is none of ${names.join(', ')}${near}`)
-}
+/** `kretes background db start|status|stop|url`: controls the embedded database, and shows which database is in use. */
+export const db = defineCommand({
+  usage: 'db <action>',
+  summary: 'Control the database in .kretes/: start, status, stop; or print the URL in use: url',
+  options: { databaseUrl },
+  examples: program => [`  $ ${program} db start`, `  $ psql "$(${program} db url)"`, `  $ ${program} db stop`],
 
-const actions: Readonly<Record<string, (args: Arguments, context: CommandContext) => Promise<number>>> = {
-  /** Starts the server and leaves it running: it stays until it is stopped. */
-  async start(args, context) {
-    const { output, env } = context
-    const named = readDatabase(args, env)
+  async run({ words: [action = ''], options }, context) {
+    const run = Object.hasOwn(actions, action) && actions[action]
+    if (run) return await run(() => readDatabase(options, context.env), context)
+    const names = Object.keys(actions)
+    const near = didYouMean(nearMatches(action, names))
+    throw new UsageError(`Cannot run db ${action}: it is none of ${names.join(', ')}${near}`)
+  }
+})
+
+type Action = (readNamed: () => NamedDatabase, context: CommandContext) => Promise<number>
+
+const actions: Readonly<Record<string, Action>> = {
+  /** Starts the server and leaves it running until `db stop`. */
+  async start(readNamed, context) {
+    const named = readNamed()
     if (!named.isEmbedded) {
       throw new BackgroundError(
         'CONFIGURATION',
         `Cannot start a database: ${nameSource(named)} names ${named.label}, and that is the one in use. Without it there would be one in .kretes/`
       )
     }
-    const { label, wasStaying } = await withEmbedded(named, args, context, async server => {
+    const { label, wasStaying } = await withEmbedded(named, context, async server => {
       const wasStaying = await server.isStaying()
       if (!wasStaying) await server.stay()
       return { label: describeUrl(server.url), wasStaying }
     })
-    output.line(`${wasStaying ? 'Running already' : 'Running'} at ${label}, until: kretes background db stop`)
+    context.output.line(`${wasStaying ? 'Running already' : 'Running'} at ${label}, until: kretes background db stop`)
     return 0
   },
 
-  async status(args, context) {
-    const { output, env } = context
-    const named = readDatabase(args, env)
+  async status(readNamed, context) {
+    const { output } = context
+    const named = readNamed()
     if (!named.isEmbedded) {
       output.line(`${named.label}, named by ${nameSource(named)}. How it is: kretes background doctor`)
       return 0
     }
     await requireDatabase(undefined, 'show the database')
+    const { findEmbedded } = await import('../../src/database/embedded.ts')
     const server = await interruptible(findEmbedded(findProject(process.cwd())), context, false)
     if (!server) {
       output.line('Not running. Start it: kretes background db start')
@@ -55,49 +63,43 @@ const actions: Readonly<Record<string, (args: Arguments, context: CommandContext
     }
     const isStaying = await server.isStaying()
     await server.release()
-    const until = isStaying ? 'until: kretes background db stop' : 'until nobody has used it for half a minute'
+    const until = isStaying ? 'until: kretes background db stop' : 'until it has not been used for half a minute'
     output.line(`Running at ${describeUrl(server.url)}, ${until}`)
     return 0
   },
 
-  async stop(_args, context) {
+  async stop(_readNamed, context) {
+    const { stopEmbedded } = await import('../../src/database/embedded.ts')
     const hasStopped = await interruptible(stopEmbedded(findProject(process.cwd())), context, false)
     context.output.line(hasStopped ? 'Stopped' : 'It was not running')
     return 0
   },
 
-  /** Of the project's own too if it does not run: the server waits a while for the one who asks. */
-  async url(args, context) {
-    const named = readDatabase(args, context.env)
+  /** Starts the embedded server if it is not running: it waits a while for the program that gets the URL. */
+  async url(readNamed, context) {
+    const named = readNamed()
     if (named.origin === 'PG*') {
       throw new BackgroundError(
         'CONFIGURATION',
-        'Cannot show a URL: the PG* variables name the database, and psql reads them by itself'
+        'Cannot show a URL: the PG* variables name the database, and psql reads them itself'
       )
     }
     if (named.isEmbedded) await requireDatabase(undefined, 'show a URL')
-    const url = named.url ?? (await withEmbedded(named, args, context, async server => server.url))
-    context.output.line(url)
+    context.output.line(named.url ?? (await withEmbedded(named, context, async server => server.url)))
     return 0
   }
 }
 
 async function withEmbedded<Result>(
   named: NamedDatabase,
-  args: Arguments,
   context: CommandContext,
-  work: (server: Awaited<ReturnType<typeof openEmbedded>>) => Promise<Result>
+  work: (server: EmbeddedServer) => Promise<Result>
 ): Promise<Result> {
-  const logger = createNoticeLogger(args, context.output)
   async function open(): Promise<Result> {
-    const server = await openEmbedded({
-      project: findProject(process.cwd()),
-      onProgress: message => logger.info(message),
-      signal: context.stop
-    })
+    const server = await openServer(context, context.notices)
     return await work(server).finally(server.release)
   }
-  return await waitFor(open(), named, context, logger)
+  return await waitFor(open(), named, context, context.notices)
 }
 
 function nameSource({ origin }: NamedDatabase): string {

@@ -1,22 +1,22 @@
 import type { Command } from 'cac'
 import { didYouMean, nearMatches, UsageError } from './usage-error.ts'
 
-/** A command line taken apart: what was typed, not what it might mean. */
-export interface Line {
+/** A command line split into words and options, with the values as typed. */
+export interface ParsedLine {
   readonly words: readonly string[]
-  /** Each option by its long name, with its values as typed; none for one that takes none. */
+  /** The values of each option by its long name, as typed. An option without a value has none. */
   readonly options: ReadonlyMap<string, readonly string[]>
-  /** How an option was spelt, by its long name. */
-  readonly spellings: ReadonlyMap<string, string>
+  /** How an option was spelt, by its long name: `--in` for `delay`. */
+  spelling(name: string): string
 }
 
 /**
- * Reads a line against the options that a command declares. cac's own reading is for programs that are less strict: it
- * makes 7 of `007`, drops what follows `--`, and takes `--no-once`, `--a.b` and an option given twice for granted.
+ * Parses a command line by the options that a command declares. cac's own parser is too lax for it: it turns `007` into
+ * 7, drops the words after `--`, and accepts `--no-once`, `--a.b` and an option that is given twice.
  *
  * @throws {UsageError} if an option is unknown, given twice, or has no value
  */
-export function readLine(command: Command, args: readonly string[]): Line {
+export function parseLine(command: Command, args: readonly string[]): ParsedLine {
   const known = optionsOf(command)
   const words: string[] = []
   const options = new Map<string, readonly string[]>()
@@ -46,10 +46,10 @@ export function readLine(command: Command, args: readonly string[]): Line {
     if (earlier.length > 0 && !option.isRepeatable) throw misuse(command, `${spelling} is given more than once`)
     options.set(option.name, [...earlier, value])
   }
-  return { words, options, spellings }
+  return { words, options, spelling: name => spellings.get(name) ?? `--${name}` }
 }
 
-/** Says what is wrong with a command line, and how the command is used. */
+/** An error that says what is wrong with a command line, and how the command is used. */
 export function misuse(command: Command, fault: string): UsageError {
   return new UsageError(`Cannot run ${nameOf(command)}: ${fault}\nUsage: ${usageOf(command)}`)
 }
@@ -64,6 +64,11 @@ export function nameOf(command: Command): string {
   return `${command.cli.name} ${command.name}`.trim()
 }
 
+/** The long name of an option: `delay` for `--in, --delay <duration>`. */
+export function longName(flags: string): string {
+  return (spellingsOf(flags).at(-1) ?? '').slice(2)
+}
+
 interface KnownOption {
   readonly name: string
   readonly spellings: readonly string[]
@@ -72,15 +77,19 @@ interface KnownOption {
 }
 
 function optionsOf(command: Command): KnownOption[] {
-  return [...command.options, ...(command.globalCommand?.options ?? [])].map(({ rawName }) => {
-    const [names = '', value] = rawName.split(' <')
-    const spellings = names.split(', ')
-    const name = (spellings.at(-1) ?? '').slice(2)
-    return { name, spellings, takesValue: value !== undefined, isRepeatable: value?.endsWith('...>') ?? false }
-  })
+  return [...command.options, ...(command.globalCommand?.options ?? [])].map(({ rawName }) => ({
+    name: longName(rawName),
+    spellings: spellingsOf(rawName),
+    takesValue: rawName.includes('<'),
+    isRepeatable: rawName.endsWith('...>')
+  }))
 }
 
-/** A negative number is a value, wrong as it may be, and so is the dash that stands for standard input; anything else with a dash is the next option. */
+function spellingsOf(flags: string): readonly string[] {
+  return (flags.split(' <')[0] ?? '').split(', ')
+}
+
+/** A negative number and the dash for standard input are values. Any other word with a dash is the next option. */
 function isValue(arg: string | undefined): boolean {
   return arg !== undefined && (!arg.startsWith('-') || /^-(?:[\d.]|$)/.test(arg))
 }

@@ -5,10 +5,10 @@ import { findProject } from '../../src/database/embedded/project.ts'
 import type { EnvFile, Output } from '../context.ts'
 
 /**
- * Reads the project's `.env` into the environment, as `node --env-file` does: a variable that is there already wins,
- * even if it is empty.
+ * Adds the variables of the project's `.env` to the environment. As with `node --env-file`, a variable that is already
+ * there wins, even if it is empty.
  *
- * @returns what the file says
+ * @returns the variables of the file
  */
 export function readEnvFile(env: NodeJS.ProcessEnv, { notice }: Pick<Output, 'notice'>): EnvFile {
   const file = parse(join(findProject(process.cwd()), '.env'), notice)
@@ -21,8 +21,8 @@ function parse(path: string, notice: Output['notice']): EnvFile {
     return parseEnv(readFileSync(path, 'utf8'))
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
-    // Some keep a directory of that name.
-    if (code !== 'ENOENT' && code !== 'EISDIR') notice(`Cannot read .env: ${code}. It goes on without it`)
+    // Some projects have a directory of that name.
+    if (code !== 'ENOENT' && code !== 'EISDIR') notice(`Cannot read .env: ${code}. Continuing without it`)
     return {}
   }
 }

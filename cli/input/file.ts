@@ -5,25 +5,25 @@ import type { Readable } from 'node:stream'
 import { interruptible } from '../signals.ts'
 import { UsageError } from './usage-error.ts'
 
-/** A file or standard input, read a piece at a time. */
+/** A file or standard input, read in chunks. */
 export interface Source {
-  /** How messages name it. */
+  /** Its name in messages. */
   readonly label: string
-  /** How many bytes there are, if that can be known. */
+  /** The number of bytes; `undefined` if it is unknown. */
   readonly size: number | undefined
-  /** How many bytes have been read. */
+  /** The number of bytes read so far. */
   readonly position: number
-  /** Whether the next bytes are being waited for. */
+  /** Whether a read is waiting for bytes. */
   readonly isAwaited: boolean
   /** The next bytes; `undefined` at the end. */
   read(): Promise<Buffer | undefined>
 }
 
 /**
- * Opens a file, or standard input by the name `-`.
+ * Opens a file, or standard input if the name is `-`.
  *
  * @param stop ends a wait for bytes, with its reason
- * @throws {UsageError} if it cannot be read; so does {@linkcode Source.read}
+ * @throws {UsageError} if it cannot be read. {@linkcode Source.read} throws the same
  */
 export function openSource(name: string, stop: AbortSignal): Source {
   const label = name === '-' ? 'standard input' : name
@@ -75,7 +75,7 @@ export function decode(bytes: Buffer): string | undefined {
   }
 }
 
-/** More than any payload may have, however generous its white space. */
+/** More than any payload may have, even with much white space. */
 export const MOST_BYTES: number = 16 * 2 ** 20
 
 const UTF_8 = new TextDecoder('utf-8', { fatal: true })
@@ -92,7 +92,7 @@ function openInput(): Opened {
 function openFile(name: string): Opened {
   const stats = statSync(name)
   if (!stats.isFIFO()) return { stream: createReadStream(name), stats }
-  // As a file, a pipe whose writer is slow would keep the process from ending.
+  // Read as a file, a pipe with a slow writer would keep the process from ending.
   const fd = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK)
   return { stream: new Socket({ fd, readable: true, writable: false }), stats }
 }

@@ -1,39 +1,29 @@
-import type { JobFilter, PageOptions } from '../../src/inspect.ts'
-import type { Arguments } from './options.ts'
-import { didYouMean, nearMatches, UsageError } from './usage-error.ts'
+import { type Option, options, text, toChoice, wholeNumber } from './options.ts'
 
-/** The conditions that a command line gives. */
-export function readFilter<State extends string>(
-  args: Arguments,
-  states: readonly State[]
-): Omit<JobFilter, 'state'> & { state?: readonly State[] } {
-  const state = args.texts('state').map(word => toState(word, states))
-  const [task, queue, search] = ['task', 'queue', 'search'].map(name => args.text(name))
+/** The options that select jobs or runs. */
+export interface FilterOptions<State extends string> {
+  readonly state: Option<readonly State[] | undefined>
+  readonly task: Option<string | undefined>
+  readonly queue: Option<string | undefined>
+  readonly search: Option<string | undefined>
+}
+
+/** Declares the options that select jobs or runs. */
+export function filterOptions<State extends string>(states: readonly State[], searched: string): FilterOptions<State> {
   return {
-    ...(state.length > 0 && { state }),
-    ...(task !== undefined && { task }),
-    ...(queue !== undefined && { queue }),
-    ...(search !== undefined && { search })
+    state: options(
+      '--state <state...>',
+      `Only in this state: ${states.join(', ')}; may be repeated`,
+      (word, spelling) => toChoice(word, spelling, states)
+    ),
+    task: text('--task <name>', 'Only of this task'),
+    queue: text('--queue <name>', 'Only of this queue'),
+    search: text('--search <text>', `Only with this text in ${searched}`)
   }
 }
 
-/** Which page a command line asks for. */
-export function readPage(args: Arguments): PageOptions {
-  const limit = args.number('limit', { least: 1, most: 1_000, isWhole: true })
-  const cursor = args.text('cursor')
-  return { ...(limit !== undefined && { limit }), ...(cursor !== undefined && { cursor }) }
-}
-
-/** What the library has to say against an argument is said of the command line. */
-export function explainMisuse(error: unknown): never {
-  if (error instanceof TypeError || error instanceof RangeError) throw new UsageError(error.message, { cause: error })
-  throw error
-}
-
-/** On a command line, a state of two words may have a hyphen. */
-function toState<State extends string>(word: string, states: readonly State[]): State {
-  const found = states.find(state => state === word || state.replace(' ', '-') === word)
-  if (found) return found
-  const near = didYouMean(nearMatches(word, states))
-  throw new UsageError(`Cannot read --state: ${JSON.stringify(word)} is none of ${states.join(', ')}${near}`)
+/** The options that select a page of a list. */
+export const pageOptions = {
+  limit: wholeNumber('--limit <number>', 'How many to show, up to 1000 (default: 50)', [1, 1_000]),
+  cursor: text('--cursor <cursor>', 'Continue where the previous page ended')
 }

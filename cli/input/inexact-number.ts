@@ -1,4 +1,4 @@
-/** A number in JSON that JavaScript cannot hold, and what it would make of it. */
+/** A number in JSON that JavaScript cannot represent, and the value that it reads instead. */
 export interface InexactNumber {
   readonly key: string
   readonly source: string
@@ -6,11 +6,11 @@ export interface InexactNumber {
 }
 
 /**
- * Finds a number that would be stored as another one. A task reads its payload with JavaScript, so that not even a
- * database that keeps all digits would bring them there.
+ * Finds a number that JavaScript would change. The database keeps all digits, but a task reads its payload with
+ * JavaScript.
  */
 export function findInexactNumber(text: string): InexactNumber | undefined {
-  // Fifteen digits are always kept.
+  // JavaScript keeps fifteen digits of any number.
   if (!/\d[\d.]{15}/.test(text)) return undefined
   let found: InexactNumber | undefined
   const revive = (key: string, value: unknown, context?: { source?: string }): unknown => {
@@ -24,7 +24,7 @@ export function findInexactNumber(text: string): InexactNumber | undefined {
   return found
 }
 
-/** The significant digits of a number and the place of its point, the same however it is written. */
+/** The significant digits of a number and its exponent, the same for every notation. */
 function toDigits(number: string): string {
   const [, sign = '', whole = '', fraction = '', exponent = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:e([+-]?\d+))?$/i.exec(number) ?? []

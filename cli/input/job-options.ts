@@ -3,71 +3,87 @@ import { toTimes } from '../../src/enqueue/request.ts'
 import type { KeyMode } from '../../src/job.ts'
 import { Queue } from '../../src/queue.ts'
 import type { JobOptions, RescheduleOptions } from '../../src/schedule.ts'
-import type { Arguments } from './options.ts'
+import type { Input } from '../command.ts'
+import { choice, duration, type Option, option, wholeNumber } from './options.ts'
 import { UsageError } from './usage-error.ts'
 
-/**
- * The options of a job that a command line gives.
- *
- * @throws {UsageError} if one of them is wrong, or two do not go together
- */
-export function readJobOptions(args: Arguments): JobOptions {
-  const changes = readChanges(args)
-  const key = readKey(args)
-  const keyMode = args.choice('key-mode', KEY_MODES)
-  if (keyMode && key === undefined) throw new UsageError('Cannot read --key-mode: there is no --key')
-  return {
-    ...changes,
-    queue: readQueue(args),
-    key,
-    keyMode
-  }
+const KEY_MODES: readonly KeyMode[] = ['replace', 'preserveRunAt', 'unsafeDedupe']
+
+/** The options of a job that can be changed later. */
+export const changeOptions = declareChanges()
+
+/** The options of a new job. */
+export const jobOptions = {
+  queue: checked('--queue <name>', 'Run it in this queue, one job at a time (default: none, in parallel)', name =>
+    Queue.for(name)
+  ),
+  ...declareChanges({ priority: ' (default: 0)', maxAttempts: ' (default: 25)' }),
+  key: checked('--key <key>', 'Identify the job by this key; only one job of a key exists at a time', key => {
+    checkKey(key, '')
+    return key
+  }),
+  keyMode: choice(
+    '--key-mode <mode>',
+    `How to treat an existing job of the key: ${KEY_MODES.join(', ')} (default: replace)`,
+    KEY_MODES
+  )
 }
 
 /**
- * Those of them that can be changed later.
+ * The changes of a job that a command line gives.
  *
- * @throws {UsageError} if one of them is wrong, or two do not go together
+ * @throws {UsageError} if it gives two times
  */
-export function readChanges(args: Arguments): RescheduleOptions {
-  const runAt = readRunAt(args)
-  const delay = args.duration('delay')
+export function readChanges({ options, spelling }: Input<typeof changeOptions>): RescheduleOptions {
+  const { delay, runAt, priority, maxAttempts } = options
   if (runAt !== undefined && delay !== undefined) {
-    throw new UsageError(`Cannot read ${args.spelling('delay')}: --run-at is given as well, and a job has one time`)
+    throw new UsageError(`Cannot read ${spelling('delay')}: --run-at is given as well, and a job has one time`)
   }
+  return { runAt, delay, priority, maxAttempts }
+}
+
+/**
+ * The options of a new job that a command line gives.
+ *
+ * @throws {UsageError} if it gives two times, or `--key-mode` without `--key`
+ */
+export function readJobOptions(input: Input<typeof jobOptions>): JobOptions {
+  const { queue, key, keyMode } = input.options
+  if (keyMode && key === undefined) throw new UsageError('Cannot read --key-mode: there is no --key')
+  return { ...readChanges(input), queue, key, keyMode }
+}
+
+function declareChanges(defaults = { priority: '', maxAttempts: '' }) {
   return {
-    runAt,
-    delay,
-    priority: args.number('priority', { least: -32_768, most: 32_767, isWhole: true }),
-    maxAttempts: args.number('max-attempts', { least: 1, most: 32_767, isWhole: true })
+    delay: duration('--in, --delay <duration>', 'Run it this much later, such as 90s, 5m or 1h30m; 0s means now'),
+    runAt: checked('--run-at <time>', 'Run it at this time, such as 2030-01-31T08:00:00Z', runAt => {
+      return toTimes({ runAt }, '').runAt ?? undefined
+    }),
+    priority: wholeNumber(
+      '--priority <number>',
+      `Lower runs first, and may be negative${defaults.priority}`,
+      [-32_768, 32_767]
+    ),
+    maxAttempts: wholeNumber(
+      '--max-attempts <number>',
+      `How many times it is tried at most${defaults.maxAttempts}`,
+      [1, 32_767]
+    )
   }
 }
 
-/** What `--key-mode` may say. */
-export const KEY_MODES: readonly KeyMode[] = ['replace', 'preserveRunAt', 'unsafeDedupe']
-
-function readRunAt(args: Arguments): string | undefined {
-  const runAt = args.text('run-at')
-  return reword('run-at', () => toTimes({ runAt }, '').runAt ?? undefined)
-}
-
-function readKey(args: Arguments): string | undefined {
-  const key = args.text('key')
-  if (key !== undefined) reword('key', () => checkKey(key, ''))
-  return key
-}
-
-function readQueue(args: Arguments): Queue | undefined {
-  const name = args.text('queue')
-  return name === undefined ? undefined : reword('queue', () => Queue.for(name))
-}
-
-/** Has the library check a value, and lets its complaint speak of the option. */
-function reword<Result>(name: string, read: () => Result): Result {
-  try {
-    return read()
-  } catch (error) {
-    const reason = (error as Error).message.replace(/^.*?: (?:(?:runAt|key) (?=is|has|holds))?/, '')
-    throw new UsageError(`Cannot read --${name}: ${/^(?:is|has|holds) /.test(reason) ? 'it ' : ''}${reason}`)
-  }
+/** An option that the library checks. Its errors are reworded to name the option. */
+function checked<Value>(
+  flags: string,
+  description: string,
+  check: (value: string) => Value
+): Option<Value | undefined> {
+  return option(flags, description, (value, spelling) => {
+    try {
+      return check(value)
+    } catch (error) {
+      const reason = (error as Error).message.replace(/^.*?: (?:(?:runAt|key) (?=is|has|holds))?/, '')
+      throw new UsageError(`Cannot read ${spelling}: ${/^(?:is|has|holds) /.test(reason) ? 'it ' : ''}${reason}`)
+    }
+  })
 }

@@ -1,12 +1,12 @@
-/** Where a text stops being JSON. */
+/** The first place at which a text is not JSON. */
 export interface JsonFault {
   /** How many characters come before it. */
   readonly at: number
-  /** What would have had to stand there. */
+  /** What JSON allows there. */
   readonly expected: string
 }
 
-/** Finds the first place at which a text is not JSON; engines say it in words of their own, and not always where. */
+/** Finds the first place at which a text is not JSON. The errors of JavaScript engines differ, and may lack the place. */
 export function findJsonFault(text: string): JsonFault | undefined {
   let at = 0
 
@@ -55,12 +55,12 @@ export function findJsonFault(text: string): JsonFault | undefined {
     expect(at === text.length, 'the end')
     return undefined
   } catch (error) {
-    // What is nested deeper than the stack reaches stays unexplained.
+    // JSON that is nested too deeply overflows the stack and stays unexplained.
     return error instanceof Fault ? error.fault : undefined
   }
 }
 
-/** The fault in a line: `character 3: expected a name in double quotes, found "to: 1 }"`. */
+/** Describes a fault: `at character 3, expected a name in double quotes, found to: 1 }`. */
 export function describeFault(text: string, { at, expected }: JsonFault): string {
   const rest = text.slice(at, at + EXCERPT)
   const found = rest === '' ? 'the end' : `${rest.replaceAll(/\s+/g, ' ')}${text.length > at + EXCERPT ? '…' : ''}`
@@ -77,7 +77,7 @@ class Fault extends Error {
 }
 
 const SPACE = /[ \t\n\r]*/y
-// Of the control characters JSON forbids only those below the space.
+// JSON forbids only the control characters below the space.
 const STRING = /"(?:[^"\\\p{Cc}]|[\u007f-\u009f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"/uy
 const SCALAR = /(?:true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?)(?![\w.])/y
 const EXCERPT = 20

@@ -4,13 +4,13 @@ import { findInexactNumber } from './inexact-number.ts'
 import { describeFault, findJsonFault } from './json-fault.ts'
 import { UsageError } from './usage-error.ts'
 
-/** What a task is called with. */
+/** The input of a task. */
 export type Payload = Record<string, unknown>
 
 /**
- * The payload that a word stands for: JSON, `@` and the name of a file with it, or `-` for standard input.
+ * Reads a payload from an argument: JSON, `@` and the name of a file with JSON, or `-` for standard input.
  *
- * @throws {UsageError} if there is none
+ * @throws {UsageError} if it is not a JSON object
  */
 export async function readPayload(
   task: string,
@@ -25,9 +25,9 @@ export async function readPayload(
 }
 
 /**
- * Reads JSON Lines: a payload a line. Empty lines count, but are none.
+ * Reads JSON Lines, a payload per line. Empty lines are skipped, but counted.
  *
- * @throws {UsageError} at the first line that is no payload, with its number
+ * @throws {UsageError} with the number of the first line that is not a JSON object
  */
 export async function* readPayloads(task: string, source: Source): AsyncGenerator<Payload> {
   let number = 0
@@ -41,7 +41,7 @@ export async function* readPayloads(task: string, source: Source): AsyncGenerato
   }
 }
 
-/** Cuts a source into lines, as many at a time as came together. */
+/** Splits a source into lines, and yields all lines of a chunk together. */
 async function* readLines(task: string, source: Source): AsyncGenerator<Buffer[]> {
   let count = 0
   let begun: Buffer[] = []

@@ -1,19 +1,17 @@
 import { BackgroundError } from '../../src/errors.ts'
 import { discoverTasks } from '../../src/worker/discover.ts'
-import type { Arguments } from './options.ts'
 import { UsageError } from './usage-error.ts'
 
 /**
- * Finds the task files, where `--tasks` says or in `tasks`.
+ * Finds the task files in a directory, by default `tasks`.
  *
- * @throws {UsageError} if `--tasks` names no directory
+ * @throws {UsageError} if the directory that was given does not exist
  */
-export async function findTaskFiles(args: Arguments): Promise<Awaited<ReturnType<typeof discoverTasks>>> {
-  const given = args.text('tasks')
+export async function findTaskFiles(directory: string | undefined): ReturnType<typeof discoverTasks> {
   try {
-    return await discoverTasks(given ?? 'tasks')
+    return await discoverTasks(directory ?? 'tasks')
   } catch (error) {
-    if (given === undefined || !(error instanceof BackgroundError)) throw error
+    if (directory === undefined || !(error instanceof BackgroundError)) throw error
     throw new UsageError(error.message, { cause: error })
   }
 }

@@ -1,21 +1,7 @@
 import type { RunError } from '../../src/inspect.ts'
-import { type ErrorSummary, summarize, summarizeText } from '../../src/summary.ts'
-import { harmless, oneLine } from '../terminal/sanitize.ts'
-import type { Cell } from '../terminal/table.ts'
-import { cut } from '../terminal/width.ts'
+import { sanitize } from '../terminal/sanitize.ts'
 
-/** An error in a cell: what went wrong, and what lies deepest behind it. */
-export function errorCell(error: RunError | string): Cell {
-  const { first, deepest }: ErrorSummary = typeof error === 'string' ? summarizeText(error) : summarize(error)
-  return { text: inShort(first), ...(deepest !== undefined && { tail: ` ← ${inShort(deepest)}` }) }
-}
-
-/** As much of a text as a list has use for, be it a payload of a megabyte. */
-export function inShort(text: string): string {
-  return cut(oneLine(text.slice(0, MOST_COLUMNS * 4)), MOST_COLUMNS)
-}
-
-/** An error and all errors behind it, with the places in the code of others than kretes and Node. */
+/** An error and all its causes, with the stack frames outside of kretes and Node. */
 export function errorLines(error: RunError, prefix = ''): string[] {
   const { name, message = '', stack = '' } = error
   const { cause, errors = [] } = error as { cause?: RunError; errors?: readonly RunError[] }
@@ -27,26 +13,25 @@ export function errorLines(error: RunError, prefix = ''): string[] {
   ]
 }
 
-/** The lines of an error that was kept as text, without those that tell a reader nothing. */
+/** The lines of an error that was stored as text, without foreign stack frames. */
 export function frameLines(text: string): string[] {
-  return harmless(text)
+  return sanitize(text)
     .split('\n')
     .filter(line => line.trim() !== '' && !isForeignFrame(line))
     .map(line => `    ${line.trim()}`)
 }
 
-/** Whether a line of a stack is of Node, of the engine or of kretes. */
+/** Whether a line of a stack belongs to Node, to the engine or to kretes. */
 export function isForeignFrame(line: string): boolean {
   return /^ *at /.test(line) ? FOREIGN.some(place => line.includes(place)) : OMITTED.test(line)
 }
 
 function hang(text: string): string {
-  return harmless(text).replaceAll('\n', '\n    ')
+  return sanitize(text).replaceAll('\n', '\n    ')
 }
 
-const MOST_COLUMNS = 160
 const FOREIGN = [
-  // Here, and where a worker on another machine may have it.
+  // This installation, and that of a worker on another machine.
   import.meta.url.slice(0, import.meta.url.lastIndexOf('/') + 1),
   '/node_modules/kretes/',
   '/graphile-worker/',
@@ -54,5 +39,5 @@ const FOREIGN = [
   ' node:internal/',
   'new Promise (<anonymous>)'
 ]
-// What Node writes in place of frames that a cause has as well.
+// Node writes this in place of the frames that an error shares with its cause.
 const OMITTED = /^ +\.\.\. \d+ lines matching cause stack trace \.\.\./

@@ -1,27 +1,20 @@
 import type { Output } from '../context.ts'
-import type { Arguments } from '../input/options.ts'
-import { type Cell, type Column, table } from '../terminal/table.ts'
+import { type Column, table } from '../terminal/table.ts'
 
-/** A page as lines of a table. */
-interface Lines {
-  readonly columns: readonly Column[]
-  readonly rows: readonly Cell[][]
-  /** What to say if there are none. */
-  readonly none: string
+/** A page of a list. */
+interface Page {
+  readonly cursor?: string | undefined
 }
 
-/** Prints a page of a list: as JSON, or as a table and how to get the next page. */
-export function printPage(
-  page: { readonly cursor?: string | undefined },
-  { columns, rows, none }: Lines,
-  args: Arguments,
+/** Prints a page of a list as a table, and how to get the next page. */
+export function printList<Row>(
+  { cursor }: Page,
+  rows: readonly Row[],
+  columns: readonly Column<Row>[],
+  noRows: string,
   output: Output
 ): void {
-  if (args.flag('json')) {
-    output.line(JSON.stringify(page))
-    return
-  }
-  if (rows.length === 0) output.notice(none)
-  else output.line(table(columns, rows, output))
-  if (page.cursor) output.notice(output.noticeStyle('dim', `More with --cursor ${page.cursor}`))
+  if (rows.length === 0) output.notice(noRows)
+  else output.line(table(rows, columns, output).join('\n'))
+  if (cursor) output.notice(output.noticeStyle('dim', `More with --cursor ${cursor}`))
 }

@@ -4,9 +4,9 @@ import { findProject, homeOf } from '../../src/database/embedded/project.ts'
 import type { Worker } from '../../src/worker/mod.ts'
 import type { EnvFile, Output } from '../context.ts'
 import type { NamedDatabase } from '../database.ts'
-import { pairs } from '../terminal/streams.ts'
+import { fields } from '../terminal/fields.ts'
 
-/** What a person needs to know to see that it is the right worker on the right database. */
+/** The screen of a worker that has started: a person sees whether it is the right one on the right database. */
 export function startScreen(
   worker: Worker,
   { isOnce, database, envFile }: { isOnce: boolean; database: NamedDatabase; envFile: EnvFile },
@@ -20,10 +20,10 @@ export function startScreen(
   ] as const
   const title = `${style('bold', 'kretes')} ${style('dim', manifest.version)}`
   const ready = isOnce ? 'Running what is due' : `Ready for jobs ${style('dim', '(Ctrl-C to stop)')}`
-  return `\n  ${title}\n\n${pairs(rows, style, { indent: '  ', width })}\n\n  ${ready}\n`
+  return `\n  ${title}\n\n${fields(rows, style, { indent: '  ', width })}\n\n  ${ready}\n`
 }
 
-/** The same for machines. */
+/** The same for programs. */
 export function startFields(
   { tasks, concurrency, database: { label } }: Worker,
   { isEmbedded }: NamedDatabase
@@ -31,7 +31,7 @@ export function startFields(
   return { event: 'worker.ready', version: manifest.version, database: label, isEmbedded, tasks, concurrency }
 }
 
-/** Which of several places has named the database, where a person may not think of it. */
+/** Names the source of the database where it is easy to overlook. */
 function describeOrigin({ isEmbedded, origin }: NamedDatabase, file: EnvFile): string {
   if (isEmbedded) return ` (embedded, in ${relative('.', homeOf(findProject('.')))}/)`
   const names = origin === 'PG*' ? ['PGHOST', 'PGDATABASE'] : [origin]

@@ -1,13 +1,15 @@
 import type { Figures, QueueStatus, Status, TaskStatus, WorkerStatus } from '../../src/ledger/status.ts'
-import type { Style } from '../context.ts'
-import { type Column, tableLines } from '../terminal/status-table.ts'
+import { counted } from '../../src/ledger/words.ts'
+import type { Format, Style } from '../context.ts'
+import { type Column, table } from '../terminal/table.ts'
 import { cut } from '../terminal/width.ts'
+import { shortLength } from './times.ts'
 
-/** What there is room for. */
+/** The room that a screen may take. */
 export interface Room {
   readonly style: Style
   readonly width: number
-  /** How many lines at most; as many as it takes without. */
+  /** How many lines at most; without it, as many as needed. */
   readonly height?: number
 }
 
@@ -30,23 +32,12 @@ export function statusScreen(status: Status, { style, width, height = Number.POS
     const isWhole = rows.length + (more > 0 ? 1 : 0) <= lines[index]!
     const shown = isWhole ? rows : rows.slice(0, Math.max(0, lines[index]! - 1))
     const left = rows.length - shown.length + more
-    const rest =
-      left > 0
-        ? [style('dim', cut(`and ${left.toLocaleString('en')} more ${noun}${left === 1 ? '' : 's'}`, width))]
-        : []
+    const rest = left > 0 ? [style('dim', cut(`and ${counted(left, `more ${noun}`)}`, width))] : []
     return ['', heading, ...shown, ...rest]
   })
   if (workers.length === 0)
-    body.push('', style('yellow', cut('No worker is running: kretes background starts one', width)))
+    body.push('', style('yellow', cut('No worker is running. Start one: kretes background', width)))
   return [...title, ...body].slice(0, height)
-}
-
-/** A length of time in few letters. */
-export function shortLength(ms: number | null): string {
-  if (ms === null) return ''
-  const [unit, length] = UNITS.find(([, length]) => ms >= length) ?? (['ms', 1] as const)
-  const amount = ms / length
-  return `${amount >= 10 || unit === 'ms' ? Math.round(amount) : Math.round(amount * 10) / 10} ${unit}`
 }
 
 function section<Row>(
@@ -54,9 +45,9 @@ function section<Row>(
   items: readonly Row[],
   columns: readonly Column<Row>[],
   more: number,
-  room: { style: Style; width: number }
+  { style, width }: Room
 ): { noun: string; heading: string; rows: string[]; more: number } {
-  const [heading = '', ...rows] = tableLines(items, columns, room)
+  const [heading = '', ...rows] = table(items, columns, { style, columns: width })
   return { noun, heading, rows, more }
 }
 
@@ -71,7 +62,7 @@ function titleOf({ totals, workers, at, since }: Status, width: number, style: S
     `${number(totals.scheduled)} scheduled`,
     `${number(totals.retrying)} retrying`,
     `${number(totals.failed)} failed`,
-    `${alive.length} ${alive.length === 1 ? 'worker' : 'workers'} (${running} of ${slots} busy)`
+    `${counted(alive.length, 'worker')} (${running} of ${slots} busy)`
   ]
   const past = [
     `last ${shortLength(at.getTime() - since.getTime())}: ${number(totals.succeeded)} succeeded`,
@@ -82,7 +73,7 @@ function titleOf({ totals, workers, at, since }: Status, width: number, style: S
   return [...fold(now, width).map(line => style('bold', line)), ...fold(past, width).map(line => style('dim', line))]
 }
 
-/** Puts as many figures on a line as there is room for. */
+/** Wraps a list of figures. */
 function fold(parts: readonly string[], width: number): string[] {
   const lines: string[] = []
   for (const part of parts) {
@@ -93,7 +84,7 @@ function fold(parts: readonly string[], width: number): string[] {
   return lines.map(line => cut(line, width))
 }
 
-/** Gives everybody a line in turn until there is none left or nobody wants one. */
+/** Shares lines among sections, one at a time in turn, until none is left or wanted. */
 function share(wanted: readonly number[], lines: number): number[] {
   const given = wanted.map(() => 0)
   for (let left = lines; left > 0; ) {
@@ -113,70 +104,63 @@ function number(value: number): string {
   return value.toLocaleString('en')
 }
 
-/** A nought is left out, so that what is there stands out. */
+/** Leaves out zeros, so that other numbers stand out. */
 function some(value: number): string {
   return value === 0 ? '' : number(value)
 }
 
+/** A column of figures. Where there is no room, columns of a higher rank are left out first. */
+function figure(rank: number, title: string, cell: (row: Figures) => string, format?: Format): Column<Figures> {
+  return { title, rank, align: 'right', cell: row => ({ text: cell(row), format }) }
+}
+
 const figures: readonly Column<Figures>[] = [
-  { title: 'waiting', text: row => some(row.waiting), rank: 1 },
-  { title: 'oldest', text: row => shortLength(row.oldestWaitingMs), rank: 4 },
-  { title: 'running', text: row => some(row.running), rank: 2, format: row => (row.running > 0 ? 'green' : undefined) },
-  { title: 'scheduled', text: row => some(row.scheduled), rank: 8 },
-  {
-    title: 'retrying',
-    text: row => some(row.retrying),
-    rank: 6,
-    format: row => (row.retrying > 0 ? 'yellow' : undefined)
-  },
-  { title: 'failed', text: row => some(row.failed), rank: 3, format: row => (row.failed > 0 ? 'red' : undefined) },
-  { title: 'done', text: row => some(row.succeeded), rank: 9 },
-  {
-    title: 'failures',
-    text: row => some(row.failures),
-    rank: 7,
-    format: row => (row.failures > 0 ? 'red' : undefined)
-  },
-  { title: '/min', text: row => some(Math.round(row.ratePerMinute * 10) / 10), rank: 5 },
-  { title: 'p50', text: row => shortLength(row.p50Ms), rank: 10 },
-  { title: 'p95', text: row => shortLength(row.p95Ms), rank: 11 },
-  { title: 'p99', text: row => shortLength(row.p99Ms), rank: 12 }
+  figure(1, 'waiting', row => some(row.waiting)),
+  figure(4, 'oldest', row => shortLength(row.oldestWaitingMs)),
+  figure(2, 'running', row => some(row.running), 'green'),
+  figure(8, 'scheduled', row => some(row.scheduled)),
+  figure(6, 'retrying', row => some(row.retrying), 'yellow'),
+  figure(3, 'failed', row => some(row.failed), 'red'),
+  figure(9, 'done', row => some(row.succeeded)),
+  figure(7, 'failures', row => some(row.failures), 'red'),
+  figure(5, '/min', row => some(Math.round(row.ratePerMinute * 10) / 10)),
+  figure(10, 'p50', row => shortLength(row.p50Ms)),
+  figure(11, 'p95', row => shortLength(row.p95Ms)),
+  figure(12, 'p99', row => shortLength(row.p99Ms))
 ]
 
+const LEAST_NAME = 16
+
 const taskColumns: readonly Column<TaskStatus>[] = [
-  { title: 'task', text: row => row.task, isName: true, rank: 0 },
+  { title: 'task', cell: row => row.task, least: LEAST_NAME },
   ...figures
 ]
 
 const queueColumns: readonly Column<QueueStatus>[] = [
-  { title: 'queue', text: row => row.queue, isName: true, rank: 0 },
+  { title: 'queue', cell: row => row.queue, least: LEAST_NAME },
   ...figures,
-  { title: 'held by', text: row => row.worker ?? '', isName: true, rank: 13 }
+  { title: 'held by', cell: row => row.worker ?? '', least: LEAST_NAME, rank: 13 }
 ]
 
 function workerColumnsAt(now: Date): readonly Column<WorkerStatus>[] {
   return [
-    { title: 'worker', text: row => row.id, isName: true, rank: 0 },
+    { title: 'worker', cell: row => row.id, least: LEAST_NAME },
     {
       title: 'is',
-      text: row => (row.isAlive ? 'alive' : `lost ${shortLength(row.beatAgeMs)} ago`),
-      rank: 1,
-      format: row => (row.isAlive ? 'green' : 'red')
+      align: 'right',
+      cell: row =>
+        row.isAlive
+          ? { text: 'alive', format: 'green' }
+          : { text: `lost ${shortLength(row.beatAgeMs)} ago`, format: 'red' },
+      rank: 1
     },
-    { title: 'running', text: row => `${row.running} of ${row.concurrency}`, rank: 2 },
-    { title: 'host', text: row => row.host, isName: true, rank: 3 },
-    { title: 'process', text: row => String(row.pid), rank: 4 },
-    { title: 'up', text: row => shortLength(now.getTime() - row.startedAt.getTime()), rank: 6 },
-    { title: 'tasks', text: row => row.tasks.join(', '), isName: true, rank: 5 }
+    { title: 'running', align: 'right', cell: row => `${row.running} of ${row.concurrency}`, rank: 2 },
+    { title: 'host', cell: row => row.host, least: LEAST_NAME, rank: 3 },
+    { title: 'process', align: 'right', cell: row => String(row.pid), rank: 4 },
+    { title: 'up', align: 'right', cell: row => shortLength(now.getTime() - row.startedAt.getTime()), rank: 6 },
+    { title: 'tasks', cell: row => row.tasks.join(', '), least: LEAST_NAME, rank: 5 }
   ]
 }
 
-/** In columns: a longer line of figures is hard to read. */
+/** In columns. A longer line of figures is hard to read. */
 const MOST_TITLE = 120
-
-const UNITS = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['min', 60_000],
-  ['s', 1_000]
-] as const

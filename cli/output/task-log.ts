@@ -1,7 +1,7 @@
-import type { Style } from '../context.ts'
-import { harmless, oneLine } from '../terminal/sanitize.ts'
+import type { Format, Style } from '../context.ts'
+import { oneLine, sanitize } from '../terminal/sanitize.ts'
 
-/** A line that a task has logged, as the ledger keeps it. */
+/** A line of a task's log, as the ledger stores it. */
 export interface LogEntry {
   readonly at?: string
   readonly level?: string
@@ -9,18 +9,18 @@ export interface LogEntry {
   readonly fields?: Readonly<Record<string, unknown>>
 }
 
-/** The lines of a run's log. */
+/** Reads the log of a run. */
 export function toEntries(log: unknown): LogEntry[] {
   if (!Array.isArray(log)) return []
   return log.map(entry => (typeof entry === 'object' && entry !== null ? entry : { message: String(entry) }))
 }
 
-/** A line as it is shown: time, level, words and fields. */
+/** Formats a line: time, level, message and fields. */
 export function logLine({ at, level, message, fields }: LogEntry, style: Style): string {
   const parts = [
     ...(at === undefined ? [] : [style('dim', oneLine(at))]),
     ...(level === undefined ? [] : [style(FORMATS[level] ?? 'blue', oneLine(level).padEnd(5))]),
-    harmless(message ?? '').replaceAll('\n', '\n    '),
+    sanitize(message ?? '').replaceAll('\n', '\n    '),
     ...Object.entries(fields ?? {}).map(([name, value]) => style('dim', oneLine(`${name}=${show(value)}`)))
   ]
   return parts.join(' ')
@@ -30,7 +30,7 @@ function show(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
-const FORMATS: Readonly<Record<string, Parameters<Style>[0]>> = {
+const FORMATS: Readonly<Record<string, Format>> = {
   debug: 'dim',
   info: 'blue',
   warn: 'yellow',

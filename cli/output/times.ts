@@ -1,13 +1,13 @@
+import { lengthOf } from '../../src/ledger/words.ts'
 import { isBeyond } from '../../src/sql/times.ts'
 
-/** `3 min ago`, `in 2 h`, `now`: near enough to see at a glance. What counts as now, the database says: clocks differ. */
+/** `3 min ago`, `in 2 h`, `now`. Pass the database's time as `now`: clocks differ. */
 export function relativeTime(date: Date, now: Date): string {
   if (isBeyond(date)) return plainTime(date)
   const ms = date.getTime() - now.getTime()
-  const [unit, length] = UNITS.find(([, length]) => Math.abs(ms) >= length) ?? UNITS.at(-1)!
-  const amount = Math.floor(Math.abs(ms) / length)
-  if (amount === 0) return 'now'
-  return ms > 0 ? `in ${amount} ${unit}` : `${amount} ${unit} ago`
+  if (Math.abs(ms) < 1_000) return 'now'
+  const length = lengthOf(Math.abs(ms), 'whole')
+  return ms > 0 ? `in ${length}` : `${length} ago`
 }
 
 /** `2030-01-31T08:00:00.000Z (in 5 d)`. */
@@ -22,9 +22,7 @@ export function plainTime(date: Date): string {
   return date.toISOString()
 }
 
-const UNITS = [
-  ['d', 86_400_000],
-  ['h', 3_600_000],
-  ['min', 60_000],
-  ['s', 1_000]
-] as const
+/** `4.2 ms`, `57 ms`, `1.3 s`, `2.5 h`; nothing for `null`. */
+export function shortLength(ms: number | null): string {
+  return ms === null ? '' : lengthOf(ms, 'short')
+}

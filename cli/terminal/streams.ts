@@ -1,12 +1,11 @@
 import type { Output, Style, Terminal } from '../context.ts'
-import { mark, oneLine, printable } from './sanitize.ts'
-import { widthOf } from './width.ts'
+import { paint, printable } from './sanitize.ts'
 
 type Stream = NodeJS.WriteStream
 
 /**
- * Writes to two streams, gathering what comes in one turn of the event loop into one write: a worker logs thousands of
- * lines a second. A reader who has gone away is no error.
+ * Writes results and notices to two streams. A worker logs thousands of lines per second, so all lines of one turn of the
+ * event loop leave in one write. A closed pipe is no error.
  */
 export function createOutput(stdout: Stream, stderr: Stream, env: NodeJS.ProcessEnv): Output {
   const results = createWriter(stdout)
@@ -20,6 +19,7 @@ export function createOutput(stdout: Stream, stderr: Stream, env: NodeJS.Process
     terminal: stdout.isTTY && env.TERM !== 'dumb' ? terminalOf(stdout, results.write) : undefined,
     width: Math.min(stdout.columns || DEFAULT_WIDTH, MOST_WIDTH),
     line: text => results.write(`${printable(text)}\n`),
+    json: value => results.write(`${printable(JSON.stringify(value))}\n`),
     notice: text => {
       notices.write(`${status && ERASE}${printable(text)}\n`)
       status = ''
@@ -33,41 +33,11 @@ export function createOutput(stdout: Stream, stderr: Stream, env: NodeJS.Process
   }
 }
 
-/** A name and a value a line, the values below one another and, given a width, broken at spaces to fit it. */
-export function pairs(
-  rows: readonly (readonly [string, string])[],
-  style: Style,
-  { indent = '', width = Number.POSITIVE_INFINITY }: { indent?: string; width?: number } = {}
-): string {
-  const lines = rows.map(([name, value]) => [oneLine(name), oneLine(value)] as const)
-  const nameWidth = Math.max(...lines.map(([name]) => widthOf(name)))
-  const hanging = `\n${' '.repeat(indent.length + nameWidth + 2)}`
-  const room = Math.max(width - hanging.length, LEAST_ROOM)
-  return lines
-    .map(([name, value]) => {
-      const padding = ' '.repeat(nameWidth - widthOf(name))
-      return `${indent}${style('dim', `${name}${padding}`)}  ${wrap(value, room).join(hanging)}`
-    })
-    .join('\n')
-}
-
-/** Breaks a text at its spaces into lines of at most so many columns; a longer word has a line of its own. */
-function wrap(text: string, room: number): string[] {
-  if (room === Number.POSITIVE_INFINITY) return [text]
-  const lines: string[] = []
-  for (const word of text.split(' ')) {
-    const line = `${lines.at(-1)} ${word}`
-    if (lines.length > 0 && widthOf(line) <= room) lines[lines.length - 1] = line
-    else lines.push(word)
-  }
-  return lines
-}
-
-/** `NO_COLOR` and `FORCE_COLOR` decide before the terminal does. */
+/** `NO_COLOR` and `FORCE_COLOR` take precedence over the terminal. */
 function styleFor(stream: Stream, env: NodeJS.ProcessEnv): Style {
   const isForced = env.FORCE_COLOR ? env.FORCE_COLOR !== '0' : undefined
   const isColoured = !env.NO_COLOR && (isForced ?? (stream.isTTY === true && env.TERM !== 'dumb'))
-  return isColoured ? mark : (_format, text) => text
+  return isColoured ? paint : (_format, text) => text
 }
 
 function terminalOf(stream: Stream, write: (text: string) => void): Terminal {
@@ -100,7 +70,7 @@ function createWriter(stream: Stream): Writer {
   const send = (): Promise<void> => {
     const text = gathered
     gathered = ''
-    // Even nothing is written: it comes after what others have written to the stream.
+    // An empty text is written, too: its callback comes after everything that was written to the stream before.
     return isClosed ? Promise.resolve() : new Promise(resolve => stream.write(text, () => resolve()))
   }
   return {
@@ -112,12 +82,11 @@ function createWriter(stream: Stream): Writer {
   }
 }
 
-/** Empties the line that the cursor is in. */
+/** Erases the line of the cursor. */
 const ERASE = '\r\u001b[2K'
-/** Between these, a terminal cuts off what is too long for a line: what has gone on to the next could not be erased. */
+/** Between these, a terminal cuts a line that is too long. A wrapped line could not be erased. */
 const UNWRAPPED = ['\u001b[?7l', '\u001b[?7h'] as const
 
 const DEFAULT_WIDTH = 80
 const DEFAULT_HEIGHT = 24
 const MOST_WIDTH = 120
-const LEAST_ROOM = 20

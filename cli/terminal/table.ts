@@ -1,110 +1,113 @@
-import type { Style } from '../context.ts'
+import type { Format, Output } from '../context.ts'
 import { oneLine } from './sanitize.ts'
 import { cut, widthOf } from './width.ts'
 
 /** A column of a table. */
-export interface Column {
+export interface Column<Row> {
   readonly title: string
+  readonly cell: (row: Row) => Cell
   /** @default 'left' */
   readonly align?: 'left' | 'right'
-  /** To how few characters it may be cut where there is no room; whole by default. */
+  /** How short its cells may be cut where there is no room; by default they stay whole. */
   readonly least?: number
+  /** Columns with a rank may be left out where there is no room, the highest rank first. */
+  readonly rank?: number
 }
 
-/** What stands in a table, plain or set off. */
-export type Cell = string | FormattedCell
+/** The content of a cell, plain or styled. */
+export type Cell = string | StyledCell
 
-interface FormattedCell {
+interface StyledCell {
   readonly text: string
-  readonly format?: Parameters<Style>[0]
-  /** Its end, which stays to be seen where the text is cut. */
+  readonly format?: Format | undefined
+  /** An end of the text that stays visible when the text is cut. */
   readonly tail?: string
 }
 
-/** What {@linkcode table} needs of where it is written. */
-export interface TableOptions {
-  readonly style: Style
-  /** How many columns the terminal has; without, nothing is cut. */
-  readonly columns: number | undefined
+/**
+ * Formats rows below titles. Where the terminal is too narrow, the widest cells are cut first, as far as their columns
+ * allow; then columns are left out.
+ *
+ * @returns the line of titles and a line for each row
+ */
+export function table<Row>(
+  rows: readonly Row[],
+  columns: readonly Column<Row>[],
+  { style, columns: width = Number.POSITIVE_INFINITY }: Pick<Output, 'style' | 'columns'>
+): string[] {
+  const measured = columns.map(column => measure(column, rows))
+  const shown = fit(measured, width)
+  const titles = toLine(shown, ({ title }) => ({ text: title }), style)
+  const lines = rows.map((_row, index) => toLine(shown, ({ cells }) => cells[index]!, style))
+  return [style('dim', titles), ...lines]
 }
 
-/** Rows below titles, aligned; what is too long for the terminal is cut, where a column allows it. */
-export function table(
-  columns: readonly Column[],
-  rows: readonly (readonly Cell[])[],
-  { style, columns: room }: TableOptions
-): string {
-  const texts = rows.map(row => columns.map((_column, index) => oneLine(textOf(row[index]))))
-  const natural = columns.map(({ title }, index) =>
-    Math.max(widthOf(title), ...texts.map(row => widthOf(row[index] ?? '')))
-  )
-  const widths = room === undefined ? natural : fit(columns, natural, room)
-  const title = line(
-    columns,
-    widths,
-    columns.map(column => column.title)
-  )
-  const body = texts.map((row, index) =>
-    line(
-      columns,
-      widths,
-      row,
-      (text, column) => {
-        const cell = rows[index]?.[column]
-        return typeof cell === 'object' && cell.format ? style(cell.format, text) : text
-      },
-      rows[index]?.map(tailOf)
-    )
-  )
-  return [style('dim', title), ...body].join('\n')
+interface MeasuredColumn {
+  readonly title: string
+  readonly cells: readonly StyledCell[]
+  readonly align: 'left' | 'right'
+  readonly least: number
+  readonly rank: number | undefined
+  readonly width: number
 }
 
-/** Takes from the widest columns first, down to what each may be cut to. */
-function fit(columns: readonly Column[], natural: readonly number[], room: number): number[] {
-  const widths = [...natural]
-  const isTooWide = (): boolean => widths.reduce((sum, width) => sum + width, GAP.length * (widths.length - 1)) > room
-  while (isTooWide()) {
-    let widest = -1
-    for (const [index, width] of widths.entries()) {
-      const { least = Number.POSITIVE_INFINITY } = columns[index] ?? {}
-      if (width > least && (widest < 0 || width > (widths[widest] ?? 0))) widest = index
-    }
-    if (widest < 0) break
-    widths[widest] = (widths[widest] ?? 0) - 1
+function measure<Row>({ title, cell, align = 'left', least, rank }: Column<Row>, rows: readonly Row[]): MeasuredColumn {
+  const cells = rows.map(row => toStyledCell(cell(row)))
+  const width = cells.reduce((most, { text }) => Math.max(most, widthOf(text)), title.length)
+  return { title, cells, align, least: least ?? width, rank, width }
+}
+
+/** The text of the result includes its tail. */
+function toStyledCell(cell: Cell): StyledCell {
+  if (typeof cell === 'string') return { text: oneLine(cell) }
+  return { ...cell, text: oneLine(`${cell.text}${cell.tail ?? ''}`) }
+}
+
+function fit(columns: readonly MeasuredColumn[], width: number): MeasuredColumn[] {
+  const fitting = shrink(columns, width)
+  if (totalOf(fitting) <= width) return fitting
+  const [last] = columns.filter(({ rank }) => rank !== undefined).toSorted((a, b) => b.rank! - a.rank!)
+  const others = columns.filter(column => column !== last)
+  if (last) return fit(others, width)
+  return fitting.length === 1 ? [{ ...fitting[0]!, width }] : fitting
+}
+
+/** Takes one character at a time from the widest column that may be cut. */
+function shrink(columns: readonly MeasuredColumn[], width: number): MeasuredColumn[] {
+  const shrunk = columns.map(column => ({ ...column }))
+  for (let excess = totalOf(shrunk) - width; excess > 0; excess--) {
+    const [widest] = shrunk.filter(column => column.width > column.least).toSorted((a, b) => b.width - a.width)
+    if (!widest) break
+    widest.width--
   }
-  return widths
+  return shrunk
 }
 
-function line(
-  columns: readonly Column[],
-  widths: readonly number[],
-  texts: readonly string[],
-  paint: (text: string, column: number) => string = text => text,
-  tails: readonly string[] = []
+function totalOf(columns: readonly MeasuredColumn[]): number {
+  return columns.reduce((sum, { width }) => sum + width, GAP.length * (columns.length - 1))
+}
+
+function toLine(
+  columns: readonly MeasuredColumn[],
+  cellOf: (column: MeasuredColumn) => StyledCell,
+  style: Output['style']
 ): string {
-  const cells = columns.map(({ align }, index) => {
-    const width = widths[index] ?? 0
-    const text = cutBeforeTail(texts[index] ?? '', tails[index] ?? '', width)
-    const padding = ' '.repeat(Math.max(0, width - widthOf(text)))
-    const isLast = index === columns.length - 1
-    return align === 'right' ? `${padding}${paint(text, index)}` : `${paint(text, index)}${isLast ? '' : padding}`
+  const cells = columns.map((column, index) => {
+    const { text, format, tail = '' } = cellOf(column)
+    const shown = cutBeforeTail(text, tail, column.width)
+    const padding = ' '.repeat(column.width - widthOf(shown))
+    const painted = format && shown !== '' ? style(format, shown) : shown
+    if (column.align === 'right') return `${padding}${painted}`
+    return index === columns.length - 1 ? painted : `${painted}${padding}`
   })
   return cells.join(GAP).trimEnd()
 }
 
-/** Cuts what comes before the tail, down to a few letters, and only then the tail. */
+/** Cuts the text before its tail, down to a few characters, and only then the tail. */
 function cutBeforeTail(text: string, tail: string, width: number): string {
   if (tail === '' || widthOf(text) <= width) return cut(text, width)
   const room = Math.max(LEAST_HEAD, width - widthOf(tail))
   return cut(`${cut(text.slice(0, -tail.length), room)}${tail}`, width)
-}
-
-function textOf(cell: Cell | undefined): string {
-  return typeof cell === 'object' ? `${cell.text}${cell.tail ?? ''}` : (cell ?? '')
-}
-
-function tailOf(cell: Cell): string {
-  return typeof cell === 'object' ? (cell.tail ?? '') : ''
 }
 
 const GAP = '  '

@@ -1,4 +1,4 @@
-/** How many columns of a terminal a text takes: letters of East Asian scripts and most emoji take two. */
+/** How many columns a text takes in a terminal: East Asian characters and most emoji take two. */
 export function widthOf(text: string): number {
   if (NARROW.test(text)) return text.length
   let width = 0
@@ -6,7 +6,7 @@ export function widthOf(text: string): number {
   return width
 }
 
-/** A text of at most so many columns; one that is longer ends with `…`. */
+/** Cuts a text to a number of columns; a cut text ends with `…`. */
 export function cut(text: string, most: number): string {
   if (widthOf(text) <= most) return text
   let kept = ''
@@ -24,7 +24,7 @@ function widthOfGrapheme(grapheme: string): number {
   return WIDE.test(grapheme) ? 2 : 1
 }
 
-/** Made when it is needed: that takes as long as a round trip to a database. */
+/** Created on first use: that takes as long as a round trip to a database. */
 const graphemes = (): Intl.Segmenter => (segmenter ??= new Intl.Segmenter())
 let segmenter: Intl.Segmenter | undefined
 const NARROW = /^[ -~]*$/

@@ -1,5 +1,5 @@
 import { stripVTControlCharacters } from 'node:util'
-import { harmless, mark, oneLine, printable } from '../../cli/terminal/sanitize.ts'
+import { oneLine, paint, printable, sanitize } from '../../cli/terminal/sanitize.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { openTerminal } from '../helpers/terminal.ts'
@@ -30,7 +30,7 @@ for (const [name, given, reads] of [
   ['Persian and Hindi', 'می‌خواهم क्‍ष', 'می‌خواهم क्‍ष'],
   ['wide letters', '日本語 é', '日本語 é']
 ] as const) {
-  text(`shows ${name} so that it can do nothing`, () => assert.is(harmless(given), reads))
+  text(`shows ${name} so that it can do nothing`, () => assert.is(sanitize(given), reads))
 }
 
 text('stays the same value where it is JSON', () => {
@@ -41,7 +41,7 @@ text('stays the same value where it is JSON', () => {
 })
 
 text('has the colours of the program, and none of its own', () => {
-  assert.is(printable(mark('red', 'a\u001b[32mb')), '\u001b[31ma\\u001b[32mb\u001b[39m')
+  assert.is(printable(paint('red', 'a\u001b[32mb')), '\u001b[31ma\\u001b[32mb\u001b[39m')
   assert.is(oneLine(' a\n\n b\u2028c '), 'a b c')
 })
 

@@ -1,152 +1,156 @@
-import { once } from 'node:events'
-import process from 'node:process'
-import { createInterface } from 'node:readline/promises'
 import type { BackgroundClient } from '../../../src/client.ts'
 import type { BulkFilter, BulkOptions, BulkResult } from '../../../src/inspector.ts'
 import { JOB_STATES } from '../../../src/ledger/filter.ts'
+import { counted } from '../../../src/ledger/words.ts'
 import type { JobReference } from '../../../src/schedule.ts'
+import { type Command, defineCommand, type Input } from '../../command.ts'
 import type { CommandContext } from '../../context.ts'
 import { withBackground } from '../../database.ts'
-import { explainMisuse, readFilter } from '../../input/filter.ts'
-import type { Arguments } from '../../input/options.ts'
-import { UsageError } from '../../input/usage-error.ts'
-import { LOG_LEVELS } from '../../output/logger.ts'
-import { delayed } from '../../signals.ts'
-import { createBar } from '../../terminal/progress-bar.ts'
+import { filterOptions } from '../../input/filter.ts'
+import { databaseUrl, flag } from '../../input/options.ts'
+import { explainMisuse, UsageError } from '../../input/usage-error.ts'
+import { withGrace } from '../../signals.ts'
+import { canAsk, confirm } from '../../terminal/confirm.ts'
+import { createProgressBar } from '../../terminal/progress-bar.ts'
 
-/** What a command does with many jobs, and the words for it. */
-export interface BulkAction {
-  /** As in `delete`, in questions and complaints. */
+/** A command that changes many jobs, and its words. */
+export interface BulkCommand extends Pick<Command, 'usage' | 'summary' | 'examples'> {
+  /** As in `delete`, for questions and errors. */
   readonly verb: string
   /** As in `Deleted`. */
   readonly done: string
-  /** What is said of jobs that a worker has. */
+  /** A note about jobs that are running. */
   readonly ofRunning: (count: string) => string
-  act(
-    background: BackgroundClient,
-    selection: readonly JobReference[] | BulkFilter,
-    options: BulkOptions
-  ): Promise<BulkResult>
+  act(background: BackgroundClient, selection: Selection, options: BulkOptions): Promise<BulkResult>
+  /** Replaces the action for one job. */
+  readonly actOnOne?: (job: string, input: BulkInput, context: CommandContext) => Promise<number>
 }
 
-/** Does something with the jobs that are named, or that a filter finds, once it is sure that they are meant. */
-export async function actOnMany(action: BulkAction, args: Arguments, context: CommandContext): Promise<number> {
-  const { output, stop, stopNow } = context
-  const selection = readSelection(action, args)
-  const isDry = args.flag('dry-run')
+/** Jobs by id or key, or a filter. */
+type Selection = readonly JobReference[] | BulkFilter
+
+const bulkOptions = {
+  ...filterOptions(JOB_STATES, 'id, key, task, error or payload'),
+  all: flag('--all', 'All jobs; needed if nothing else selects jobs'),
+  dryRun: flag('--dry-run', 'Change nothing, only count'),
+  yes: flag('-y, --yes', 'Do not ask before more than one job is changed'),
+  json: flag('--json', 'Print the result as JSON'),
+  databaseUrl
+}
+
+/** The input of such a command. */
+export type BulkInput = Input<typeof bulkOptions>
+
+/** Declares a command that changes jobs by id, by key or by a filter, and asks first where a filter finds several. */
+export function defineBulkCommand(command: BulkCommand): Command<typeof bulkOptions> {
+  const { usage, summary, examples, actOnOne } = command
+  return defineCommand({
+    usage,
+    summary,
+    options: bulkOptions,
+    ...(examples && { examples }),
+    async run(input, context) {
+      const selection = readSelection(command, input)
+      const isOne = isNamed(selection) && selection.length === 1 && !input.options.dryRun
+      if (isOne && actOnOne) return await actOnOne(input.words[0]!, input, context)
+      return await actOnMany(command, selection, input, context)
+    }
+  })
+}
+
+async function actOnMany(
+  command: BulkCommand,
+  selection: Selection,
+  { options }: BulkInput,
+  context: CommandContext
+): Promise<number> {
+  const { output, stop } = context
+  const { dryRun } = options
   let soFar: BulkResult | undefined
   let hasAnswered = false
 
   async function perform(background: BackgroundClient): Promise<BulkResult | undefined> {
     let expected = isNamed(selection) ? selection.length : 0
     if (!isNamed(selection)) {
-      const looked = await action.act(background, selection, { dryRun: true, signal: stop })
+      const found = await command.act(background, selection, { dryRun: true, signal: stop })
       hasAnswered = true
-      if (isDry || looked.matched === 0) return looked
-      expected = looked.matched
-      if (expected > 1 && !args.flag('yes') && !(await isMeant(action, expected, context))) return undefined
+      if (dryRun || found.matched === 0) return found
+      expected = found.matched
+      if (expected > 1 && !options.yes && !(await confirmMany(command, expected, context))) return undefined
     }
-    const show = createShow(args, context, expected)
+    const show = createProgressBar(context)
     const onProgress = (result: BulkResult): void => {
       soFar = result
-      show(result.matched)
+      show({ count: result.matched, share: result.matched / Math.max(expected, result.matched) })
     }
-    return await action.act(background, selection, { dryRun: isDry, signal: stop, onProgress })
+    return await command.act(background, selection, { dryRun, signal: stop, onProgress })
   }
 
-  // The first signal ends it after the batch at hand.
-  const patient = { ...context, stop: AbortSignal.any([delayed(stop, PATIENCE_MS), stopNow]) }
-  // Once it has answered, it may be the person who takes long.
+  // Once the database has answered, it may be a person who takes long.
   const isWaiting = (): boolean => !hasAnswered && !soFar
+  const performOrExplain = (background: BackgroundClient) => perform(background).catch(explainMisuse)
   try {
-    const act = (background: BackgroundClient) => perform(background).catch(explainMisuse)
-    const result = await withBackground(args, patient, act, isWaiting)
+    // The first signal ends the work after the current batch.
+    const result = await withBackground(options, withGrace(context, GRACE_MS), performOrExplain, isWaiting)
     output.status('')
     await output.flush()
-    if (!result) {
-      output.notice('Nothing was changed')
-      return 1
-    }
-    return tell(action, result, args, context)
+    if (result) return report(command, result, options, context)
+    output.notice('Nothing was changed')
+    return 1
   } catch (error) {
     if (!stop.aborted) throw error
-    if (soFar) output.notice(`${action.done} ${count(soFar.changed)} by then`)
+    if (soFar) output.notice(`${command.done} ${counted(soFar.changed, 'job')} by then`)
     throw stop.reason
   }
 }
 
-function readSelection({ verb }: BulkAction, args: Arguments): readonly JobReference[] | BulkFilter {
-  const { words } = args
-  const filter = readFilter(args, JOB_STATES)
-  const isFilter = Object.keys(filter).length > 0
-  const isAll = args.flag('all')
+function readSelection({ verb }: BulkCommand, { words, options }: BulkInput): Selection {
+  const { state, task, queue, search, all } = options
+  const hasFilter = all || [state, task, queue, search].some(value => value !== undefined)
   if (words.includes('')) throw new UsageError(`Cannot ${verb} a job: key is empty`)
-  if (words.length > 0 && (isFilter || isAll)) {
-    throw new UsageError(`Cannot ${verb} jobs: both ids and a filter are given, and it is one or the other`)
+  if (words.length > 0 && hasFilter) {
+    throw new UsageError(`Cannot ${verb} jobs: both ids and a filter are given. Give one or the other`)
   }
   if (words.length > 0) return words
-  if (isFilter || isAll) return { ...filter, all: isAll }
+  if (hasFilter) return { state, task, queue, search, all }
   throw new UsageError(
     `Cannot ${verb} jobs: none are given. Say which, by id or key, or by --state, --task, --queue or --search; --all means all`
   )
 }
 
-function isNamed(selection: readonly JobReference[] | BulkFilter): selection is readonly JobReference[] {
+function isNamed(selection: Selection): selection is readonly JobReference[] {
   return Array.isArray(selection)
 }
 
-/** Asks on a terminal; elsewhere nobody would answer. */
-async function isMeant({ verb }: BulkAction, matched: number, { output, stop }: CommandContext): Promise<boolean> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
-    throw new UsageError(
-      `Cannot ${verb} ${count(matched)} unasked: this is no terminal to ask on. Add --yes to do it, or --dry-run to see how many`
-    )
-  }
-  await output.flush()
-  const terminal = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    // The terminal hands Ctrl-C to this reader, not to the process.
-    terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
-    const question = `${verb.charAt(0).toUpperCase()}${verb.slice(1)} ${count(matched)}? [y/N] `
-    // Ctrl-D ends the input. Which of the two tells of it depends on the runtime.
-    const asked = terminal.question(question, { signal: stop }).catch(() => undefined)
-    const answer = await Promise.race([asked, once(terminal, 'close').then(() => undefined)])
-    stop.throwIfAborted()
-    if (answer === undefined) output.notice('')
-    return /^y(?:es)?$/i.test(answer?.trim() ?? '')
-  } finally {
-    terminal.close()
-  }
+async function confirmMany({ verb }: BulkCommand, matched: number, context: CommandContext): Promise<boolean> {
+  const jobs = counted(matched, 'job')
+  if (canAsk()) return await confirm(`${verb.charAt(0).toUpperCase()}${verb.slice(1)} ${jobs}?`, context)
+  throw new UsageError(
+    `Cannot ${verb} ${jobs} unasked: this is no terminal to ask on. Add --yes to do it, or --dry-run to see how many`
+  )
 }
 
-function createShow(args: Arguments, { output }: CommandContext, expected: number): (done: number) => void {
-  const level = args.choice('log-level', LOG_LEVELS) ?? 'info'
-  if (level !== 'info' && level !== 'debug') return () => {}
-  const show = createBar(output)
-  return done => show({ count: done, share: done / Math.max(expected, done) })
-}
-
-function tell(action: BulkAction, result: BulkResult, args: Arguments, { output }: CommandContext): number {
+function report(
+  { verb, done, ofRunning }: BulkCommand,
+  result: BulkResult,
+  { json, dryRun }: BulkInput['options'],
+  { output }: CommandContext
+): number {
   const { matched, changed, running, missing, scheduled } = result
-  const isDry = args.flag('dry-run')
-  const hasFailed = changed === 0 || missing.length > 0
-  if (args.flag('json')) {
-    output.line(JSON.stringify({ ...result, dryRun: isDry }))
-    return hasFailed ? 1 : 0
+  const exitCode = changed === 0 || missing.length > 0 ? 1 : 0
+  if (json) {
+    output.json({ ...result, dryRun })
+    return exitCode
   }
   if (matched > 0) {
-    const done = isDry ? `Would ${action.verb} ${count(changed)}` : `${action.done} ${count(changed)}`
-    const anew = scheduled.length > 0 ? `; scheduled anew: ${scheduled.join(', ')}` : ''
-    const held = running > 0 ? `; ${action.ofRunning(running.toLocaleString('en'))}` : ''
-    output.line(`${done}${anew}${held}`)
-  } else if (missing.length === 0) output.notice('No job is meant')
+    const jobs = counted(changed, 'job')
+    const again = scheduled.length > 0 ? `; scheduled again: ${scheduled.join(', ')}` : ''
+    const note = running > 0 ? `; ${ofRunning(running.toLocaleString('en'))}` : ''
+    output.line(`${dryRun ? `Would ${verb}` : done} ${jobs}${again}${note}`)
+  } else if (missing.length === 0) output.notice('No job matches')
   if (missing.length > 0) output.notice(`There is no such job: ${missing.join(', ')}`)
-  return hasFailed ? 1 : 0
+  return exitCode
 }
 
-function count(jobs: number): string {
-  return `${jobs.toLocaleString('en')} ${jobs === 1 ? 'job' : 'jobs'}`
-}
-
-/** How long the batch at hand may take after the first signal. */
-const PATIENCE_MS = 10_000
+/** How long the current batch may take after the first signal. */
+const GRACE_MS = 10_000

@@ -1,14 +1,12 @@
-import type { CommandContext } from '../../context.ts'
-import type { Arguments } from '../../input/options.ts'
-import { actOnMany, type BulkAction } from './bulk.ts'
+import { defineBulkCommand } from './bulk.ts'
 
-/** `kretes background delete`: removes jobs that no worker has. */
-export async function deleteJobs(args: Arguments, context: CommandContext): Promise<number> {
-  const action: BulkAction = {
-    verb: 'delete',
-    done: 'Deleted',
-    ofRunning: (count: string) => `${count} that a worker has were left alone, and cancel stops them`,
-    act: (background, selection, options) => background.delete(selection, options)
-  }
-  return await actOnMany(action, args, context)
-}
+/** `kretes background delete`: removes jobs that are not running. */
+export const deleteJobs = defineBulkCommand({
+  usage: 'delete [...jobs]',
+  summary: 'Remove jobs that are not running, by id, key or filter',
+  examples: program => [`  $ ${program} delete --state failed --task SendEmail --yes`],
+  verb: 'delete',
+  done: 'Deleted',
+  ofRunning: count => `${count} running were left alone; cancel stops them`,
+  act: (background, selection, options) => background.delete(selection, options)
+})

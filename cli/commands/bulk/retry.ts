@@ -1,14 +1,12 @@
-import type { CommandContext } from '../../context.ts'
-import type { Arguments } from '../../input/options.ts'
-import { actOnMany, type BulkAction } from './bulk.ts'
+import { defineBulkCommand } from './bulk.ts'
 
-/** `kretes background retry`: runs failed jobs again, now, with all their attempts before them. */
-export async function retryJobs(args: Arguments, context: CommandContext): Promise<number> {
-  const action: BulkAction = {
-    verb: 'retry',
-    done: 'Retried',
-    ofRunning: (count: string) => `${count} that a worker has were left alone`,
-    act: (background, selection, options) => background.retry(selection, options)
-  }
-  return await actOnMany(action, args, context)
-}
+/** `kretes background retry`: runs failed jobs again at once, with all their attempts. */
+export const retry = defineBulkCommand({
+  usage: 'retry [...jobs]',
+  summary: 'Run failed jobs again now, by id, key or filter',
+  examples: program => [`  $ ${program} retry 42 43`, `  $ ${program} retry --state failed --task SendEmail --dry-run`],
+  verb: 'retry',
+  done: 'Retried',
+  ofRunning: count => `${count} running were left alone`,
+  act: (background, selection, options) => background.retry(selection, options)
+})
