@@ -1,143 +1,86 @@
-import { type CAC, cac } from 'cac'
-import { database } from './commands/database.ts'
-import { defineHealthCommands, healthActions } from './commands/health.ts'
-import { defineInspectCommands, inspectActions } from './commands/inspect.ts'
-import { migrateDatabase } from './commands/migrate.ts'
-import { reschedule } from './commands/reschedule.ts'
-import { schedule } from './commands/schedule.ts'
-import { listTasks } from './commands/tasks.ts'
-import { work } from './commands/work.ts'
-import type { CommandContext } from './context.ts'
-import { readEnvFile } from './env-file.ts'
+import { type CAC, cac, type Command as Declared } from 'cac'
+import type { Command } from './command.ts'
+import { commands } from './commands/mod.ts'
+import { LOG_LEVELS, type ProgramContext } from './context.ts'
 import { addHelp, versionLine } from './help.ts'
-import { KEY_MODES } from './job-options.ts'
-import { misuse, nameOf, readLine } from './line.ts'
-import { LOG_FORMATS, LOG_LEVELS } from './log.ts'
-import { type Arguments, toArguments } from './options.ts'
-import { didYouMean, nearMatches, UsageError } from './usage.ts'
+import { longName, misuse, nameOf, type ParsedLine, parseLine } from './input/command-line.ts'
+import { readEnvFile } from './input/env-file.ts'
+import { choice, type OptionSet, type ValuesOf } from './input/options.ts'
+import { didYouMean, nearMatches, UsageError } from './input/usage-error.ts'
+import { createNotices } from './terminal/notices.ts'
 
-/** The command `background` and those below it. */
+/**
+ * Runs `kretes background` or a command below it.
+ *
+ * @returns the exit code
+ */
 export async function runBackground(
   program: string,
   args: readonly string[],
-  context: CommandContext
+  context: ProgramContext
 ): Promise<number> {
-  const cli = defineCommands(cac(`${program} background`))
+  const cli = cac(`${program} background`)
+  const declared = new Map(commands.map(command => [declare(cli, command), command]))
+  cli.option(logLevel.flags, logLevel.description)
+  addHelp(cli, 'Run background jobs, schedule them, look after their database')
   cli.parse(['', cli.name, ...args], { run: false })
   if (cli.options.help) return 0
   if (cli.options.version) {
     context.output.line(versionLine())
     return 0
   }
-  const run = actions[cli.matchedCommand?.name ?? '']
-  if (!run) throw new UsageError(`Cannot run ${cli.name}: there is no such command`)
-  const read = readArguments(cli, args)
-  return await run(read, { ...context, envFile: readEnvFile(context.env, context.output) })
+  const matched = cli.matchedCommand!
+  const command = declared.get(matched)!
+  const line = parseLine(matched, args)
+  const words = readWords(cli, matched, line)
+  const { logLevel: level = 'info' } = readOptions({ logLevel }, line)
+  const options = readOptions(command.options, line)
+  return await command.run(
+    { words, options, spelling: line.spelling },
+    {
+      ...context,
+      envFile: readEnvFile(context.env, context.output),
+      logLevel: level,
+      notices: createNotices(level, context.output)
+    }
+  )
 }
 
-/** The commands below `background`. */
+/** The names of the commands below `background`. */
 export function commandNames(): string[] {
-  return defineCommands(cac('')).commands.flatMap(({ name }) => name || [])
+  return commands.flatMap(({ usage }) => usage.split(' ')[0] || [])
 }
 
-type Action = (args: Arguments, context: CommandContext) => Promise<number>
+const logLevel = choice('--log-level <level>', `${LOG_LEVELS.join(', ')} (default: info)`, LOG_LEVELS)
 
-const actions: Readonly<Record<string, Action>> = {
-  '': work,
-  schedule,
-  reschedule,
-  ...inspectActions,
-  migrate: migrateDatabase,
-  ...healthActions,
-  tasks: listTasks,
-  db: database
+function declare(cli: CAC, { usage, summary, options, examples }: Command): Declared {
+  const command = cli.command(usage, summary)
+  for (const { flags, description } of Object.values(options)) command.option(flags, description)
+  if (examples) command.example(name => examples(name).join('\n'))
+  return command
 }
 
-function defineCommands(cli: CAC): CAC {
-  const taskDirectory = ['--tasks <directory>', 'Where the task files are (default: tasks)'] as const
-  const databaseUrl = ['--database-url <url>', 'The database (default: DATABASE_URL, PG*, or one in .kretes/)'] as const
-  cli
-    .command('', 'Run the worker')
-    .option('--concurrency <number>', 'How many jobs run at the same time (default: 10)')
-    .option(...taskDirectory)
-    .option(...databaseUrl)
-    .option('--once', 'Run what is due, then exit')
-    .option('--detached', 'Go on when what started it has ended: a shell, npx, a terminal')
-    .option('--shutdown-timeout <duration>', 'How long running jobs get to finish when it stops (default: 25s)')
-    .option('--health-port <port>', 'Serve /live and /ready over HTTP on this port (default: none)')
-    .option('--health-host <address>', 'Serve them at this address only (default: all)')
-    .option('--keep-successes <duration>', 'For how long to keep runs that did not fail, or forever (default: 7d)')
-    .option('--keep-failures <duration>', 'For how long to keep runs that failed, or forever (default: 30d)')
-    .option('--no-ledger', 'Record no runs')
-    .option('--log-format <format>', `${LOG_FORMATS.join(' or ')} (default: pretty)`)
-    .example(name => `  $ ${name} --concurrency 20\n  $ ${name} --once --log-format json`)
-    .example('In containers, systemd and PM2, where npx and sh keep SIGTERM from the worker:')
-    .example('  $ node node_modules/kretes/dist/cli.js bg')
-  cli
-    .command('schedule <task> [payload]', 'Schedule a job; the payload is a JSON object, @file, or - to read it')
-    .option('--queue <name>', 'The queue on which jobs run one at a time (default: none, in parallel)')
-    .option('--in, --delay <duration>', 'Not before this long from now, such as 90s, 5m or 1h30m')
-    .option('--run-at <time>', 'Not before this time, such as 2030-01-31T08:00:00Z')
-    .option('--priority <number>', 'Lower runs first, also below zero (default: 0)')
-    .option('--max-attempts <number>', 'After how many failures it is not tried again (default: 25)')
-    .option('--key <key>', 'Identifies the job while it exists: there is never more than one of a key')
-    .option('--key-mode <mode>', `What a job of that key gets: ${KEY_MODES.join(', ')} (default: replace)`)
-    .option('--lines <file>', 'Schedule a job for each line of JSON Lines, - for standard input: all or none')
-    .option('--wait', 'Wait until the job has ended, and print its result')
-    .option('--timeout <duration>', 'How long to wait at most; the job goes on (default: until it has ended)')
-    .option('--force', 'Schedule it by its name alone, whether or not there is a task file')
-    .option('--json', 'Print the job as JSON, or with --wait its result')
-    .option(...taskDirectory)
-    .option(...databaseUrl)
-    .example(name => `  $ ${name} schedule SendEmail '{ "to": "admin@example.com" }' --queue email --delay 5m`)
-    .example(name => `  $ ${name} schedule SendEmail @payload.json --key welcome-7 --priority -1`)
-    .example(name => `  $ zcat users.jsonl.gz | ${name} schedule SendEmail --lines -`)
-  cli
-    .command('reschedule <job>', 'Change when and how a job that waits will run, by id or key')
-    .option('--in, --delay <duration>', 'Not before this long from now, such as 90s, 5m or 1h30m; 0s for now')
-    .option('--run-at <time>', 'Not before this time, such as 2030-01-31T08:00:00Z')
-    .option('--priority <number>', 'Lower runs first, also below zero')
-    .option('--max-attempts <number>', 'After how many failures it is not tried again')
-    .option('--json', 'Print the job as JSON')
-    .option(...databaseUrl)
-    .example(
-      name => `  $ ${name} reschedule 42 --delay 0s\n  $ ${name} reschedule welcome-7 --run-at 2030-01-31T08:00:00Z`
-    )
-  defineInspectCommands(cli)
-  defineHealthCommands(cli)
-  cli
-    .command('tasks', 'List the task files')
-    .option('--json', 'Print them as JSON')
-    .option(...taskDirectory)
-  cli
-    .command('migrate', "Bring the database's schema up to date")
-    .option('--json', 'Print the outcome as JSON')
-    .option(...databaseUrl)
-  cli
-    .command('db <action>', 'start, status or stop: the database in .kretes/; url: print where the database is')
-    .option(...databaseUrl)
-    .example(name => `  $ ${name} db start\n  $ psql "$(${name} db url)"\n  $ ${name} db stop`)
-  cli.option('--log-level <level>', `${LOG_LEVELS.join(', ')} (default: info)`)
-  return addHelp(cli, 'Run background jobs, schedule them, look after their database')
-}
-
-function readArguments(cli: CAC, args: readonly string[]): Arguments {
-  const command = cli.matchedCommand!
-  const line = readLine(command, args)
+/** The words after the command's name; cac has checked none of them. */
+function readWords(cli: CAC, command: Declared, line: ParsedLine): readonly string[] {
   const words = command.name === '' ? line.words : line.words.slice(1)
   const [missing] = command.args.slice(words.length).filter(({ required }) => required)
   if (missing) throw misuse(command, `the ${missing.value} is missing`)
   const isOpen = command.args.at(-1)?.variadic ?? false
   const [extra] = isOpen ? [] : words.slice(command.args.length)
-  if (extra !== undefined)
-    throw command.name === '' ? unknownCommand(cli, extra) : misuse(command, `${extra} is one argument too many`)
-  const result = toArguments({ ...line, words })
-  result.choice('log-level', LOG_LEVELS)
-  return result
+  if (extra === undefined) return words
+  throw command.name === '' ? unknownCommand(cli, extra) : misuse(command, `${extra} is one argument too many`)
+}
+
+function readOptions<Options extends OptionSet>(options: Options, line: ParsedLine): ValuesOf<Options> {
+  const values = Object.entries(options).map(([key, { flags, read }]) => {
+    const name = longName(flags)
+    return [key, read(line.options.get(name), line.spelling(name))]
+  })
+  return Object.fromEntries(values)
 }
 
 function unknownCommand(cli: CAC, word: string): UsageError {
-  const names = cli.commands.map(({ name }) => name).filter(Boolean)
+  const names = commandNames()
   if (names.includes(word)) return new UsageError(`Cannot run ${word}: it comes first, as in: ${cli.name} ${word}`)
   const near =
     didYouMean(word === 'help' ? [`${cli.name} --help`] : nearMatches(word, names)) ||

@@ -1,52 +1,70 @@
 import type { styleText } from 'node:util'
+import type { Logger } from '../src/logger.ts'
 
-/** What commands are given to work with. */
-export interface CommandContext {
-  /** The environment, with what the `.env` of the project adds to it. */
+/** What the process gives to the program. */
+export interface ProgramContext {
+  /** The environment. A command finds the variables of the project's `.env` in it, too. */
   readonly env: NodeJS.ProcessEnv
-  /** What that says. */
-  readonly envFile: EnvFile
   readonly output: Output
-  /** Aborts at the first Ctrl-C or SIGTERM, and when an error escapes that nobody caught. */
+  /** Aborts at the first Ctrl-C or SIGTERM, and when an error is caught by no code. */
   readonly stop: AbortSignal
   /** Aborts at the second. */
   readonly stopNow: AbortSignal
 }
 
-/** Where commands write. */
+/** The log levels, from the most lines to none. */
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+/** What the program gives to a command. */
+export interface CommandContext extends ProgramContext {
+  /** The variables of the project's `.env`. */
+  readonly envFile: EnvFile
+  readonly logLevel: LogLevel
+  /** Writes to standard error, so that standard output holds the result alone. */
+  readonly notices: Logger
+}
+
+/** Where commands write. Control characters in any text are shown as escapes. */
 export interface Output {
-  /** How results are set off. */
+  /** Styles results. */
   readonly style: Style
   /** How many characters fit on a line of results. */
   readonly width: number
-  /** How many columns the terminal has that shows the results; `undefined` if they go elsewhere. */
+  /** How many columns the terminal of the results has; `undefined` if they go elsewhere. */
   readonly columns: number | undefined
-  /** The terminal to which results go; `undefined` if they go elsewhere. */
+  /** The terminal of the results; `undefined` if they go elsewhere. */
   readonly terminal: Terminal | undefined
-  /** Results. */
+  /** Writes a result. */
   line(text: string): void
-  /** Notices and errors. */
+  /** Writes a result as JSON on one line. */
+  json(value: unknown): void
+  /** Writes a notice or an error. */
   notice(text: string): void
-  /** Shows on a terminal, and only there, how far something has come, until the next status or notice. */
+  /** Shows progress, on a terminal only, until the next status or notice. */
   status(text: string): void
-  /** How notices are set off. */
+  /** Styles notices. */
   readonly noticeStyle: Style
   /** Waits until everything has been written. */
   flush(): Promise<void>
 }
 
-/** A terminal, of the size that it has now. */
+/** A terminal, of its current size. */
 export interface Terminal {
   readonly columns: number
   readonly rows: number
-  /** Calls whenever it has got another size, until what it returns is called. */
+  /** Calls the listener whenever the size changes; returns a function that ends this. */
   onResize(listener: () => void): () => void
-  /** Writes what draws on it. */
+  /** Writes control sequences and text as they are. */
   write(text: string): void
 }
 
-/** How text is set off; plain where colours do not belong. */
-export type Style = (format: Parameters<typeof styleText>[0], text: string) => string
+/** Styles a text; returns it as it is where colours are off. */
+export type Style = (format: Format, text: string) => string
+
+/** A colour or another format. */
+export type Format = Parameters<typeof styleText>[0]
 
 /** The variables of a `.env`. */
 export type EnvFile = Readonly<Record<string, string | undefined>>

@@ -1,21 +1,21 @@
 import type { CAC, Command } from 'cac'
 import manifest from '../package.json' with { type: 'json' }
-import { nameOf, usageOf } from './line.ts'
+import { nameOf, usageOf } from './input/command-line.ts'
 
-/** A part of a help text, as cac has it. */
+/** A section of a help text, as cac defines it. */
 interface Section {
   title?: string
   body: string
 }
 
-/** Gives a program its options `--help` and `--version`, and help texts of one form. */
+/** Adds the options `--help` and `--version` to a program, and help texts in one form. */
 export function addHelp(cli: CAC, title: string): CAC {
   cli.help(() => toSections(cli, title))
-  // Not by cac's `version()`, which knows no version below a command.
+  // cac's own `version()` does not work below a command.
   return cli.option('-v, --version', 'Print the version')
 }
 
-/** What `--version` prints on every level. */
+/** The output of `--version`, the same for every command. */
 export function versionLine(): string {
   const { bun, deno, node } = process.versions
   const runtime = bun ? `bun ${bun}` : deno ? `deno ${deno}` : `node ${node}`

@@ -3,33 +3,27 @@ import { BackgroundError } from '../src/errors.ts'
 import { hideInText } from '../src/redact/text.ts'
 import { show } from '../src/text/thrown.ts'
 import { guardProcess } from '../src/worker/execution/uncaught.ts'
-import { createOutput } from './output.ts'
+import { UsageError } from './input/usage-error.ts'
 import { runProgram } from './program.ts'
 import { Interrupted, interruptible, listenForSignals } from './signals.ts'
-import { UsageError } from './usage.ts'
+import { createOutput } from './terminal/streams.ts'
 
-/** Runs a command line to its end. The only place that decides on the exit code. */
+/** Runs a command line to its end. Only this function sets the exit code. */
 export async function main(argv: readonly string[]): Promise<void> {
   const output = createOutput(process.stdout, process.stderr, process.env)
   const { stop, stopNow, drop } = listenForSignals()
-  // An error that nobody caught and no job is to blame for: what runs beside it may finish, then the process ends.
+  // After an error that was neither caught nor caused by a job, running jobs may finish, then the process ends.
   const escaped = new AbortController()
   guardProcess({
     onException(error) {
       if (escaped.signal.aborted) output.notice(show(error))
       else escaped.abort(error)
     },
-    onRejection: reason => output.notice(`A rejection that nobody handled: ${show(reason)}`)
+    onRejection: reason => output.notice(`An unhandled rejection: ${show(reason)}`)
   })
   let exitCode: number
   try {
-    const context = {
-      env: process.env,
-      envFile: {},
-      output,
-      stop: AbortSignal.any([stop, escaped.signal]),
-      stopNow
-    }
+    const context = { env: process.env, output, stop: AbortSignal.any([stop, escaped.signal]), stopNow }
     exitCode = await interruptible(runProgram(argv, context), { stop: drop, stopNow: drop }, false)
     if (escaped.signal.aborted) exitCode = 1
   } catch (error) {
@@ -37,11 +31,11 @@ export async function main(argv: readonly string[]): Promise<void> {
     output.notice(hideInText(toLine(error, argv)))
   }
   await output.flush()
-  // Not left to the event loop: a task that would not stop, or a connection that lingers, must not keep the process.
+  // A task that does not stop, or an open connection, must not keep the process alive.
   process.exit(exitCode)
 }
 
-/** One line for what was foreseen; everything for what was not, or if somebody looks for a fault. */
+/** One line for an expected error; all details at the log level debug. */
 function toLine(error: unknown, argv: readonly string[]): string {
   if (!(error instanceof Error)) return `kretes failed: ${String(error)}`
   const isMisuse = error instanceof UsageError || error instanceof Interrupted

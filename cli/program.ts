@@ -1,15 +1,15 @@
 import { basename } from 'node:path'
 import { cac } from 'cac'
 import { commandNames, runBackground } from './background.ts'
-import type { CommandContext } from './context.ts'
+import type { ProgramContext } from './context.ts'
 import { addHelp, versionLine } from './help.ts'
-import { didYouMean, nearMatches, UsageError } from './usage.ts'
+import { didYouMean, nearMatches, UsageError } from './input/usage-error.ts'
 
 /** Runs a command line and returns its exit code. */
-export async function runProgram(argv: readonly string[], context: CommandContext): Promise<number> {
+export async function runProgram(argv: readonly string[], context: ProgramContext): Promise<number> {
   const program = programName(argv)
   const args = argv.slice(2)
-  // cac matches a command by its first word, so the words after `background` go to a program of their own.
+  // cac matches only the first word, so a second program parses the words after `background`.
   if (args[0] === 'background' || args[0] === 'bg') return await runBackground(program, args.slice(1), context)
 
   const cli = cac(program)
@@ -34,7 +34,7 @@ export async function runProgram(argv: readonly string[], context: CommandContex
   throw new UsageError(`Cannot run ${first}: there is no such command${near || `. Try ${program} --help`}`)
 }
 
-/** What was meant: often a command below `background`. */
+/** Suggests commands for a mistyped word: often one below `background` is meant. */
 function suggest(program: string, word: string): string[] {
   if (word === 'help') return [`${program} --help`, `${program} background --help`]
   const names = nearMatches(word, ['background', 'bg'])

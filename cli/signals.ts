@@ -1,10 +1,10 @@
 import { constants } from 'node:os'
 import process from 'node:process'
 
-/** Why a command ended before its time: somebody asked for it. */
+/** The reason of a command that a signal has ended early. */
 export class Interrupted extends Error {
   override readonly name: string = 'Interrupted'
-  /** As a shell has it for a process that a signal ends. */
+  /** 128 and the number of the signal, as in a shell. */
   readonly exitCode: number
 
   constructor(signal: (typeof SIGNALS)[number]) {
@@ -13,7 +13,7 @@ export class Interrupted extends Error {
   }
 }
 
-/** What a person, or whoever supervises the process, wants of it by now. */
+/** The stages of stopping that a person or a supervisor has asked for. */
 export interface Signals {
   /** Aborts at the first signal, with {@linkcode Interrupted}. */
   readonly stop: AbortSignal
@@ -23,13 +23,13 @@ export interface Signals {
   readonly drop: AbortSignal
 }
 
-/** Takes over Ctrl-C and its like. */
+/** Handles Ctrl-C, SIGTERM and SIGHUP. */
 export function listenForSignals(): Signals {
   const stages = [new AbortController(), new AbortController(), new AbortController()] as const
   let lastMs = Number.NEGATIVE_INFINITY
   for (const signal of SIGNALS) {
     process.on(signal, () => {
-      // npx and npm pass Ctrl-C on to a process that the terminal has signalled as well.
+      // The terminal signals this process, and npx and npm pass the same Ctrl-C on.
       const isEcho = performance.now() - lastMs < ECHO_MS
       lastMs = performance.now()
       if (!isEcho) stages.find(stage => !stage.signal.aborted)?.abort(new Interrupted(signal))
@@ -40,41 +40,43 @@ export function listenForSignals(): Signals {
 }
 
 /**
- * Waits for work that does not look at signals itself. A signal ends the wait; the first one only if the work leaves
- * nothing behind that it would have tidied up, such as a server.
+ * Waits for work that does not handle signals itself. The first signal ends the wait, or only the second if the work
+ * must tidy up something, such as a server.
  */
 export async function interruptible<Result>(
   work: Promise<Result>,
   { stop, stopNow }: Pick<Signals, 'stop' | 'stopNow'>,
   mustTidyUp: boolean
 ): Promise<Result> {
-  const end = whenAborted(mustTidyUp ? stopNow : stop)
+  const signal = mustTidyUp ? stopNow : stop
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const forget = onAbort(signal, () => reject(signal.reason))
   try {
-    return await Promise.race([work, end.aborted])
+    return await Promise.race([work, aborted])
   } catch (error) {
-    // Ctrl-C reaches the processes that the work has started too, and then it fails because of them.
+    // Ctrl-C also reaches the processes that the work has started, and their end makes it fail.
     throw stop.aborted ? stop.reason : error
   } finally {
-    end.forget()
+    forget()
   }
 }
 
-/** The same signal, some time later. */
-export function delayed(signal: AbortSignal, byMs: number): AbortSignal {
+/** Signals that give work some time to end in order after the first signal. The second one ends it at once. */
+export function withGrace<Context extends Pick<Signals, 'stop' | 'stopNow'>>(
+  context: Context,
+  graceMs: number
+): Context {
   const later = new AbortController()
-  const wait = (): void => void setTimeout(() => later.abort(signal.reason), byMs)
-  if (signal.aborted) wait()
-  else signal.addEventListener('abort', wait, { once: true })
-  return later.signal
+  const { stop, stopNow } = context
+  onAbort(stop, () => setTimeout(() => later.abort(stop.reason), graceMs))
+  return { ...context, stop: AbortSignal.any([later.signal, stopNow]) }
 }
 
-/** A promise that rejects with the signal's reason. */
-function whenAborted(signal: AbortSignal): { aborted: Promise<never>; forget: () => void } {
-  const { promise, reject } = Promise.withResolvers<never>()
-  const onAbort = (): void => reject(signal.reason)
-  if (signal.aborted) onAbort()
-  else signal.addEventListener('abort', onAbort, { once: true })
-  return { aborted: promise, forget: () => signal.removeEventListener('abort', onAbort) }
+/** Calls back when a signal aborts, at once if it has. Returns a function that ends this. */
+export function onAbort(signal: AbortSignal, callback: () => void): () => void {
+  if (signal.aborted) callback()
+  else signal.addEventListener('abort', callback, { once: true })
+  return () => signal.removeEventListener('abort', callback)
 }
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const

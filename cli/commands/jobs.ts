@@ -1,48 +1,51 @@
 import type { ListedJob } from '../../src/job.ts'
 import { JOB_STATES } from '../../src/rules/states.ts'
-import type { CommandContext } from '../context.ts'
-import { withBackground } from '../databases.ts'
-import { errorCell, inShort } from '../errors.ts'
-import { explainMisuse, readFilter, readPage } from '../filter.ts'
-import { relativeTime } from '../moments.ts'
-import type { Arguments } from '../options.ts'
-import { printPage } from '../page.ts'
-import { stateCell } from '../states.ts'
-import type { Cell, Column } from '../table.ts'
+import { defineCommand } from '../command.ts'
+import { withBackground } from '../database.ts'
+import { filterOptions, pageOptions } from '../input/filter.ts'
+import { databaseUrl, flag } from '../input/options.ts'
+import { explainMisuse } from '../input/usage-error.ts'
+import { errorCell, inShort, stateCell } from '../output/cells.ts'
+import { printList } from '../output/list.ts'
+import { relativeTime } from '../output/times.ts'
+import type { Cell, Column } from '../terminal/table.ts'
 
 /** `kretes background jobs`: lists jobs that are not done. */
-export async function listJobs(args: Arguments, context: CommandContext): Promise<number> {
-  const { output } = context
-  const options = { ...readFilter(args, JOB_STATES), ...readPage(args) }
-  const page = await withBackground(args, context, background => background.jobs(options).catch(explainMisuse))
-  const rows = page.jobs.map(job => toRow(job, page.at))
-  printPage(page, { columns: COLUMNS, rows, none: 'No jobs' }, args, output)
-  return 0
+export const jobs = defineCommand({
+  usage: 'jobs',
+  summary: 'List jobs that are not done',
+  options: {
+    ...filterOptions(JOB_STATES, 'id, key, task, error or payload'),
+    ...pageOptions,
+    json: flag('--json', 'Print the page as JSON'),
+    databaseUrl
+  },
+  examples: program => [`  $ ${program} jobs --state failed --task SendEmail`],
+
+  async run({ options }, context) {
+    const { databaseUrl: _, json, ...query } = options
+    const page = await withBackground(options, context, background => background.jobs(query).catch(explainMisuse))
+    if (json) context.output.json(page)
+    else printList(page, page.jobs, columnsAt(page.at), 'No jobs', context.output)
+    return 0
+  }
+})
+
+function columnsAt(now: Date): readonly Column<ListedJob>[] {
+  return [
+    { title: 'JOB', align: 'right', cell: job => job.id },
+    { title: 'STATE', cell: job => stateCell(job.state) },
+    { title: 'TASK', least: 12, cell: job => job.task },
+    { title: 'QUEUE', least: 8, cell: job => job.queue ?? '' },
+    { title: 'ATTEMPTS', align: 'right', cell: job => `${job.attempts}/${job.maxAttempts}` },
+    { title: 'DUE', cell: job => describeDue(job, now) },
+    { title: 'KEY', least: 6, cell: job => job.key ?? '' },
+    { title: 'DETAILS', least: 8, cell: describe }
+  ]
 }
 
-const COLUMNS: readonly Column[] = [
-  { title: 'JOB', align: 'right' },
-  { title: 'STATE' },
-  { title: 'TASK', least: 12 },
-  { title: 'QUEUE', least: 8 },
-  { title: 'ATTEMPTS', align: 'right' },
-  { title: 'DUE' },
-  { title: 'KEY', least: 6 },
-  { title: 'DETAILS', least: 8 }
-]
-
-function toRow(job: ListedJob, now: Date): Cell[] {
-  const { id, state, task, queue, key, attempts, maxAttempts, runAt } = job
-  return [
-    id,
-    stateCell(state),
-    task,
-    queue ?? '',
-    `${attempts}/${maxAttempts}`,
-    state === 'failed' || state === 'running' ? '' : relativeTime(runAt, now),
-    key ?? '',
-    describe(job)
-  ]
+function describeDue({ state, runAt }: ListedJob, now: Date): string {
+  return state === 'failed' || state === 'running' ? '' : relativeTime(runAt, now)
 }
 
 function describe({ state, error, progress, progressMessage, payload }: ListedJob): Cell {

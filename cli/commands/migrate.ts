@@ -1,12 +1,19 @@
-import type { CommandContext } from '../context.ts'
-import { withBackground } from '../databases.ts'
-import type { Arguments } from '../options.ts'
+import { defineCommand } from '../command.ts'
+import { withBackground } from '../database.ts'
+import { databaseUrl, flag } from '../input/options.ts'
 
-/** `kretes background migrate`: brings the schema up to date, for deployments whose runtime role may not. */
-export async function migrateDatabase(args: Arguments, context: CommandContext): Promise<number> {
-  const { output } = context
-  const report = await withBackground(args, context, background => background.migrate())
-  if (args.flag('json')) output.line(JSON.stringify(report))
-  else output.line(`${report.hasChanged ? 'Migrated' : 'Up to date'}: engine ${report.engine}, kretes ${report.kretes}`)
-  return 0
-}
+/** `kretes background migrate`: updates the schema, for deployments whose runtime role may not. */
+export const migrate = defineCommand({
+  usage: 'migrate',
+  summary: "Update the database's schema",
+  options: { json: flag('--json', 'Print the outcome as JSON'), databaseUrl },
+
+  async run({ options }, context) {
+    const { output } = context
+    const report = await withBackground(options, context, background => background.migrate())
+    const { hasChanged, engine, kretes } = report
+    if (options.json) output.json(report)
+    else output.line(`${hasChanged ? 'Migrated' : 'Up to date'}: engine ${engine}, kretes ${kretes}`)
+    return 0
+  }
+})

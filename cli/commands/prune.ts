@@ -1,29 +1,33 @@
 import type { PruneReport } from '../../src/ledger/prune.ts'
-import type { CommandContext } from '../context.ts'
-import { withBackground } from '../databases.ts'
-import type { Arguments } from '../options.ts'
+import { counted } from '../../src/text/amounts.ts'
+import { defineCommand } from '../command.ts'
+import { withBackground } from '../database.ts'
+import { databaseUrl, flag, retention } from '../input/options.ts'
 
 /** `kretes background prune`: removes runs that are older than they have to be kept. */
-export async function prune(args: Arguments, context: CommandContext): Promise<number> {
-  const { output } = context
-  const dryRun = args.flag('dry-run')
-  const keepSuccesses = readRetention(args, 'keep-successes')
-  const keepFailures = readRetention(args, 'keep-failures')
-  const report = await withBackground(args, context, background =>
-    background.prune({ keepSuccesses, keepFailures, dryRun })
-  )
-  output.line(args.flag('json') ? JSON.stringify({ ...report, dryRun }) : describe(report, dryRun))
-  return 0
-}
+export const prune = defineCommand({
+  usage: 'prune',
+  summary: 'Remove old runs from the ledger, as workers do',
+  options: {
+    ...retention,
+    dryRun: flag('--dry-run', 'Remove nothing, only show what would be removed'),
+    json: flag('--json', 'Print the outcome as JSON'),
+    databaseUrl
+  },
 
-/** `forever`, or a duration in milliseconds. */
-export function readRetention(args: Arguments, name: string): number | 'forever' | undefined {
-  return args.text(name) === 'forever' ? 'forever' : args.duration(name)
-}
+  async run({ options }, context) {
+    const { keepSuccesses, keepFailures, dryRun } = options
+    const report = await withBackground(options, context, background =>
+      background.prune({ keepSuccesses, keepFailures, dryRun })
+    )
+    if (options.json) context.output.json({ ...report, dryRun })
+    else context.output.line(describe(report, dryRun))
+    return 0
+  }
+})
 
 function describe({ dropped, folded }: PruneReport, dryRun: boolean): string {
-  const days =
-    dropped.length === 0 ? 'no partition' : `${dropped.length} ${dropped.length === 1 ? 'partition' : 'partitions'}`
-  if (dryRun) return `Would drop ${[days, ...dropped].join('\n  ')}`
-  return `${[`Dropped ${days}`, ...dropped].join('\n  ')}\nFolded ${folded.toLocaleString('en')} rows of counters`
+  const partitions = [dropped.length === 0 ? 'no partition' : counted(dropped.length, 'partition'), ...dropped]
+  if (dryRun) return `Would drop ${partitions.join('\n  ')}`
+  return `Dropped ${partitions.join('\n  ')}\nFolded ${folded.toLocaleString('en')} rows of counters`
 }

@@ -1,65 +1,94 @@
+import type { BackgroundClient } from '../../src/client.ts'
 import { BackgroundError } from '../../src/errors.ts'
+import type { ScheduledJob } from '../../src/job.ts'
+import type { JobOptions } from '../../src/schedule.ts'
 import { type AnyTask, definedNameOf, defineTask, isTaskName, notATaskName } from '../../src/task.ts'
+import { counted } from '../../src/text/amounts.ts'
 import { discoverTasks } from '../../src/worker/tasks/discover.ts'
-import { loadTask } from '../../src/worker/tasks/load.ts'
+import { defineCommand, type Input } from '../command.ts'
 import type { CommandContext } from '../context.ts'
-import { openForTasks, readDatabase, withBackground } from '../databases.ts'
-import { describeJob } from '../describe-job.ts'
-import { readJobOptions } from '../job-options.ts'
-import type { Arguments } from '../options.ts'
-import { readPayload } from '../payload.ts'
-import { createNoticeLogger } from '../progress.ts'
-import { didYouMean, nearMatches, UsageError } from '../usage.ts'
-import { explainPayload } from './explain-payload.ts'
-import { scheduleLines } from './schedule-lines.ts'
-import { scheduleAndWait } from './schedule-wait.ts'
+import { openForTasks, readDatabase, withBackground } from '../database.ts'
+import { openSource, type Source } from '../input/file.ts'
+import { jobOptions, readJobOptions } from '../input/job-options.ts'
+import { databaseUrl, duration, flag, tasks, text } from '../input/options.ts'
+import { type Payload, readPayload, readPayloads } from '../input/payload.ts'
+import { didYouMean, explainPayload, nearMatches, UsageError } from '../input/usage-error.ts'
+import { describeJob } from '../output/job.ts'
+import { withGrace } from '../signals.ts'
+import { createProgressBar } from '../terminal/progress-bar.ts'
+
+const options = {
+  ...jobOptions,
+  lines: text('--lines <file>', 'Schedule a job for each line of JSON Lines, - for standard input: all or none'),
+  wait: flag('--wait', 'Wait until the job has ended, and print its result'),
+  timeout: duration('--timeout <duration>', 'How long to wait at most; the job goes on (default: no limit)'),
+  force: flag('--force', 'Schedule it by name only, even without a task file'),
+  json: flag('--json', 'Print the job as JSON, or with --wait its result'),
+  tasks,
+  databaseUrl
+}
+
+type Options = Input<typeof options>['options']
 
 /** `kretes background schedule`: schedules one job and prints it, or many. */
-export async function schedule(args: Arguments, context: CommandContext): Promise<number> {
-  const { output, stop } = context
-  const [name = '', word] = args.words
-  const options = readJobOptions(args)
-  const isMany = args.text('lines') !== undefined
-  if (isMany && word !== undefined) throw new UsageError(`Cannot schedule ${name}: the payloads come from --lines`)
-  const isWaiting = args.flag('wait')
-  if (isMany && isWaiting) throw new UsageError('Cannot read --wait: it is for one job, and --lines schedules many')
-  if (!isWaiting && args.text('timeout') !== undefined)
-    throw new UsageError('Cannot read --timeout: there is no --wait')
-  args.duration('timeout')
-  const task = await findTask(name, args, context)
-  if (isMany) return await scheduleLines(task, options, args, context)
-  const payload = await readPayload(name, word, stop)
-  const request = { ...options, task, payload }
-  if (isWaiting) return await scheduleAndWait(request, args, context)
-  const line = await withBackground(args, context, async background => {
-    const job = await background.schedule(request).catch(explainPayload)
-    return args.flag('json') ? JSON.stringify(job) : await describeJob(job, background, output.style)
-  })
-  output.line(line)
-  return 0
+export const schedule = defineCommand({
+  usage: 'schedule <task> [payload]',
+  summary: 'Schedule a job; the payload is a JSON object, @file, or - for standard input',
+  options,
+  examples: program => [
+    `  $ ${program} schedule SendEmail '{ "to": "admin@example.com" }' --queue email --delay 5m`,
+    `  $ ${program} schedule SendEmail @payload.json --key welcome-7 --priority -1`,
+    `  $ zcat users.jsonl.gz | ${program} schedule SendEmail --lines -`
+  ],
+
+  async run(input, context) {
+    const { options } = input
+    const [name = '', word] = input.words
+    const job = readJobOptions(input)
+    checkCombination(name, word, options)
+    const task = await findTask(name, options, context)
+    if (options.lines !== undefined) return await scheduleLines(task, options.lines, job, options, context)
+    const request = { ...job, task, payload: await readPayload(name, word, context.stop) }
+    return options.wait
+      ? await scheduleAndWait(request, options, context)
+      : await scheduleOne(request, options, context)
+  }
+})
+
+interface Request extends JobOptions {
+  readonly task: AnyTask | string
+  readonly payload: Payload | undefined
+}
+
+function checkCombination(name: string, word: string | undefined, { lines, wait, timeout, key }: Options): void {
+  if (lines !== undefined) {
+    if (word !== undefined) throw new UsageError(`Cannot schedule ${name}: the payloads come from --lines`)
+    if (wait) throw new UsageError('Cannot read --wait: it is for one job, and --lines schedules many')
+    if (key !== undefined) throw new UsageError('Cannot read --key: it is for one job, and --lines schedules many')
+  }
+  if (!wait && timeout !== undefined) throw new UsageError('Cannot read --timeout: there is no --wait')
 }
 
 /**
- * The task of a name, with its schema and its options. A typing error would otherwise be a job that nobody ever runs.
- * Forced, it is scheduled by its name, with the options that workers have registered.
+ * Finds the task of a name, with its schema and its options: a typing error would make a job that no worker runs. With
+ * `--force`, the name will do, and the job gets the options that workers have registered.
  */
-async function findTask(name: string, args: Arguments, context: CommandContext): Promise<AnyTask | string> {
-  const directory = args.text('tasks') ?? 'tasks'
-  if (args.flag('force') && isTaskName(name)) return name
+async function findTask(name: string, options: Options, context: CommandContext): Promise<AnyTask | string> {
+  const directory = options.tasks ?? 'tasks'
+  if (options.force && isTaskName(name)) return name
   const names = await findNames(directory)
   const near = didYouMean(nearMatches(name, names ?? []))
   if (!isTaskName(name)) throw new UsageError(`Cannot schedule a task: ${notATaskName(name)}${near}`)
-  if (names?.includes(name)) {
-    // What it imports may look for the database.
-    await openForTasks(readDatabase(args, context.env), context, createNoticeLogger(args, context.output))
-  }
+  // The modules that the task file imports may look for the database.
+  if (names?.includes(name)) await openForTasks(readDatabase(options, context.env), context, context.notices)
+  const { loadTask } = await import('../../src/worker/tasks/load.ts')
   const task = names && (await loadTask(directory, name))
   if (task) return definedNameOf(task) === undefined ? defineTask({ name, run: task }) : task
   const reason = names ? `no file in ${directory} has that name` : `there is no directory ${directory}`
   throw new UsageError(`Cannot schedule ${name}: ${reason}${near || '.'} Add --force to schedule it all the same`)
 }
 
-/** The names of the tasks in a directory; `undefined` if there is none. */
+/** The names of the tasks in a directory; `undefined` if there is no such directory. */
 async function findNames(directory: string): Promise<string[] | undefined> {
   try {
     return (await discoverTasks(directory)).files.map(({ name }) => name)
@@ -68,3 +97,87 @@ async function findNames(directory: string): Promise<string[] | undefined> {
     throw error
   }
 }
+
+async function scheduleOne(request: Request, options: Options, context: CommandContext): Promise<number> {
+  const { output } = context
+  await withBackground(options, context, async background => {
+    const job = await background.schedule(request).catch(explainPayload)
+    if (options.json) output.json(job)
+    else output.line(await describeJob(job, background, output.style))
+  })
+  return 0
+}
+
+async function scheduleAndWait(request: Request, options: Options, context: CommandContext): Promise<number> {
+  const { output, stop } = context
+  const { json, timeout } = options
+  let job: ScheduledJob | undefined
+
+  async function wait(background: BackgroundClient): Promise<unknown> {
+    const scheduled = await background.schedule(request).catch(explainPayload)
+    job = scheduled
+    if (!json) output.line(await describeJob(scheduled, background, output.style))
+    return await scheduled.result({ timeout, signal: stop })
+  }
+
+  try {
+    // The first signal ends the waiting, and the connection is closed in order.
+    const result = await withBackground(options, withGrace(context, GRACE_MS), wait, () => job === undefined)
+    if (json) output.json(result ?? null)
+    else output.line(result == null ? 'Succeeded' : `Succeeded\n${JSON.stringify(result, null, 2)}`)
+    return 0
+  } catch (error) {
+    if (stop.aborted) {
+      if (job) output.notice(`No longer waiting: job ${job.id} goes on`)
+      throw stop.reason
+    }
+    if (!(error instanceof BackgroundError) || error.code !== 'TIMEOUT') throw error
+    throw new BackgroundError('TIMEOUT', `${error.message}. The job goes on`, { cause: error })
+  }
+}
+
+/** Schedules a job for each line of a file, all or none. */
+async function scheduleLines(
+  task: AnyTask | string,
+  file: string,
+  { key: _key, keyMode: _keyMode, ...job }: JobOptions,
+  options: Options,
+  context: CommandContext
+): Promise<number> {
+  const { output, stop } = context
+  const name = typeof task === 'string' ? task : task.name
+  const source = openSource(file, stop)
+  const show = createProgressBar(context)
+  let sent = 0
+
+  async function send(background: BackgroundClient): Promise<number> {
+    const payloads = readPayloads(name, source)
+    const onProgress = (count: number): void => {
+      sent = count
+      show({ count, share: shareOf(source) })
+    }
+    const request = { ...job, task, payloads }
+    return await background.scheduleMany(request, { returning: false, onProgress }).catch(explainPayload)
+  }
+
+  try {
+    // The first signal ends the reading and with it the transaction. Its end tells whether the jobs were scheduled.
+    const isWaiting = (): boolean => sent === 0 && !source.isAwaited
+    const count = await withBackground(options, withGrace(context, GRACE_MS), send, isWaiting)
+    output.status('')
+    // A terminal shows both streams: the bar has to go before the result comes.
+    await output.flush()
+    if (options.json) output.json({ scheduled: count })
+    else output.line(`Scheduled ${counted(count, 'job')} of ${name}`)
+    return 0
+  } catch (error) {
+    throw stop.aborted ? stop.reason : error
+  }
+}
+
+function shareOf({ position, size }: Source): number | undefined {
+  return size === undefined ? undefined : position / size
+}
+
+/** How long the connection may take to close in order after the first signal. */
+const GRACE_MS = 2_000

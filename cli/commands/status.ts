@@ -1,47 +1,62 @@
 import { setTimeout } from 'node:timers/promises'
 import { stripVTControlCharacters } from 'node:util'
-import { createBackground } from '../../src/background.ts'
-import type { Status, StatusOptions } from '../../src/diagnose/status.ts'
+import type { Status } from '../../src/diagnose/status.ts'
+import { defineCommand, type Input } from '../command.ts'
 import type { CommandContext, Output, Style, Terminal } from '../context.ts'
-import { readDatabase, waitFor, withBackground } from '../databases.ts'
-import { oneLine, printable } from '../harmless.ts'
-import type { Arguments } from '../options.ts'
-import { createNoticeLogger } from '../progress.ts'
+import { readDatabase, waitFor, withBackground } from '../database.ts'
+import { databaseUrl, duration, flag } from '../input/options.ts'
+import { explainMisuse } from '../input/usage-error.ts'
+import { statusScreen } from '../output/status-screen.ts'
 import { interruptible } from '../signals.ts'
-import { statusScreen } from '../status-screen.ts'
-import { UsageError } from '../usage.ts'
-import { cut, widthOf } from '../width.ts'
+import { oneLine, printable } from '../terminal/sanitize.ts'
+import { cut, widthOf } from '../terminal/width.ts'
 
-/** `kretes background status`: tasks, queues and workers on one screen, once or until Ctrl-C. */
-export async function status(args: Arguments, context: CommandContext): Promise<number> {
-  const { output } = context
-  const window = args.duration('window')
-  const options: StatusOptions = window === undefined ? {} : { window }
-  if (args.flag('watch')) return await watch(args, context, options)
-  const found = await withBackground(args, context, background => background.status(options).catch(explain))
-  print(found, args.flag('json'), output)
-  return 0
+const options = {
+  watch: flag('--watch', 'Show them again and again, until Ctrl-C'),
+  window: duration('--window <duration>', 'The period over which runs are counted (default: 1h)'),
+  json: flag('--json', 'Print them as JSON, with --watch a line each time'),
+  databaseUrl
 }
 
-/** Shows it again and again. Where there is a terminal, on a screen that goes away in the end, as it came. */
-async function watch(args: Arguments, context: CommandContext, options: StatusOptions): Promise<number> {
-  const { output, stop } = context
-  const isJson = args.flag('json')
-  const database = readDatabase(args, context.env)
-  const logger = createNoticeLogger(args, output)
-  const background = createBackground({ connection: database.connection, maxConnections: 1, logger })
-  const screen = isJson || !output.terminal ? undefined : openScreen(output.terminal, output)
+type Options = Input<typeof options>['options']
+
+/** `kretes background status`: shows tasks, queues and workers, once or until Ctrl-C. */
+export const status = defineCommand({
+  usage: 'status',
+  summary: 'Show tasks, queues and workers',
+  options,
+  examples: program => [`  $ ${program} status --watch --window 5m`],
+
+  async run({ options }, context) {
+    const { window, watch: isWatching, json } = options
+    if (isWatching) return await watch(options, context)
+    const found = await withBackground(options, context, background =>
+      background.status({ window }).catch(explainMisuse)
+    )
+    print(found, json, context.output)
+    return 0
+  }
+})
+
+/** Shows the status again and again; on a terminal, on a screen that disappears at the end. */
+async function watch(options: Options, context: CommandContext): Promise<number> {
+  const { output, stop, notices } = context
+  const { window, json } = options
+  const database = readDatabase(options, context.env)
+  const { createBackground } = await import('../../mod.ts')
+  const background = createBackground({ connection: database.connection, maxConnections: 1, logger: notices })
+  const screen = json || !output.terminal ? undefined : openScreen(output.terminal, output)
   try {
     let last: Status | undefined
     while (!stop.aborted) {
-      const looking = background.status(options).catch(explain)
+      const looking = background.status({ window }).catch(explainMisuse)
       try {
-        last = await (last ? interruptible(looking, context, false) : waitFor(looking, database, context, logger))
+        last = await (last ? interruptible(looking, context, false) : waitFor(looking, database, context, notices))
         if (screen) screen.draw(last)
-        else print(last, isJson, output)
+        else print(last, json, output)
       } catch (error) {
         if (stop.aborted) break
-        // One that was never there is no database that has gone away for a moment.
+        // A database that has never answered is probably the wrong one.
         if (!last) throw error
         const message = error instanceof Error ? error.message : String(error)
         if (screen) screen.draw(last, message)
@@ -57,15 +72,15 @@ async function watch(args: Arguments, context: CommandContext, options: StatusOp
 }
 
 function print(found: Status, isJson: boolean, output: Output): void {
+  if (isJson) {
+    output.json(found)
+    return
+  }
   const { style, columns = Number.POSITIVE_INFINITY, terminal } = output
-  output.line(
-    isJson
-      ? JSON.stringify(found)
-      : statusScreen(found, { style, width: columns, height: terminal && terminal.rows - 1 }).join('\n')
-  )
+  output.line(statusScreen(found, { style, width: columns, height: terminal && terminal.rows - 1 }).join('\n'))
 }
 
-/** Draws on a terminal's second screen, each time over what was there, and anew when the terminal changes its size. */
+/** Draws on a terminal's alternate screen: over the frame before, and again when the size changes. */
 function openScreen(
   terminal: Terminal,
   { style }: Output
@@ -86,25 +101,20 @@ function openScreen(
   }
 }
 
-/** All that is on the screen, from its first line on. */
+/** A whole frame. */
 function frame(found: Status, error: string | undefined, { columns, rows }: Terminal, style: Style): string {
   const note = error === undefined ? `at ${found.at.toISOString()} · Ctrl-C to leave` : oneLine(error)
   const last = style(error === undefined ? 'dim' : 'red', cut(note, columns))
   const lines = [...statusScreen(found, { style, width: columns, height: rows - 2 }), ''].map(printable)
-  // After a line's last column most terminals stay on it until the next character: to erase the rest would erase that.
+  // After the last column of a line, most terminals keep the cursor on it: erasing the rest would erase that column.
   const isFull = (line: string): boolean => widthOf(stripVTControlCharacters(line)) >= columns
   return `${lines.map(line => `${line}${isFull(line) ? '' : REST_OF_LINE}\n`).join('')}${BELOW}${printable(last)}`
-}
-
-function explain(error: unknown): never {
-  if (error instanceof TypeError || error instanceof RangeError) throw new UsageError(error.message, { cause: error })
-  throw error
 }
 
 const INTERVAL_MS = 2_000
 const CLOSE_MS = 1_000
 
-/** The second screen, and no cursor. */
+/** The alternate screen, without a cursor. */
 const ENTER = '\u001b[?1049h\u001b[?25l'
 const LEAVE = '\u001b[?25h\u001b[?1049l'
 const HOME = '\u001b[H'

@@ -1,21 +1,25 @@
-import type { CommandContext } from '../context.ts'
-import { oneLine } from '../harmless.ts'
-import type { Arguments } from '../options.ts'
-import { pairs } from '../output.ts'
-import { findTaskFiles } from '../task-files.ts'
+import { defineCommand } from '../command.ts'
+import { tasks as directory, flag } from '../input/options.ts'
+import { findTaskFiles } from '../input/task-files.ts'
+import { fields } from '../terminal/fields.ts'
+import { oneLine } from '../terminal/sanitize.ts'
 
-/** `kretes background tasks`: lists the task files, and says what is wrong with their names. Loads none. */
-export async function listTasks(args: Arguments, { output }: CommandContext): Promise<number> {
-  const directory = args.text('tasks') ?? 'tasks'
-  const { files, problems } = await findTaskFiles(args)
-  if (args.flag('json')) {
-    const tasks = files.map(({ name, relativePath }) => ({ name, path: relativePath }))
-    output.line(JSON.stringify({ tasks, problems }))
-  } else {
+/** `kretes background tasks`: lists the task files and the problems with their names. Loads none of them. */
+export const tasks = defineCommand({
+  usage: 'tasks',
+  summary: 'List the task files',
+  options: { json: flag('--json', 'Print the task files as JSON'), tasks: directory },
+
+  async run({ options }, { output }) {
+    const { files, problems } = await findTaskFiles(options.tasks)
     const rows = files.map(({ name, relativePath }) => [name, relativePath] as const)
-    if (rows.length > 0) output.line(pairs(rows, output.style))
-    else if (problems.length === 0) output.notice(`No task files in ${directory}`)
-    for (const problem of problems) output.notice(oneLine(problem))
+    if (options.json) {
+      output.json({ tasks: rows.map(([name, path]) => ({ name, path })), problems })
+    } else {
+      if (rows.length > 0) output.line(fields(rows, output.style))
+      else if (problems.length === 0) output.notice(`No task files in ${options.tasks ?? 'tasks'}`)
+      for (const problem of problems) output.notice(oneLine(problem))
+    }
+    return problems.length === 0 ? 0 : 1
   }
-  return problems.length === 0 ? 0 : 1
-}
+})

@@ -1,27 +1,29 @@
 import type { Why } from '../../src/diagnose/why.ts'
-import type { CommandContext, Output } from '../context.ts'
-import { withBackground } from '../databases.ts'
-import { oneLine } from '../harmless.ts'
-import type { Arguments } from '../options.ts'
-import { pairs } from '../output.ts'
-import { UsageError } from '../usage.ts'
+import { defineCommand } from '../command.ts'
+import type { Output } from '../context.ts'
+import { withBackground } from '../database.ts'
+import { databaseUrl, flag } from '../input/options.ts'
+import { explainMisuse } from '../input/usage-error.ts'
+import { fields } from '../terminal/fields.ts'
+import { oneLine } from '../terminal/sanitize.ts'
 
-/** `kretes background why`: tells why a job is not running. */
-export async function why(args: Arguments, context: CommandContext): Promise<number> {
-  const { output } = context
-  const [job = ''] = args.words
-  const found = await withBackground(args, context, background => background.why(job).catch(explain))
-  output.line(args.flag('json') ? JSON.stringify(found) : describe(found, output))
-  return found.job || found.reasons[0]?.code === 'ended' ? 0 : 1
-}
+/** `kretes background why`: shows why a job is not running. */
+export const why = defineCommand({
+  usage: 'why <job>',
+  summary: 'Show why a job is not running, by id or key',
+  options: { json: flag('--json', 'Print the reasons as JSON'), databaseUrl },
+  examples: program => [`  $ ${program} why 42`],
+
+  async run({ words: [job = ''], options }, context) {
+    const found = await withBackground(options, context, background => background.why(job).catch(explainMisuse))
+    if (options.json) context.output.json(found)
+    else context.output.line(describe(found, context.output))
+    return found.job || found.reasons[0]?.code === 'ended' ? 0 : 1
+  }
+})
 
 function describe({ job, reasons }: Why, { style, width }: Output): string {
   const title = job ? `${style('bold', oneLine(`${job.task} ${job.id}`))} is ${job.state}\n` : ''
   const rows = reasons.map(({ code, message }) => [code, message] as const)
-  return `${title}${pairs(rows, style, { indent: job ? '  ' : '', width })}`
-}
-
-function explain(error: unknown): never {
-  if (error instanceof TypeError || error instanceof RangeError) throw new UsageError(error.message, { cause: error })
-  throw error
+  return `${title}${fields(rows, style, { indent: job ? '  ' : '', width })}`
 }

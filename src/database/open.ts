@@ -1,7 +1,5 @@
-import { relative } from 'node:path'
 import process from 'node:process'
 import postgres, { type Options, type Sql } from 'postgres'
-import { BackgroundError } from '../errors.ts'
 import { readAddress } from './address/address.ts'
 import { optionsForPostgres } from './address/drivers.ts'
 import { chooseDatabase, type DatabaseChoice, describeUrl } from './choose.ts'
@@ -50,23 +48,6 @@ export async function openDatabase({ connection, onProgress, signal }: OpenOptio
     embedded,
     release: () => embedded.release()
   }
-}
-
-/**
- * Makes sure that there is a database to look into: a look does not create the embedded one.
- *
- * @param doing what needs it, as in `list jobs`
- * @throws {BackgroundError} `NO_DATABASE` if there is none
- */
-export async function requireDatabase(connection: OpenOptions['connection'], doing: string): Promise<void> {
-  if (chooseDatabase(connection, process.env).origin !== 'embedded') return
-  const { findProject, hasEmbedded, homeOf } = await import('./embedded.ts')
-  const project = findProject(process.cwd())
-  if (await hasEmbedded(project)) return
-  throw new BackgroundError(
-    'NO_DATABASE',
-    `Cannot ${doing}: there is no database in ${relative('.', homeOf(project))}/ yet. Start a worker or schedule a job, which creates it, or name another database with DATABASE_URL`
-  )
 }
 
 /** What {@linkcode connect} takes. */

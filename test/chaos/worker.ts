@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createLogger } from '../../cli/log.ts'
+import { createLogger } from '../../cli/output/logger.ts'
 import type { TaskContext } from '../../src/task.ts'
 import { startWorker } from '../../src/worker/mod.ts'
 import { createRecord } from './record.ts'

@@ -118,7 +118,7 @@ test('db start leaves a server running until db stop, and db status tells of it'
   assert.equal([stopped.stdout, stopped.code], ['Not running. Start it: kretes background db start\n', 1])
   await other.run(['bg', 'db', 'url'])
   const passing = await other.run(['bg', 'db', 'status'])
-  assert.match(passing.stdout, /^Running at \S+, until nobody has used it for half a minute\n$/)
+  assert.match(passing.stdout, /^Running at \S+, until it has not been used for half a minute\n$/)
 })
 
 test('db start refuses where another database is named, and db status names it', async () => {

@@ -89,35 +89,35 @@ Usage:
 
 Commands:
   kretes background                            Run the worker
-  kretes background schedule <task> [payload]  Schedule a job; the payload is a JSON object, @file, or - to read it
-  kretes background reschedule <job>           Change when and how a job that waits will run, by id or key
+  kretes background schedule <task> [payload]  Schedule a job; the payload is a JSON object, @file, or - for standard input
+  kretes background reschedule <job>           Change when and how a waiting job runs, by id or key
   kretes background jobs                       List jobs that are not done
   kretes background runs                       List attempts that have ended
   kretes background show <job>                 Show everything about one job, by id or key
   kretes background logs <job>                 Show what a job has logged, by id or key
-  kretes background retry [...jobs]            Run failed jobs again now, by id or key or filter
-  kretes background cancel [...jobs]           Remove jobs that wait and stop those that run, by id or key or filter
-  kretes background delete [...jobs]           Remove jobs that do not run, by id or key or filter
-  kretes background run-now [...jobs]          Have jobs run now that wait for their time, by id or key or filter
+  kretes background retry [...jobs]            Run failed jobs again now, by id, key or filter
+  kretes background cancel [...jobs]           Remove waiting jobs and stop running ones, by id, key or filter
+  kretes background delete [...jobs]           Remove jobs that are not running, by id, key or filter
+  kretes background run-now [...jobs]          Make scheduled jobs due now, by id, key or filter
   kretes background status                     Show tasks, queues and workers
-  kretes background why <job>                  Tell why a job is not running, by id or key
-  kretes background doctor                     Look for what is wrong, and say what to do; exits with 1 if it finds something
-  kretes background prune                      Remove old runs from the ledger; workers do so by themselves
+  kretes background why <job>                  Show why a job is not running, by id or key
+  kretes background doctor                     Look for problems and show their remedies; exits with 1 if there are any
+  kretes background prune                      Remove old runs from the ledger, as workers do
   kretes background tasks                      List the task files
-  kretes background migrate                    Bring the database's schema up to date
-  kretes background db <action>                start, status or stop: the database in .kretes/; url: print where the database is
+  kretes background migrate                    Update the database's schema
+  kretes background db <action>                Control the database in .kretes/: start, status, stop; or print the URL in use: url
 
 Options:
       --concurrency <number>         How many jobs run at the same time (default: 10)
-      --tasks <directory>            Where the task files are (default: tasks)
-      --database-url <url>           The database (default: DATABASE_URL, PG*, or one in .kretes/)
-      --once                         Run what is due, then exit
-      --detached                     Go on when what started it has ended: a shell, npx, a terminal
-      --shutdown-timeout <duration>  How long running jobs get to finish when it stops (default: 25s)
+      --tasks <directory>            The directory of the task files (default: tasks)
+      --database-url <url>           The database to use (default: DATABASE_URL, PG*, or one in .kretes/)
+      --once                         Run the jobs that are due, then exit
+      --detached                     Keep running when the parent process ends: a shell, npx, a terminal
+      --shutdown-timeout <duration>  How long running jobs may take to finish when the worker stops (default: 25s)
       --health-port <port>           Serve /live and /ready over HTTP on this port (default: none)
-      --health-host <address>        Serve them at this address only (default: all)
-      --keep-successes <duration>    For how long to keep runs that did not fail, or forever (default: 7d)
-      --keep-failures <duration>     For how long to keep runs that failed, or forever (default: 30d)
+      --health-host <address>        Serve them on this address only (default: all)
+      --keep-successes <duration>    How long to keep runs that did not fail, or forever (default: 7d)
+      --keep-failures <duration>     How long to keep runs that failed, or forever (default: 30d)
       --no-ledger                    Record no runs
       --log-format <format>          pretty or json (default: pretty)
       --log-level <level>            debug, info, warn, error, silent (default: info)
@@ -127,6 +127,6 @@ Options:
 Examples:
   $ kretes background --concurrency 20
   $ kretes background --once --log-format json
-In containers, systemd and PM2, where npx and sh keep SIGTERM from the worker:
+In containers, systemd and PM2, where npx and sh would keep SIGTERM from the worker:
   $ node node_modules/kretes/dist/cli.js bg
 `

@@ -279,7 +279,7 @@ bulk('ask before they change what a filter finds, and refuse where nobody can an
   })
   assert.is(done.code, 0)
   const none = await run(['bg', 'retry', ...filter, '--yes'])
-  assert.equal([none.code, none.stderr], [1, 'No job is meant\n'])
+  assert.equal([none.code, none.stderr], [1, 'No job matches\n'])
   const all = await run(['bg', 'cancel', '--all', '--yes'])
   assert.equal([all.code, all.stdout], [0, 'Cancelled 2 jobs\n'])
 })

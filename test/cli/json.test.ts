@@ -1,4 +1,4 @@
-import { describeFault, findJsonFault } from '../../cli/json.ts'
+import { describeFault, findJsonFault } from '../../cli/input/json-fault.ts'
 import { assert, suite } from '../helpers/suite.ts'
 
 const test = suite('faults in JSON')

@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util'
-import { createLogger, type LogFormat } from '../../cli/log.ts'
-import { pairs } from '../../cli/output.ts'
+import { createLogger, type LogFormat } from '../../cli/output/logger.ts'
+import { fields } from '../../cli/terminal/fields.ts'
 import type { LogFields, Logger } from '../../src/logger.ts'
 import { assert, suite } from '../helpers/suite.ts'
 
@@ -20,8 +20,8 @@ const cases: [name: string, fields: LogFields, reads: string][] = [
   ['a second start', { event: 'job.started', ...job, attempt: 2 }, '› SendEmail 12  started, attempt 2 of 25'],
   ['a moment', { event: 'job.succeeded', ...job, durationMs: 4.25 }, '✓ SendEmail 12  4.3 ms'],
   ['milliseconds', { event: 'job.succeeded', ...job, durationMs: 57.4 }, '✓ SendEmail 12  57 ms'],
-  ['seconds', { event: 'job.succeeded', ...job, durationMs: 999.7 }, '✓ SendEmail 12  1.0 s'],
-  ['minutes', { event: 'job.succeeded', ...job, durationMs: 125_100 }, '✓ SendEmail 12  2 min 5 s'],
+  ['seconds', { event: 'job.succeeded', ...job, durationMs: 999.7 }, '✓ SendEmail 12  1 s'],
+  ['minutes', { event: 'job.succeeded', ...job, durationMs: 125_100 }, '✓ SendEmail 12  2.1 min'],
   [
     'a late success',
     { event: 'job.succeeded', ...job, attempt: 3, durationMs: 57 },
@@ -82,7 +82,7 @@ test('values that are too long for their line go on below it', () => {
   ] as const
   const plain = (_format: unknown, text: string): string => text
   assert.is(
-    pairs(rows, plain, { indent: '  ', width: 35 }),
+    fields(rows, plain, { indent: '  ', width: 35 }),
     `  tasks        First, Second,
                Third,
                AVeryLongNameThatFitsNowhere

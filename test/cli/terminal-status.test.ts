@@ -1,5 +1,5 @@
 import { stripVTControlCharacters } from 'node:util'
-import { widthOf } from '../../cli/width.ts'
+import { widthOf } from '../../cli/terminal/width.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import type { TestTerminal } from '../helpers/terminal.ts'
 import { until } from '../helpers/until.ts'

@@ -1,0 +1,20 @@
+import { BackgroundError } from '../../src/errors.ts'
+
+export { didYouMean, nearMatches } from '../../src/text/suggest.ts'
+
+/** A command line that cannot be carried out as it stands. The process ends with exit code 2. */
+export class UsageError extends Error {
+  override readonly name: string = 'UsageError'
+}
+
+/** Blames the command line for an argument that the library refuses. */
+export function explainMisuse(error: unknown): never {
+  if (error instanceof TypeError || error instanceof RangeError) throw new UsageError(error.message, { cause: error })
+  throw error
+}
+
+/** Blames the command line for a payload that the task's schema refuses. */
+export function explainPayload(error: unknown): never {
+  const isMisuse = error instanceof BackgroundError && error.code === 'INVALID_PAYLOAD'
+  throw isMisuse ? new UsageError(error.message, { cause: error }) : error
+}
