@@ -2,26 +2,20 @@ import { setTimeout } from 'node:timers/promises'
 import type { Lasting } from '../database/lasting.ts'
 import { findCancelled } from '../sql/jobs/cancel.ts'
 import { showRuns } from '../sql/ledger/live.ts'
-import { hasDueJobs, notifyWorkers, workingBackends } from '../sql/worker/control.ts'
-import { nextDueTimes } from '../sql/worker/due.ts'
-import { findUnknownTasks } from '../sql/worker/unknown-tasks.ts'
+import { workingBackends } from '../sql/worker/control.ts'
 import { markStarted } from '../sql/worker/workers.ts'
 import type { AnyTask } from '../task.ts'
 import { createCancelWatch } from './cancellations.ts'
+import { createClaiming } from './claiming/claiming.ts'
 import { createClaims } from './claiming/claims.ts'
-import { createFetchPolicy } from './claiming/fetch-policy.ts'
-import { createIdleCheck } from './claiming/idle.ts'
-import { createSettlement } from './claiming/settle.ts'
-import { createJobStore } from './claiming/store.ts'
-import { createUnknownTasks } from './claiming/unknown-tasks.ts'
+import { createClaimRunner } from './claiming/run-claims.ts'
 import { openConnections } from './engine/connections.ts'
-import { type Engine, startEngine } from './engine/engine.ts'
+import { createEngine } from './engine/engine.ts'
 import { createHangWatch } from './engine/hangs.ts'
 import { watchListening } from './engine/listening.ts'
 import type { Fit } from './execution/encoding.ts'
 import type { Endings } from './execution/ending.ts'
 import type { Executor } from './execution/execute.ts'
-import { createPoisonGuard } from './execution/poison.ts'
 import { createProgressReporter } from './execution/progress.ts'
 import { type EngineStatus, statusOf } from './health.ts'
 import type { ResolvedOptions } from './options.ts'
@@ -77,19 +71,23 @@ export interface RuntimeEnd {
 
 /** Assembles what a worker consists of, and starts it. */
 export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runtime> {
-  const { options, url, tasks, executor, endings, fit, control, outage, signal } = runtimeOptions
+  const { options, url, tasks, executor, endings, fit, control, onReady, outage, signal } = runtimeOptions
   const { schema, logger, ledger, concurrency } = options
   const { execute } = control
   const names = [...tasks.keys()]
   const kept = ledger && { keepsSuccesses: ledger.successesMs !== false, keepsFailures: ledger.failuresMs !== false }
   const draining = new AbortController()
   const closing = new AbortController()
-  let engine: Engine | undefined
-  const started = Promise.withResolvers<string>()
-  const idOf = (): string => engine?.id ?? ''
-  const wake = (): void => engine?.wake()
-  const isHungry = (): boolean => engine?.isHungry ?? true
 
+  const engine = createEngine({
+    schema,
+    tasks: names,
+    concurrency,
+    batchSize: options.localQueueSize,
+    returnAfterMs: options.localQueueTtlMs,
+    pollIntervalMs: options.pollIntervalMs,
+    logger
+  })
   const claims = createClaims()
   const membership = createMembership({
     options,
@@ -98,52 +96,9 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     control,
     outage,
     claims,
-    id: started.promise,
+    engine,
     release: worker => releaseClaims(worker, { control, schema, kept, claims, endings, logger }),
     onHung: distrust
-  })
-  const upkeep = startUpkeep({ settings: ledger, control, url, schema, logger })
-  const progress = createProgressReporter({
-    runs: executor.runs,
-    show: async news => showRuns(execute, schema, await started.promise, news),
-    fit,
-    logger
-  })
-  const policy = createFetchPolicy({
-    options,
-    isHungry,
-    wake,
-    wakeOthers: count =>
-      void notifyWorkers(execute, count).catch(error => logger.debug(`Cannot wake others: ${error}`)),
-    look: withinMs => nextDueTimes(execute, schema, names, withinMs),
-    logger
-  })
-  const idle = createIdleCheck({
-    // A job that a fetch has just locked would seem to be another worker's.
-    isIdle: () => claims.size === 0 && policy.state !== 'fetching',
-    hasSuspects: () => membership.liveness?.hasSuspects ?? true,
-    hasDueJobs: () => hasDueJobs(execute, schema, names, idOf()),
-    wake
-  })
-  const unknownTasks = createUnknownTasks({ find: () => findUnknownTasks(execute, schema, names), logger })
-  const cancellations = createCancelWatch({
-    schema,
-    claims,
-    look: ids => findCancelled(execute, schema, ids),
-    logger
-  })
-  const schemaWatch = createSchemaWatch({ execute, schema, onNewer: reason => engine?.end(reason), logger })
-  const poison = createPoisonGuard(job =>
-    outage.outlast(() => markStarted(execute, schema, job, idOf()), closing.signal)
-  )
-  const listening = watchListening({
-    onListening() {
-      outage.recovered(listening)
-      // Nothing was heard of what was scheduled before.
-      wake()
-    },
-    onHung: distrust,
-    onLost: error => outage.failed(listening, error)
   })
   const hangs = createHangWatch({
     findWorking: backends => workingBackends(membership.session.execute, backends),
@@ -157,42 +112,53 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     hangs,
     onHung: distrust
   })
-  const settlement = createSettlement({
-    mend: upkeep.mend,
-    strip: endings.strip,
-    logger,
-    signal: closing.signal
+  const listening = watchListening({
+    onListening() {
+      outage.recovered(listening)
+      // Notifications of what was scheduled before are lost.
+      engine.wake()
+    },
+    onHung: distrust,
+    onLost: error => outage.failed(listening, error)
   })
-  const store = createJobStore({
-    execute: connections.execute,
-    schema,
-    kept,
-    worker: idOf,
-    tasks: names,
+  const upkeep = startUpkeep({ settings: ledger, control, url, schema, logger })
+  const runs = createClaimRunner({
     claims,
-    policy,
-    settlement,
+    tasks,
+    executor,
+    markStarted: job => outage.outlast(() => markStarted(execute, schema, job, engine.id), closing.signal)
+  })
+  const claiming = createClaiming({
+    options,
+    tasks: names,
+    kept,
+    engine,
+    claims,
+    endings,
+    membership,
+    upkeep,
     outage,
+    control: execute,
+    execute: connections.execute,
     draining: draining.signal,
     closing: closing.signal,
-    async beforeFetch() {
-      await membership.whenMember()
-      runtimeOptions.onReady()
-      await membership.putBackForgotten()
-    },
-    onFetched(count, asked) {
-      if (count < asked) unknownTasks.fetchedAll()
-      if (claims.size === 0) idle.check()
-    },
-    onFetchLost: membership.fetchLost,
-    onSettled() {
-      if (ledger) upkeep.recorded()
-      if (claims.size === 0) idle.check()
-    },
-    refuse: (claim, error) =>
-      executor.execute(claim, tasks.get(claim.job.task) ?? unknownTask, () => Promise.reject(error))
+    refuse: runs.refuse,
+    onReady
   })
-  const parts = [policy, unknownTasks, cancellations, schemaWatch, listening, hangs, progress, upkeep]
+  const cancellations = createCancelWatch({
+    schema,
+    claims,
+    look: ids => findCancelled(execute, schema, ids),
+    logger
+  })
+  const schemaWatch = createSchemaWatch({ execute, schema, onNewer: engine.end, logger })
+  const progress = createProgressReporter({
+    runs: executor.runs,
+    show: news => showRuns(execute, schema, engine.id, news),
+    fit,
+    logger
+  })
+  const parts = [claiming, cancellations, schemaWatch, listening, hangs, progress, upkeep]
 
   // What makes one connection hang seldom spares the others.
   function distrust(listenAnew = listening.suspect): void {
@@ -202,7 +168,6 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
   }
   // Another server may have taken over, and what is connected to the old one would not notice.
   const forgetOutage = outage.whenWritable(() => distrust(listening.renew))
-  draining.signal.addEventListener('abort', policy.drain)
 
   function giveUp(): void {
     draining.abort()
@@ -217,79 +182,57 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     await membership.stop()
   }
 
-  async function run(id: string): Promise<void> {
-    const claim = claims.of(id)
-    const task = claim && tasks.get(claim.job.task)
-    if (!claim || !task) throw new Error(`There is no claim of job ${id}, or no task for it`)
-    await poison.run(claim, mark => executor.execute(claim, task, mark))
-  }
-
-  async function start(): Promise<Engine> {
-    signal.addEventListener('abort', giveUp)
-    try {
-      return await startEngine({
-        connections,
-        store,
-        outage,
-        schema,
-        tasks: names,
-        run,
-        concurrency,
-        batchSize: options.localQueueSize,
-        returnAfterMs: options.localQueueTtlMs,
-        pollIntervalMs: options.pollIntervalMs,
-        logger,
-        signal: closing.signal,
-        onScheduled: policy.scheduled,
-        onListening: listening.listen,
-        onListeningLost: listening.lost,
-        onCancelled: cancellations.notified,
-        onMigrated: schemaWatch.ask
-      })
-    } catch (error) {
-      await shut()
-      await connections.close()
-      throw error
-    } finally {
-      signal.removeEventListener('abort', giveUp)
-    }
-  }
-
-  const running = await start()
-  engine = running
-  started.resolve(running.id)
   let shutting: Promise<void> | undefined
   let closed: Promise<void> | undefined
+
+  async function release(): Promise<number> {
+    shutting ??= shut()
+    await shutting
+    const timeout = setTimeout(RELEASE_TIMEOUT_MS, claims.size, { ref: false })
+    const left = await Promise.race([membership.leave(), timeout])
+    closed ??= connections.close()
+    await closed
+    return left
+  }
+
+  signal.addEventListener('abort', giveUp)
+  try {
+    await engine.start({
+      connections,
+      store: claiming.store,
+      outage,
+      signal: closing.signal,
+      run: runs.run,
+      onScheduled: claiming.scheduled,
+      onListening: listening.listen,
+      onListeningLost: listening.lost,
+      onCancelled: cancellations.notified,
+      onMigrated: schemaWatch.ask
+    })
+  } catch (error) {
+    await release()
+    throw error
+  } finally {
+    signal.removeEventListener('abort', giveUp)
+  }
+
   return {
-    status: statusOf(running.id, listening, membership),
+    status: statusOf(engine.id, listening, membership),
     ended: Promise.race([
-      running.ended.then(reason => reason && { reason, isDeclaredDead: false }),
+      engine.ended.then(reason => reason && { reason, isDeclaredDead: false }),
       membership.declaredDead.then(() => ({ reason: new Error('it was taken for dead'), isDeclaredDead: true }))
     ]),
-    whenIdle: idle.whenIdle,
+    whenIdle: claiming.whenIdle,
     async lookAround() {
-      await Promise.all([unknownTasks.look(), upkeep.lookOnce()])
+      await Promise.all([claiming.lookAround(), upkeep.lookOnce()])
     },
     async stop() {
       draining.abort()
-      await running.stop()
+      await engine.stop()
     },
-    async release() {
-      shutting ??= shut()
-      await shutting
-      const left = await Promise.race([
-        membership.leave(running.id),
-        setTimeout(RELEASE_TIMEOUT_MS, claims.size, { ref: false })
-      ])
-      closed ??= connections.close()
-      await closed
-      return left
-    }
+    release
   }
 }
-
-/** Of a job that is never run. */
-const unknownTask: AnyTask = () => {}
 
 /** For the engine's listener, and for completions while every worker's statement is under way. */
 const EXTRA_CONNECTIONS = 2

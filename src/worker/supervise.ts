@@ -1,5 +1,3 @@
-import { setTimeout } from 'node:timers/promises'
-import { setTimer } from '../async/timer.ts'
 import type { Lasting } from '../database/lasting.ts'
 import { refuseNewerEngine } from '../database/migrate.ts'
 import { BackgroundError } from '../errors.ts'
@@ -13,6 +11,7 @@ import type { ResolvedOptions } from './options.ts'
 import type { Outage } from './outage/outage.ts'
 import { repeat } from './outage/repeat.ts'
 import { type Runtime, startRuntime } from './runtime.ts'
+import { createDeadline, shutDown } from './shutdown.ts'
 
 /** What {@linkcode supervise} takes. */
 export interface SuperviseOptions {
@@ -110,39 +109,24 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
     await outage.outlast(() => refuseNewerEngine(control.execute, options.schema), signal)
     if (left > 0) throw new Error(`${left} jobs are still locked`)
     const next = await outage.outlast(start, signal)
-    if (stopped) return await leave(next)
+    if (stopped) {
+      await next.stop()
+      await next.release()
+      return
+    }
     runtime = next
     endWhenIdle()
   }
 
-  async function leave(unwanted: Runtime): Promise<void> {
-    await unwanted.stop()
-    await unwanted.release()
-  }
-
-  async function shutDown(): Promise<number> {
+  async function end(): Promise<number> {
     stopping.abort()
     await Promise.race([restarting?.catch(() => {}), deadline.passed])
-    const ending = runtime.stop()
-    await Promise.race([ending, deadline.passed])
-    // A worker that was taken for dead has let go of runs before.
-    const before = executor.released
-    if (executor.running > 0) {
-      const jobs = executor.running === 1 ? '1 job' : `${executor.running} jobs`
-      logger.warn(`Stopping ${jobs} that did not finish in time`)
-      executor.abort(new Error('The worker is stopping'))
-      await Promise.race([ending, setTimeout(GRACE_MS, undefined, { ref: false })])
-    }
-    if (isDone) await runtime.lookAround()
-    const unfinished = executor.running + executor.released - before
-    const left = await runtime.release()
-    if (left > 0) logger.warn(`The database does not answer; ${left} jobs go to other workers once it does`)
-    return unfinished
+    return await shutDown({ runtime, executor, deadline, isDone, logger })
   }
 
   function stop(timeoutMs: number): Promise<number> {
     deadline.shorten(timeoutMs)
-    stopped ??= shutDown()
+    stopped ??= end()
     asked.resolve(undefined)
     return stopped
   }
@@ -173,27 +157,4 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
   }
 }
 
-interface Deadline {
-  readonly passed: Promise<void>
-  /** Sets it, or brings it forward; it never moves back. */
-  shorten(timeoutMs: number): void
-}
-
-function createDeadline(): Deadline {
-  const { promise: passed, resolve } = Promise.withResolvers<void>()
-  let atMs = Number.POSITIVE_INFINITY
-  return {
-    passed,
-    shorten(timeoutMs) {
-      const newAtMs = performance.now() + timeoutMs
-      if (newAtMs >= atMs) return
-      atMs = newAtMs
-      setTimer(timeoutMs, resolve, { ref: false })
-    }
-  }
-}
-
 const PAUSES = { leastMs: 100, mostMs: 5_000 }
-
-/** How long tasks get to react to their aborted signal. */
-const GRACE_MS = 1_000

@@ -5,7 +5,7 @@ import { createBackground } from '../../src/background.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { type ClaimedJob, claimJobs } from '../../src/sql/worker/claim.ts'
 import { type Connections, openConnections } from '../../src/worker/engine/connections.ts'
-import { type Engine, startEngine } from '../../src/worker/engine/engine.ts'
+import { createEngine, type Engine } from '../../src/worker/engine/engine.ts'
 import { createHangWatch } from '../../src/worker/engine/hangs.ts'
 import { createEnginePool } from '../../src/worker/engine/pool.ts'
 import { type EngineStatement, type Request, readRequest } from '../../src/worker/engine/statements.ts'
@@ -219,26 +219,27 @@ async function startOn(
   { concurrency = 10, rename }: { readonly concurrency?: number; readonly rename?: string } = {}
 ): Promise<Started> {
   const watched = createStore(database, rename)
-  const engine = await lookingForLocks(() =>
-    startEngine({
-      ...watched,
-      outage: createOutage(silentLogger, 'the database'),
-      schema: 'graphile_worker',
-      tasks: ['Fine', 'Wait'],
-      run: async () => void (await task()),
-      concurrency,
-      batchSize: 20,
-      returnAfterMs: 60_000,
-      pollIntervalMs: 50,
-      logger: silentLogger,
-      signal: new AbortController().signal,
-      onScheduled() {},
-      onListening() {},
-      onListeningLost() {},
-      onCancelled() {},
-      onMigrated() {}
-    })
-  )
+  const engine = createEngine({
+    schema: 'graphile_worker',
+    tasks: ['Fine', 'Wait'],
+    concurrency,
+    batchSize: 20,
+    returnAfterMs: 60_000,
+    pollIntervalMs: 50,
+    logger: silentLogger
+  })
+  const surroundings = {
+    ...watched,
+    outage: createOutage(silentLogger, 'the database'),
+    signal: new AbortController().signal,
+    run: async () => void (await task()),
+    onScheduled() {},
+    onListening() {},
+    onListeningLost() {},
+    onCancelled() {},
+    onMigrated() {}
+  }
+  await lookingForLocks(() => engine.start(surroundings))
   onceDone(() => engine.stop())
   return { ...watched, engine }
 }

@@ -114,6 +114,7 @@ test('is to look when jobs come due: at its start, after an empty fetch, when jo
 /** The engine, and the database, as far as the policy knows them. */
 interface Surroundings {
   isHungry: boolean
+  wake(): void
   wakes: number
   readonly others: number[]
   looks: number
@@ -121,11 +122,17 @@ interface Surroundings {
 }
 
 function start(): { readonly policy: FetchPolicy; readonly engine: Surroundings } {
-  const engine: Surroundings = { isHungry: true, wakes: 0, others: [], looks: 0, due: [] }
+  const engine: Surroundings = {
+    isHungry: true,
+    wake: () => void engine.wakes++,
+    wakes: 0,
+    others: [],
+    looks: 0,
+    due: []
+  }
   const policy = createFetchPolicy({
     options: resolveOptions({ concurrency: CONCURRENCY }),
-    isHungry: () => engine.isHungry,
-    wake: () => void engine.wakes++,
+    engine,
     wakeOthers: count => void engine.others.push(count),
     async look() {
       engine.looks++

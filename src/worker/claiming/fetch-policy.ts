@@ -1,5 +1,6 @@
 import type { Logger } from '../../logger.ts'
 import type { ClaimedJob } from '../../sql/worker/claim.ts'
+import type { Engine } from '../engine/engine.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { createBatchSizer } from './batch-size.ts'
 import { createLookout } from './due.ts'
@@ -8,10 +9,7 @@ import { createPacer } from './pace.ts'
 /** What {@linkcode createFetchPolicy} takes. */
 export interface FetchPolicyOptions {
   readonly options: Pick<ResolvedOptions, 'concurrency' | 'localQueueSize' | 'maxLocalQueueSize' | 'pollIntervalMs'>
-  /** Whether the engine is short of jobs. */
-  isHungry(): boolean
-  /** Has the engine fetch, if it is short of jobs. */
-  wake(): void
+  readonly engine: Pick<Engine, 'isHungry' | 'wake'>
   /** Wakes every worker's fetch, by the engine's own notification. */
   wakeOthers(count: number): void
   /** In how many milliseconds jobs come due within a time, the next first. */
@@ -64,7 +62,7 @@ export interface Settled {
  * are not woken: a notification for each job would set all of them upon the database.
  */
 export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
-  const { options, isHungry, wake, wakeOthers, look, logger } = given
+  const { options, engine, wakeOthers, look, logger } = given
   const pacer = createPacer(options.pollIntervalMs)
   const sizer = createBatchSizer({
     concurrency: options.concurrency,
@@ -75,9 +73,9 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
     look,
     wake() {
       pacer.hurry()
-      wake()
+      engine.wake()
     },
-    isHungry,
+    isHungry: () => engine.isHungry,
     intervalMs: options.pollIntervalMs,
     logger
   })
@@ -87,7 +85,7 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
 
   return {
     get state() {
-      return fetching ?? (isHungry() ? 'hungry' : 'fed')
+      return fetching ?? (engine.isHungry ? 'hungry' : 'fed')
     },
     async begin() {
       fetching = 'resting'
@@ -105,7 +103,7 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
       const isCut = jobs[0]?.is_cut ?? false
       const isFull = isCut || jobs.length >= asked
       // What the engine asks for is not what it gets, so it takes any number for a sign that there are no more.
-      if (isFromQueues || isFull) wake()
+      if (isFromQueues || isFull) engine.wake()
       if (jobs.length === 0) lookout.refresh()
       else if (!isFull) lookout.catchUp()
     },
@@ -115,7 +113,7 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
     settled({ releasesQueues, hasRetries }) {
       if (hasRetries) lookout.refresh()
       if (!releasesQueues || pacer.hurry()) return
-      if (isHungry()) return wake()
+      if (engine.isHungry) return engine.wake()
       // Too busy for the queue's next job, so another may have it.
       const nowMs = performance.now()
       if (nowMs - lastForwardMs < FORWARD_INTERVAL_MS) return

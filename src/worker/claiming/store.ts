@@ -4,6 +4,7 @@ import { type ClaimedJob, claimJobs, jobsOf } from '../../sql/worker/claim.ts'
 import { giveBackJobs } from '../../sql/worker/give-back.ts'
 import { unlockAbandoned } from '../../sql/worker/locks.ts'
 import { settleJobs } from '../../sql/worker/settle.ts'
+import type { Engine } from '../engine/engine.ts'
 import type { JobStore } from '../engine/store.ts'
 import type { Claim } from '../execution/claim.ts'
 import type { Outage } from '../outage/outage.ts'
@@ -17,8 +18,7 @@ export interface JobStoreOptions {
   readonly schema: string
   /** Which runs the ledger keeps; without, it records nothing. */
   readonly kept: Kept | undefined
-  /** The name under which jobs are locked. */
-  worker(): string
+  readonly engine: Pick<Engine, 'id'>
   /** The names of the tasks that it runs. */
   readonly tasks: readonly string[]
   readonly claims: Claims
@@ -42,7 +42,7 @@ export interface JobStoreOptions {
 
 /** The jobs of the database, as the engine takes them and brings them back. */
 export function createJobStore(options: JobStoreOptions): JobStore {
-  const { execute, schema, kept, worker, tasks, claims, policy, settlement, outage } = options
+  const { execute, schema, kept, engine, tasks, claims, policy, settlement, outage } = options
   const { draining, closing } = options
   const returning = new Set<Promise<unknown>>()
 
@@ -67,7 +67,7 @@ export function createJobStore(options: JobStoreOptions): JobStore {
 
   /** Looks behind the queues that are stuck, until there are jobs or no more such queues. */
   async function look(size: number, without: readonly number[]): Promise<readonly ClaimedJob[]> {
-    const rows = await execute<ClaimedJob>(claimJobs(schema, { worker: worker(), tasks, size, without }))
+    const rows = await execute<ClaimedJob>(claimJobs(schema, { worker: engine.id, tasks, size, without }))
     const { jobs, stuck } = jobsOf(rows)
     return stuck.length > 0 ? await look(size, [...without, ...stuck]) : jobs
   }
@@ -75,7 +75,7 @@ export function createJobStore(options: JobStoreOptions): JobStore {
   async function settle(ended: readonly Claim[]): Promise<void> {
     await settlement.write(ended, async part => {
       const endings = part.flatMap(({ ending }) => ending ?? [])
-      for (const statement of settleJobs(schema, kept, worker(), endings)) {
+      for (const statement of settleJobs(schema, kept, engine.id, endings)) {
         await outage.outlast(() => execute(statement), closing)
       }
       claims.confirm(part)
@@ -90,7 +90,7 @@ export function createJobStore(options: JobStoreOptions): JobStore {
   async function giveBack(unbegun: readonly Claim[]): Promise<void> {
     await settlement.write(unbegun, async part => {
       const ids = part.map(({ job }) => job.id)
-      await outage.outlast(() => execute(giveBackJobs(schema, worker(), ids)), closing)
+      await outage.outlast(() => execute(giveBackJobs(schema, engine.id, ids)), closing)
       claims.confirm(part)
       policy.returned(
         ids.length,

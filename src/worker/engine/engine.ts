@@ -11,16 +11,11 @@ import { createEngineLogger } from './logger.ts'
 import { createEnginePool } from './pool.ts'
 import type { JobStore } from './store.ts'
 
-/** What {@linkcode startEngine} takes. */
+/** What {@linkcode createEngine} takes. */
 export interface EngineOptions {
-  readonly connections: Connections
-  readonly store: JobStore
-  readonly outage: Outage
   readonly schema: string
   /** The names of the tasks that it runs. */
   readonly tasks: readonly string[]
-  /** Runs a job to its end; it never throws. */
-  run(job: string): Promise<void>
   readonly concurrency: number
   /** How many jobs a fetch is expected to bring. */
   readonly batchSize: number
@@ -28,8 +23,17 @@ export interface EngineOptions {
   readonly returnAfterMs: number
   readonly pollIntervalMs: number
   readonly logger: Logger
+}
+
+/** What the engine works with. */
+export interface EngineSurroundings {
+  readonly connections: Connections
+  readonly store: JobStore
+  readonly outage: Outage
   /** Gives up what waits for the database. */
   readonly signal: AbortSignal
+  /** Runs a job to its end. */
+  run(job: string): Promise<void>
   /** Called when jobs were scheduled. */
   onScheduled(): void
   /** Called with the connection on which the engine begins to listen, and when it has lost that. */
@@ -41,12 +45,13 @@ export interface EngineOptions {
   onMigrated(): void
 }
 
-/** The engine at work. */
+/** The engine. It does nothing before its start. */
 export interface Engine {
-  /** The name under which it locks jobs and queues. */
+  /** The name under which it locks jobs and queues; empty before its start. */
   readonly id: string
   /** Whether it is short of jobs, so that a wake makes it fetch. */
   readonly isHungry: boolean
+  start(surroundings: EngineSurroundings): Promise<void>
   /** Makes it fetch now instead of at the next poll. */
   wake(): void
   /** Stops fetching, gives back what was prefetched, waits for the running jobs. */
@@ -58,45 +63,55 @@ export interface Engine {
 }
 
 /** Hands the work to graphile-worker's `run()`. Only this folder knows its events, options and statements. */
-export async function startEngine(options: EngineOptions): Promise<Engine> {
-  const graphile = await loadWithHome(() => import('graphile-worker'))
-  const { events, state } = follow(options)
-  const starting = (): Promise<Runner> =>
-    graphile.run({
-      pgPool: createEnginePool(options),
-      schema: options.schema,
-      taskList: toTaskList(options),
-      // Otherwise the engine looks for a file named crontab in the current directory.
-      parsedCronItems: [],
-      noHandleSignals: true,
-      pollInterval: options.pollIntervalMs,
-      concurrency: options.concurrency,
-      events,
-      logger: createEngineLogger(graphile.Logger, options.logger),
-      preset: {
-        worker: {
-          localQueue: { size: options.batchSize, ttl: options.returnAfterMs },
-          completeJobBatchDelay: 0,
-          failJobBatchDelay: 0
-        }
-      }
-    })
-  const runner = await keepExitCode(starting)
+export function createEngine(options: EngineOptions): Engine {
+  const { logger } = options
+  const state: EngineState = { id: '', isHungry: true, wake() {} }
+  const ended = Promise.withResolvers<Error | undefined>()
+  let runner: Runner | undefined
   let isStopping = false
   let endReason = new Error('The engine ended unasked')
-  const stop = (): Promise<void> =>
-    Promise.resolve(runner.stop()).catch(error => options.logger.debug(`The engine stopped with an error: ${error}`))
-  const ended = runner.promise.then(
-    () => (isStopping ? undefined : endReason),
-    (error: unknown) => (isStopping ? undefined : error instanceof Error ? error : new Error(String(error)))
-  )
+
+  async function stop(): Promise<void> {
+    await Promise.resolve(runner?.stop()).catch(error => logger.debug(`The engine stopped with an error: ${error}`))
+  }
+
   return {
-    id: state.id,
-    ended,
+    get id() {
+      return state.id
+    },
     get isHungry() {
       return state.isHungry
     },
     wake: () => state.wake(),
+    ended: ended.promise,
+    async start(surroundings) {
+      const graphile = await loadWithHome(() => import('graphile-worker'))
+      const starting = (): Promise<Runner> =>
+        graphile.run({
+          pgPool: createEnginePool(surroundings),
+          schema: options.schema,
+          taskList: toTaskList(options.tasks, surroundings.run),
+          // Otherwise the engine looks for a file named crontab in the current directory.
+          parsedCronItems: [],
+          noHandleSignals: true,
+          pollInterval: options.pollIntervalMs,
+          concurrency: options.concurrency,
+          events: follow(state, surroundings, logger),
+          logger: createEngineLogger(graphile.Logger, logger),
+          preset: {
+            worker: {
+              localQueue: { size: options.batchSize, ttl: options.returnAfterMs },
+              completeJobBatchDelay: 0,
+              failJobBatchDelay: 0
+            }
+          }
+        })
+      runner = await keepExitCode(starting)
+      runner.promise.then(
+        () => ended.resolve(isStopping ? undefined : endReason),
+        error => ended.resolve(isStopping ? undefined : error instanceof Error ? error : new Error(String(error)))
+      )
+    },
     async stop() {
       isStopping = true
       await stop()
@@ -115,9 +130,9 @@ interface EngineState {
   wake(): void
 }
 
-function follow(options: EngineOptions): { readonly events: WorkerEvents; readonly state: EngineState } {
+function follow(state: EngineState, surroundings: EngineSurroundings, logger: Logger): WorkerEvents {
+  const { onScheduled, onListening, onListeningLost, onCancelled, onMigrated } = surroundings
   const events: WorkerEvents = new EventEmitter()
-  const state: EngineState = { id: '', isHungry: true, wake() {} }
   events.on('pool:create', ({ workerPool }) => {
     state.id = workerPool.id
     state.wake = () => workerPool.nudge(1)
@@ -132,12 +147,12 @@ function follow(options: EngineOptions): { readonly events: WorkerEvents; readon
     }
   })
   events.on('pool:listen:notification', ({ message }) => {
-    if (message.channel === 'jobs:insert') options.onScheduled()
-    if (message.channel === CANCEL_CHANNEL) options.onCancelled(message.payload)
+    if (message.channel === 'jobs:insert') onScheduled()
+    if (message.channel === CANCEL_CHANNEL) onCancelled(message.payload)
     if (message.channel === 'worker:migrate') {
       // Any login can send one, and right after this event the engine would end upon it.
       message.payload = ''
-      options.onMigrated()
+      onMigrated()
     }
   })
   // Notifications are lost until the engine listens, at its start or after a lost connection. This event comes just
@@ -147,18 +162,18 @@ function follow(options: EngineOptions): { readonly events: WorkerEvents; readon
       client.query(listenForCancels.text).then(
         () => {
           state.wake()
-          options.onCancelled()
+          onCancelled()
         },
-        error => options.logger.debug(`Cannot listen for cancelled jobs: ${error}`, { error })
+        error => logger.debug(`Cannot listen for cancelled jobs: ${error}`, { error })
       )
     })
-    options.onListening(client as unknown as ListeningClient)
+    onListening(client as unknown as ListeningClient)
   })
-  events.on('pool:listen:error', ({ error }) => options.onListeningLost(error))
-  return { events, state }
+  events.on('pool:listen:error', ({ error }) => onListeningLost(error))
+  return events
 }
 
-function toTaskList({ tasks, run }: EngineOptions): TaskList {
+function toTaskList(tasks: readonly string[], run: EngineSurroundings['run']): TaskList {
   const list: TaskList = Object.create(null)
   for (const name of tasks) list[name] = (_payload, { job }) => run(job.id)
   return list

@@ -7,6 +7,7 @@ import { releaseForgotten } from '../../sql/worker/control.ts'
 import { registerWorker, unregisterWorker } from '../../sql/worker/workers.ts'
 import { type AnyTask, optionsOf } from '../../task.ts'
 import type { Claims } from '../claiming/claims.ts'
+import type { Engine } from '../engine/engine.ts'
 import type { LedgerSettings, ResolvedOptions } from '../options.ts'
 import type { Outage } from '../outage/outage.ts'
 import { connectSession, keepAlive, type Liveness } from './heartbeat.ts'
@@ -23,8 +24,7 @@ export interface MembershipOptions {
   readonly claims: Claims
   /** Lets go of all jobs that a worker holds. */
   release(worker: string): Promise<void>
-  /** Resolves with the id under which the engine locks jobs. */
-  readonly id: Promise<string>
+  readonly engine: Pick<Engine, 'id'>
   /** A connection was found to hang. */
   onHung(): void
 }
@@ -43,12 +43,12 @@ export interface Membership {
   /** Shows no more that it lives. */
   stop(): Promise<void>
   /** Lets go of all that it holds; with a database that does not answer, that is left to a peer. */
-  leave(id: string): Promise<number>
+  leave(): Promise<number>
 }
 
 /** Keeps a worker in the register of workers, with all that it has locked. */
 export function createMembership(membershipOptions: MembershipOptions): Membership {
-  const { options, url, tasks, control, outage, claims, id, release, onHung } = membershipOptions
+  const { options, url, tasks, control, outage, claims, engine, release, onHung } = membershipOptions
   const { schema, logger, concurrency, prepare } = options
   const declaredDead = Promise.withResolvers<void>()
   const session = connectSession({ url, prepare, onHung, onClose: () => liveness?.sessionEnded() })
@@ -58,12 +58,11 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
   let liveness: Liveness | undefined
 
   async function register(): Promise<Liveness> {
-    const itsId = await id
     closing.signal.throwIfAborted()
     const retention = toRetention(options.ledger)
     await registerDefinitions(control.execute, schema, [...tasks].map(toDefinition))
     await registerWorker(control.execute, schema, {
-      id: itsId,
+      id: engine.id,
       host: hostname(),
       pid: process.pid,
       concurrency,
@@ -75,7 +74,7 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
       session,
       control,
       schema,
-      id: itsId,
+      id: engine.id,
       maxLosses: options.maxLosses,
       logger,
       outage,
@@ -101,7 +100,7 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
     // Only between two fetches is it certain that what is locked and unknown here is such a job.
     async putBackForgotten() {
       if (!lostFetches.areDue) return
-      const count = await releaseForgotten(control.execute, schema, await id, idsOf(claims))
+      const count = await releaseForgotten(control.execute, schema, engine.id, idsOf(claims))
       lostFetches.settle()
       if (count > 0) logger.info(`Put back ${count} jobs that a lost connection had left locked`)
     },
@@ -114,12 +113,13 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
       await session.end()
       await stopped
     },
-    async leave(itsId) {
+    async leave() {
+      if (!registering) return 0
       try {
         // One that is under way would come after the removal.
         await registering?.catch(() => {})
-        if (claims.size > 0 || lostFetches.areThere) await release(itsId)
-        await unregisterWorker(control.execute, schema, itsId)
+        if (claims.size > 0 || lostFetches.areThere) await release(engine.id)
+        await unregisterWorker(control.execute, schema, engine.id)
         return 0
       } catch (error) {
         logger.debug(`The worker could not let go of its jobs: ${error}`, { error })

@@ -1,0 +1,121 @@
+import type { Logger } from '../../logger.ts'
+import type { Kept } from '../../sql/ledger/record.ts'
+import type { Execute } from '../../sql/statement.ts'
+import { hasDueJobs, notifyWorkers } from '../../sql/worker/control.ts'
+import { nextDueTimes } from '../../sql/worker/due.ts'
+import { findUnknownTasks } from '../../sql/worker/unknown-tasks.ts'
+import type { Engine } from '../engine/engine.ts'
+import type { JobStore } from '../engine/store.ts'
+import type { Claim } from '../execution/claim.ts'
+import type { Endings } from '../execution/ending.ts'
+import type { ResolvedOptions } from '../options.ts'
+import type { Outage } from '../outage/outage.ts'
+import type { Membership } from '../peers/membership.ts'
+import type { Upkeep } from '../upkeep.ts'
+import type { Claims } from './claims.ts'
+import { createFetchPolicy } from './fetch-policy.ts'
+import { createIdleCheck } from './idle.ts'
+import { createSettlement } from './settle.ts'
+import { createJobStore } from './store.ts'
+import { createUnknownTasks } from './unknown-tasks.ts'
+
+/** What {@linkcode createClaiming} takes. */
+export interface ClaimingOptions {
+  readonly options: ResolvedOptions
+  /** The names of the tasks that it runs. */
+  readonly tasks: readonly string[]
+  /** Which runs the ledger keeps; without, it records nothing. */
+  readonly kept: Kept | undefined
+  readonly engine: Engine
+  readonly claims: Claims
+  readonly endings: Endings
+  readonly membership: Membership
+  readonly upkeep: Upkeep
+  readonly outage: Outage
+  /** For statements that must not wait behind those of jobs. */
+  readonly control: Execute
+  /** For the statements of jobs. */
+  readonly execute: Execute
+  /** Aborts when no more jobs are wanted. */
+  readonly draining: AbortSignal
+  /** Aborts when the worker lets go of all that it holds. */
+  readonly closing: AbortSignal
+  /** Ends a claim that the engine has failed without running the job. */
+  refuse(claim: Claim, error: Error): Promise<void>
+  /** Called before each fetch: the worker is connected, and known to its peers. */
+  onReady(): void
+}
+
+/** Fetches jobs at the right time, and writes what became of them. */
+export interface Claiming {
+  readonly store: JobStore
+  /** A notification of new jobs has come. Any login can send one. */
+  scheduled(): void
+  /** Resolves once the worker holds no job and none is due. */
+  whenIdle(): Promise<void>
+  /** Looks for jobs that no worker will run. */
+  lookAround(): Promise<void>
+  stop(): void
+}
+
+/** Puts together what decides about fetches, and what carries them out. */
+export function createClaiming(claiming: ClaimingOptions): Claiming {
+  const { options, tasks, engine, claims, membership, upkeep, control, draining, closing } = claiming
+  const { schema, logger } = options
+  const policy = createFetchPolicy({
+    options,
+    engine,
+    wakeOthers: count => wakeOthers(control, count, logger),
+    look: withinMs => nextDueTimes(control, schema, tasks, withinMs),
+    logger
+  })
+  const idle = createIdleCheck({
+    // A job that a fetch has just locked would seem to be another worker's.
+    isIdle: () => claims.size === 0 && policy.state !== 'fetching',
+    hasSuspects: () => membership.liveness?.hasSuspects ?? true,
+    hasDueJobs: () => hasDueJobs(control, schema, tasks, engine.id),
+    wake: engine.wake
+  })
+  const unknownTasks = createUnknownTasks({ find: () => findUnknownTasks(control, schema, tasks), logger })
+  const settlement = createSettlement({
+    mend: upkeep.mend,
+    strip: claiming.endings.strip,
+    logger,
+    signal: closing
+  })
+  const store = createJobStore({
+    ...claiming,
+    schema,
+    policy,
+    settlement,
+    async beforeFetch() {
+      await membership.whenMember()
+      claiming.onReady()
+      await membership.putBackForgotten()
+    },
+    onFetched(count, asked) {
+      if (count < asked) unknownTasks.fetchedAll()
+      if (claims.size === 0) idle.check()
+    },
+    onFetchLost: membership.fetchLost,
+    onSettled() {
+      if (claiming.kept) upkeep.recorded()
+      if (claims.size === 0) idle.check()
+    }
+  })
+  draining.addEventListener('abort', policy.drain)
+  return {
+    store,
+    scheduled: policy.scheduled,
+    whenIdle: idle.whenIdle,
+    lookAround: unknownTasks.look,
+    stop() {
+      policy.stop()
+      unknownTasks.stop()
+    }
+  }
+}
+
+function wakeOthers(control: Execute, count: number, logger: Logger): void {
+  notifyWorkers(control, count).catch(error => logger.debug(`Cannot wake others: ${error}`))
+}

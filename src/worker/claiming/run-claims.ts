@@ -1,0 +1,41 @@
+import type { AnyTask } from '../../task.ts'
+import type { Claim } from '../execution/claim.ts'
+import type { Executor } from '../execution/execute.ts'
+import { createPoisonGuard } from '../execution/poison.ts'
+import type { Claims } from './claims.ts'
+
+/** What {@linkcode createClaimRunner} takes. */
+export interface ClaimRunnerOptions {
+  readonly claims: Claims
+  readonly tasks: ReadonlyMap<string, AnyTask>
+  readonly executor: Executor
+  /** Marks a job that begins, so that it is to blame if its worker is lost. */
+  markStarted(job: string): Promise<void>
+}
+
+/** Runs claimed jobs. */
+export interface ClaimRunner {
+  /** Runs a job to its end. */
+  run(job: string): Promise<void>
+  /** Ends a claim that the engine has failed without running the job. */
+  refuse(claim: Claim, error: Error): Promise<void>
+}
+
+/** Joins claims with their tasks. */
+export function createClaimRunner({ claims, tasks, executor, markStarted }: ClaimRunnerOptions): ClaimRunner {
+  const poison = createPoisonGuard(markStarted)
+  return {
+    async run(job) {
+      const claim = claims.of(job)
+      const task = claim && tasks.get(claim.job.task)
+      if (!claim || !task) throw new Error(`There is no claim of job ${job}, or no task for it`)
+      await poison.run(claim, mark => executor.execute(claim, task, mark))
+    },
+    async refuse(claim, error) {
+      await executor.execute(claim, tasks.get(claim.job.task) ?? unknownTask, () => Promise.reject(error))
+    }
+  }
+}
+
+/** Of a job that is never run. */
+const unknownTask: AnyTask = () => {}
