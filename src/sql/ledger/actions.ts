@@ -6,7 +6,7 @@ import { LOST, STARTED } from '../worker/workers.ts'
 import { inState, type JobConditions, toConditions } from './conditions.ts'
 import { reopening } from './record.ts'
 
-/** What is done with many jobs at a time. */
+/** Actions on many jobs at a time. */
 export type Action = 'retry' | 'cancel' | 'delete' | 'runNow'
 
 /** Which jobs an action is for: those named, or those of a filter. */
@@ -174,7 +174,7 @@ const STATES: Readonly<Record<Action, readonly JobState[] | null>> = {
   runNow: ['scheduled', 'retrying']
 }
 
-/** What has to hold for a job of the engine, called `job`, for the action to be for it. */
+/** The conditions under which an action applies to a job of the engine, called `job`. */
 function fitFor(access: Access, action: Action, chosen: Chosen): Statement {
   const states = 'conditions' in chosen ? chosen.conditions.states : null
   const ofStates = states?.map(state => inState(access, state).sql).join(' or ')

@@ -5,7 +5,7 @@ import { isDueSinceEver, toDate } from '../times.ts'
 import { toPattern } from './conditions.ts'
 import { FAILURE_STATES, RUN_STATES } from './schema.ts'
 
-/** What has to hold for a run; `null` where it does not matter. */
+/** Conditions on a run; `null` is none. */
 export interface RunConditions {
   readonly job: string | null
   readonly states: readonly RunState[] | null

@@ -39,7 +39,7 @@ export async function createLedger(execute: Execute, own: string): Promise<void>
       log json
     ) partition by range (is_failure, finished_at)`)
   await execute(statement`create index on ${identifier(own)}.ledger (job_id)`)
-  // Whatever a list of runs is asked for, these lead to its newest ones: see `findRuns`.
+  // For each filter of a list of runs, these lead to the newest: see `findRuns`.
   await execute(statement`create index on ${identifier(own)}.ledger (task, state, finished_at)`)
   await execute(
     statement`create index on ${identifier(own)}.ledger (queue, task, state, finished_at) where queue is not null`
@@ -79,7 +79,7 @@ export async function createLedger(execute: Execute, own: string): Promise<void>
 /** For how many days from today on there are partitions. */
 export const DAYS_AHEAD = 7
 
-/** What a run may have come to. */
+/** The states in which a run may have ended. */
 export const RUN_STATES = ['succeeded', 'failed', 'timed out', 'cancelled', 'snoozed', 'released', 'lost'] as const
 
 /** One of {@linkcode RUN_STATES}. */
@@ -91,7 +91,7 @@ export type RunState = (typeof RUN_STATES)[number]
  */
 export const IS_OVER = `coalesce(is_over, state in ('succeeded', 'cancelled'))`
 
-/** Those whose rows are kept as failures. */
+/** The states whose runs are kept as failures. */
 export const FAILURE_STATES = ['failed', 'timed out', 'lost'] as const
 
 /** How finely durations are counted: so many buckets for each doubling, so that a percentile is within a tenth. */
