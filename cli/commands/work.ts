@@ -1,6 +1,6 @@
 import type { Logger } from '../../src/logger.ts'
-import { loadTasks } from '../../src/worker/tasks/load.ts'
 import { type LedgerOptions, startWorker, type Worker } from '../../src/worker/mod.ts'
+import { loadTasks } from '../../src/worker/tasks/load.ts'
 import type { CommandContext } from '../context.ts'
 import { openForTasks, readDatabase, waitFor } from '../databases.ts'
 import { createLogger, LOG_FORMATS, LOG_LEVELS } from '../log.ts'
