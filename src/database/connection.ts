@@ -4,17 +4,17 @@ import { introduceStatement, SETTINGS, type Settings } from '../sql/database/set
 import { isOutcomeUnknown } from './failure.ts'
 import { clientEnded, connectSockets, createSockets } from './sockets.ts'
 
-/** A connection that is never made anew. */
+/** A connection of the driver that never reconnects. */
 export interface Connection {
   readonly driver: Sql
   readonly isLost: boolean
-  /** Takes the connection for lost. */
+  /** Treats the connection as lost. */
   lose(error: unknown): void
-  /** The same if no server answers in time. Comes before the first statement. */
+  /** Loses the connection if no server answers in time. To be called before a statement is sent. */
   expectServer(): void
   /**
-   * Returns what a statement failed with. Unless the server has answered so, the connection is lost, though it may not
-   * have closed yet: for a statement that comes in between the driver connects anew, and nobody ends that connection.
+   * Returns the error that a statement failed with. Unless that error is an answer of the server, the connection is lost
+   * even if its socket is still open: for the next statement the driver would reconnect.
    */
   judge(error: unknown): unknown
   end(): Promise<void>
@@ -29,9 +29,13 @@ export interface Running extends Promise<unknown> {
 /** What {@linkcode openConnection} takes. */
 export interface ConnectionOptions {
   readonly name?: string
-  /** Whether statements are prepared by name; without, as the client does. */
+  /**
+   * Whether statements are prepared by name.
+   *
+   * @default as the client does
+   */
   readonly prepare?: boolean
-  /** Its settings, besides which it has the server's. */
+  /** Settings that the session states. The others are the server's. */
   readonly settings?: Settings
   onNotice?(payload: string): void
   onLost(error: unknown): void
@@ -61,7 +65,7 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
       socket = createSocket(options)
       return socket
     },
-    // What the server has told one session is else no news from the next, and it would never count as established.
+    // The driver reports only parameters that have changed. A copy of another session's would hide that the server answers.
     parameters: {},
     onparameter: () => {
       isEstablished = true
@@ -78,7 +82,7 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
     onLost(error)
   }
 
-  /** The driver writes the parameters when it sends them: before, neither is known. */
+  /** The driver converts the parameters when it sends them. Only then are the backend and the port known. */
   function introduce(): void {
     isIntroduced = true
     const { text } = introduceStatement(settings)
@@ -90,7 +94,7 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
 
   function judge(error: unknown): unknown {
     if (isAnswer(error) && isEstablished) return error
-    // Before it is there nothing is sent: it was refused, or however it broke, it is certain what has happened.
+    // Nothing is sent before the connection is established, so it is certain that nothing has happened.
     const reason = !isEstablished && isOutcomeUnknown(error) ? noConnection(error) : error
     lose(reason)
     return reason
@@ -103,7 +107,7 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
     },
     lose,
     expectServer() {
-      // The driver tries for ever where somebody takes connections and closes them, as a proxy without a server does.
+      // The driver retries for ever where connections are accepted and closed, as by a proxy without a server.
       if (!isIntroduced) introduce()
       if (!isEstablished) deadline ??= afterTicks(CONNECT_TIMEOUT_MS / 1_000, () => lose(connectTimeout()))
     },
@@ -111,13 +115,13 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
     async end() {
       clearInterval(deadline)
       await driver.end({ timeout: isEstablished && !isLost ? 5 : 0 })
-      // A peer that is gone without a word would keep the socket, and that the process.
+      // The socket of a peer that has vanished would keep the process alive.
       sockets.destroy()
     }
   }
 }
 
-/** Counts seconds in which the event loop turned: one that a task blocked has not heard answers that are there. */
+/** Counts seconds, but none in which a task blocks the event loop: answers may have arrived that were not read yet. */
 export function afterTicks(ticks: number, callback: () => void): ReturnType<typeof setInterval> {
   let left = ticks
   return setInterval(() => {
@@ -125,12 +129,12 @@ export function afterTicks(ticks: number, callback: () => void): ReturnType<type
   }, 1_000)
 }
 
-/** Whether the server has answered, so that the connection is as good as before. */
+/** Whether an error is an answer of the server, so that the connection is still usable. */
 export function isAnswer(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'severity' in error
 }
 
-/** No server has answered in time. */
+/** The error when no server has answered in time. */
 export function connectTimeout(): Error {
   return Object.assign(new Error('No server answered in time'), { code: 'CONNECT_TIMEOUT' })
 }
@@ -139,10 +143,10 @@ function noConnection(cause: unknown): Error {
   return Object.assign(new Error('The connection broke before it was made', { cause }), { code: 'NO_CONNECTION' })
 }
 
-/** See {@linkcode Connection.isLost}. */
+/** The error of statements that wait for an answer when the connection closes. */
 export function connectionClosed(): Error {
   return Object.assign(new Error('The connection was closed before the answer came'), { code: 'CONNECTION_CLOSED' })
 }
 
-/** A little more than the driver's own, which does not run while it tries anew. */
+/** A little more than the driver's own time limit, which does not run while the driver retries. */
 export const CONNECT_TIMEOUT_MS = 12_000

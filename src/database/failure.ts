@@ -50,7 +50,7 @@ export function isTransientFailure(error: unknown): boolean {
 
 /**
  * Whether a statement may have failed because the schema is not there yet, lacks what we call, or is being migrated by
- * somebody else this very moment. If so, it is worth another try after a migration, which waits for the other.
+ * another process. If so, it is worth another try after a migration, which waits for that process.
  */
 export function isSchemaMissing(error: unknown): boolean {
   return UNREADY_CODES.has(codeOf(error) ?? '') && !isReadOnly(error)

@@ -6,24 +6,24 @@ import { executeIn } from './session.ts'
 import { createSockets, type Sockets } from './sockets.ts'
 import { begin, reasonOf } from './transaction.ts'
 
-/** Connections that are replaced when they hang. */
+/** Connections that are replaced when they hang. A transaction rejects with the error that ended it. */
 export interface Lasting extends Connections {
-  /** Replaces the connections: others on the same way were found to hang. */
+  /** Replaces the connections, as when other connections to the same server hang. */
   replace(): void
   end(): Promise<void>
 }
 
 /**
- * Keeps connections that outlive a network which hangs without closing. An answer that does not come is no error to the
- * driver, and what waits for it waits for ever; here the connections are then replaced, and whoever waited gets an error.
+ * Keeps connections that survive a network which hangs without closing. The driver waits for an answer for ever. Here the
+ * connections are replaced after a while, and the statements that wait for an answer fail.
  *
- * It connects anew, too, when a server only reads: another may have taken over.
+ * The connections are also replaced when the server is read-only, because another server may have taken over.
  *
- * Meant for short statements. One that waits for a lock is taken for hung, too; so that its like do not pile up at the
- * server, the patience doubles each time, and is back to normal after a while without.
+ * For short statements only: one that waits for a lock counts as hung, too. The wait doubles each time, so that such
+ * statements do not pile up at the server, and is back to normal after a minute without a hang.
  *
- * @param open makes a client on sockets of these
- * @param onHung called when an answer did not come
+ * @param open makes a client on these sockets
+ * @param onHung called when an answer did not come in time
  */
 export function connectLasting(open: (sockets: Sockets) => Sql, onHung?: () => void): Lasting {
   let sockets = createSockets()

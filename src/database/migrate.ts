@@ -36,7 +36,7 @@ export interface MigrationReport {
 
 /**
  * Brings the engine's schema and ours up to date. Any number of processes may do so at once: one works, the others wait
- * and find it done. Where nothing is to be done, nobody waits and no lock is taken.
+ * and find it done. Where nothing is to be done, no process waits and no lock is taken.
  *
  * @throws {BackgroundError} `DATABASE_NEWER` if a newer version has migrated the database further than this one knows;
  *   `DATABASE_UNAVAILABLE` if the connection was lost, which leaves what may be finished by another call
@@ -129,7 +129,7 @@ async function migrateIn(session: Session, schema: string): Promise<MigrationRep
   return report
 }
 
-/** Does what is left to do, also of what somebody else began. */
+/** Does the steps that are left, also of a migration that another process began. */
 async function bringUp(session: Session, schema: string): Promise<void> {
   const { execute } = session
   const own = ownSchema(schema)
@@ -173,7 +173,7 @@ function toReport({ engine, own }: Versions, hasChanged: boolean): MigrationRepo
   return { engine: engine ?? 0, kretes: own ?? 0, hasChanged }
 }
 
-/** A client of the caller's tries for ever where somebody takes connections and closes them. */
+/** The caller's client retries for ever where connections are accepted and closed. */
 async function inTime<Result>(work: Promise<Result>): Promise<Result> {
   const { promise: late, reject } = Promise.withResolvers<never>()
   const deadline = setTimeout(() => reject(connectTimeout()), CONNECT_TIMEOUT_MS)

@@ -60,7 +60,7 @@ export interface ConnectOptions {
   readonly name: string
   /** Whether a connection stays open when it is idle. */
   readonly isLasting?: boolean
-  /** Where its sockets come from, if somebody wants to have a hand on them. */
+  /** Creates the sockets, so that the caller can close them. */
   readonly sockets?: Sockets
   /** Called when a connection has closed. */
   readonly onClose?: () => void
@@ -75,7 +75,7 @@ export function connect(
     ...optionsForPostgres(readAddress(database.url, process.env), name),
     max,
     prepare,
-    // A script that forgets to close ends by itself after this many seconds.
+    // A script that does not close its connections ends after this many seconds.
     idle_timeout: isLasting ? 0 : 10,
     ...(isLasting && { max_lifetime: null }),
     // The driver's own pauses grow to 20 seconds; peers would take a worker for dead that comes back so late.

@@ -7,12 +7,12 @@ export interface Opener<Opened> {
   readonly isOpening: boolean
   /** Opens it, unless it is open. */
   open(): Promise<Opened>
-  /** Somebody has found it gone: the next one opens it anew. */
+  /** Closes it after a caller has found it gone. The next call opens it again. */
   forget(opened: Opened): void
   close(): Promise<void>
 }
 
-/** Makes an opener. What could not be opened is tried anew by whoever comes next. */
+/** Makes an opener. After a failure, the next call tries again. */
 export function createOpener<Opened>(
   open: () => Promise<Opened>,
   close: (opened: Opened) => Promise<void>
@@ -54,8 +54,8 @@ export function createOpener<Opened>(
 }
 
 /**
- * Whether the project's own server has gone from where it was: somebody has stopped it, and perhaps another one listens
- * there. The next one may be elsewhere, or has yet to be started.
+ * Whether an error shows that the embedded server is no longer at its address. It was stopped, and another server may
+ * listen there. The next one may be at another port, or has yet to be started.
  */
 export function isServerGone({ embedded }: Database, error: unknown): boolean {
   return embedded !== undefined && ['ECONNREFUSED', '28P01'].includes(codeOf(error) ?? '')

@@ -3,26 +3,27 @@ import { afterTicks, connectTimeout } from './connection.ts'
 import { codeOf } from './failure.ts'
 import type { Sent, Session } from './session.ts'
 
-/** Finds connections that fell silent. */
+/** Finds connections that no longer answer. */
 export interface Patience {
-  /** A statement is about to be sent. Costs nothing while others are under way. */
+  /** To be called before a statement is sent. Costs nothing while other statements are under way. */
   watch(): void
-  /** Waits until nothing is looked at any more. */
+  /** Waits for a look at the server that is under way. */
   end(): Promise<void>
 }
 
 /**
- * A connection may be silent for a quarter of an hour before the system gives it up, and behind some routers for ever.
- * A statement that is not answered for long loses its connection, unless its backend still works on it, as seen through
- * another one: then it is slow, or waits for a lock. Where no other connection gets an answer either, it loses it, too.
+ * Closes connections that no longer answer. The operating system takes a quarter of an hour to notice, and behind some
+ * routers it never does. A statement without an answer for ten seconds loses its connection, unless another connection
+ * shows that its backend still works on it: then the statement is slow, or waits for a lock. If the other connection gets
+ * no answer either, the statement loses its connection, too.
  *
- * @param sessions those that there are
- * @param open opens another one
+ * @param sessions the sessions in use
+ * @param open opens another session
  */
 export function createPatience(sessions: ReadonlySet<Session>, open: () => Session): Patience {
-  /** For how many seconds each has waited in which the event loop turned: a blocked one has not heard its answer. */
+  /** How many seconds each statement has waited. Seconds in which a task blocked the event loop do not count. */
   let silences = new Map<Sent, number>()
-  /** Those on which no backend works. Their answers may be on the way. */
+  /** Statements on which no backend works. Their answers may be on the way. */
   const condemned = new WeakSet<Sent>()
   let timer: ReturnType<typeof setInterval> | undefined
   let looking: Promise<void> | undefined
@@ -59,7 +60,7 @@ export function createPatience(sessions: ReadonlySet<Session>, open: () => Sessi
     const deadline = afterTicks(PATIENCE_TICKS, () => session.abandon(connectTimeout()))
     try {
       const { own, working } = await readActivity(session.execute)
-      // Behind a pooler the driver does not know the backends: then whoever carries out the same statement counts.
+      // Behind a pooler the driver does not know the backends: any backend that runs the same statement counts.
       const isDirect = own === session.backend
       return ({ text }, backend) =>
         working.some(other => (isDirect ? other.backend === backend : text.startsWith(other.text)))
@@ -75,7 +76,7 @@ export function createPatience(sessions: ReadonlySet<Session>, open: () => Sessi
     watch() {
       if (timer) return
       timer = setInterval(tick, 1_000)
-      // What waits for an answer keeps the process by itself.
+      // A statement that waits for an answer keeps the process alive without this timer.
       timer.unref()
     },
     end: async () => await looking
@@ -84,7 +85,7 @@ export function createPatience(sessions: ReadonlySet<Session>, open: () => Sessi
 
 const PATIENCE_TICKS = 10
 
-/** A server that says that it has no room or no time now is there, and says nothing about a statement. */
+/** A server that refuses a connection for want of room is alive, and tells nothing about the statements. */
 function isBusy(error: unknown): boolean {
   return /^(?:53|57)/.test(codeOf(error) ?? '')
 }

@@ -3,14 +3,14 @@ import { codeOf, isSchemaMissing } from './failure.ts'
 import { reasonOf } from './transaction.ts'
 
 /**
- * Repeats statements and transactions that the database ended in favour of others: those may lock the same rows in another
- * order, or change them while a client of the caller's isolates its statements more. Nothing has happened then.
+ * Repeats statements and transactions that end in a deadlock or a serialization failure: another transaction locks the same
+ * rows in another order, or changes them while the caller's client isolates its statements more. Nothing has happened then.
  */
 export function withoutConflicts(connections: Connections): Connections {
   return repeating(connections, untilNoConflict)
 }
 
-/** The same for any work that may be done more than once. */
+/** Repeats work in the same way. The work must bear to be done more than once. */
 export async function untilNoConflict<Result>(work: () => Promise<Result>): Promise<Result> {
   for (let failures = 1; ; failures++) {
     try {
@@ -22,9 +22,9 @@ export async function untilNoConflict<Result>(work: () => Promise<Result>): Prom
 }
 
 /**
- * Repeats statements and transactions once where the schema was missing or out of date, or was being migrated just then.
+ * Repeats statements and transactions once if the schema is missing, out of date, or about to be migrated.
  *
- * @param mend waits for the schema, or makes it; throws if it cannot
+ * @param mend makes the schema or waits for it; throws if there is none
  */
 export function withSchema(connections: Connections, mend: () => Promise<unknown>): Connections {
   return repeating(connections, async work => {
@@ -47,6 +47,6 @@ function repeating({ execute, transact }: Connections, repeat: Repeat): Connecti
   }
 }
 
-/** A deadlock, and a transaction that cannot be serialized. */
+/** A deadlock, and a serialization failure. */
 const CONFLICTS = new Set(['40P01', '40001'])
 const MOST_CONFLICTS = 10

@@ -3,16 +3,16 @@ import type { Execute, Statement } from '../sql/statement.ts'
 import { type ConnectionOptions, connectionClosed, openConnection, type Running } from './connection.ts'
 import { closeHoles } from './holes.ts'
 
-/** One connection, whose statements run in the order in which they were sent. It connects when first used. */
+/** One connection. It connects when first used, and runs statements in the order in which they were sent. */
 export interface Session {
   readonly execute: Execute
-  /** Whether the connection was lost; it is never made anew. */
+  /** Whether the connection was lost. A session never reconnects. */
   readonly isLost: boolean
-  /** What has waited longest for its answer. */
+  /** The statement that has waited longest for its answer. */
   readonly oldest: Sent | undefined
-  /** The backend as the driver knows it; behind a pooler it is none of the server's. */
+  /** The process id of the backend as the driver knows it. Behind a pooler, the server has no such process. */
   readonly backend: number | undefined
-  /** Takes the connection for lost. */
+  /** Treats the connection as lost. */
   abandon(error: Error): void
   /** Asks the server to give up the statement that was sent last. */
   cancel(): void
@@ -25,13 +25,13 @@ export interface Sent {
   readonly reject: (error: unknown) => void
 }
 
-/** What makes a session a special one. */
+/** What {@linkcode openSession} takes. */
 export interface SessionOptions extends Omit<ConnectionOptions, 'onLost'> {
   /** The connection was lost. */
   onLost?(): void
 }
 
-/** Runs statements in whatever connection of the client is free. */
+/** Runs statements on any free connection of a client. */
 export function executeIn(client: Pick<Sql, 'unsafe'>): Execute {
   return async <Row>(statement: Statement) => {
     const query = send(client, statement)
@@ -48,8 +48,8 @@ function send(client: Pick<Sql, 'unsafe'>, { text, values }: Statement): ReturnT
 }
 
 /**
- * The driver's queries keep each other from being collected while they are young, and with them all that was sent: a
- * long stream of large ones would have the heap grow as if nothing were ever done with.
+ * The driver's queries refer to each other, so that a long stream of statements keeps the parameters of all of them in
+ * memory for a while.
  */
 function empty(query: object): void {
   Object.assign(query, { args: null, parameters: null })
@@ -58,11 +58,13 @@ function empty(query: object): void {
 /**
  * Opens a session with the options of a client.
  *
- * A connection of the driver's own pool is not to be trusted once it may be lost (postgres 3.4.9). A statement sent
- * between the error of a socket and its end never settles; half a message that was not written yet is put in front of
- * the first of the next connection; in a transaction what follows goes through a new connection, outside of it, or to
- * the closed socket, which ends the process. So a session settles by itself when it is lost, sends nothing afterwards,
- * and is thrown away.
+ * The driver's own pool cannot be relied on once a connection is lost (postgres 3.4.9):
+ *
+ * - A statement that is sent between the error of a socket and its end never settles.
+ * - Half a message that was not written yet is sent ahead of the first message of the next connection.
+ * - The rest of a transaction goes through a new connection, or to the closed socket, which ends the process.
+ *
+ * So a session rejects its statements when its connection is lost, and sends nothing afterwards.
  */
 export function openSession(client: Sql, { onLost, ...options }: SessionOptions = {}): Session {
   let latest: Running | undefined

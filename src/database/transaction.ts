@@ -2,7 +2,7 @@ import type { Sql } from 'postgres'
 import { beginStatement, commitStatement, type Execute, rollbackStatement } from '../sql/statement.ts'
 import { openSession, type Session } from './session.ts'
 
-/** How a transaction of ours ended that was not committed. */
+/** A transaction was not committed, or may not have been. Its cause is the error that ended it. */
 export class TransactionError extends Error {
   override readonly name: string = 'TransactionError'
 
@@ -37,12 +37,12 @@ export async function inTransaction<Result>(
   }
 }
 
-/** The error that ended a transaction, or the error itself if it ended none. */
+/** The error that ended a transaction; any other error as it is. */
 export function reasonOf(error: unknown): unknown {
   return error instanceof TransactionError ? error.cause : error
 }
 
-/** Runs work in a transaction of a session, and throws what ended it. */
+/** Runs work in a transaction of a session, and throws the error that ended it. */
 export async function atomically<Result>(
   session: Session,
   work: (execute: Execute) => Promise<Result>
@@ -55,9 +55,8 @@ export async function atomically<Result>(
 }
 
 /**
- * Runs work in a transaction of a session of its own, with the options of a client.
- *
- * The driver's own transactions roll back on the connection that they have lost, and that ends the process.
+ * Runs work in a transaction on a session of its own, with the options of a client. The driver's own transactions end the
+ * process if they lose their connection.
  *
  * @throws {TransactionError} with the error that ended it as its cause
  */

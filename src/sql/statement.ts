@@ -9,13 +9,16 @@ export interface Statement {
   readonly name?: string
 }
 
-/** Runs a statement in a pool, a session or somebody's transaction. Columns come as text wherever we ask for text. */
+/**
+ * Runs a statement on a pool, a session or a caller's transaction. Columns are cast to text, or are of types that all drivers
+ * read alike: int4 and bool.
+ */
 export type Execute = <Row>(statement: Statement) => Promise<readonly Row[]>
 
-/** Runs work in a transaction of its own, in which the statements are read committed, and commits it. */
+/** Runs work in a new transaction at the isolation level `read committed`, and commits it. */
 export type Transact = <Result>(work: (execute: Execute) => Promise<Result>) => Promise<Result>
 
-/** How to reach a database: by statements of their own, or in a transaction. */
+/** A way to a database: single statements, and transactions. */
 export interface Connections {
   readonly execute: Execute
   readonly transact: Transact

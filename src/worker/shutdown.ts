@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
+import { setTimer } from '../async/timer.ts'
 import type { Logger } from '../logger.ts'
-import { setTimer } from '../timer.ts'
 import type { Executor } from './execution/execute.ts'
 import type { Runtime } from './runtime.ts'
 

@@ -1,6 +1,6 @@
 import { type Execute, statement } from '../statement.ts'
 
-/** What the server's backends do now. */
+/** The statements that the server's backends run now. */
 export interface Activity {
   /** Which of them carries out this statement. */
   readonly own: number

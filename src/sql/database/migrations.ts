@@ -55,7 +55,7 @@ export const migrations: readonly Migration[] = [
   {
     id: 8,
     name: 'keep how jobs ended',
-    // Of older runs nobody knows; see `IS_OVER`.
+    // Unknown for older runs; see `IS_OVER`.
     apply: (execute, own) =>
       execute(statement`
       alter table ${identifier(own)}.ledger
@@ -66,22 +66,22 @@ export const migrations: readonly Migration[] = [
   { id: 10, name: 'find busy queues', apply: (execute, _own, engine) => indexBusyQueues(execute, engine) }
 ]
 
-/** Waits until nobody else migrates this database, and keeps others waiting until the connection ends or unlocks. */
+/** Waits for other migrations of this database, and makes others wait until the connection ends or unlocks. */
 export async function lockMigrations(execute: Execute): Promise<void> {
   await execute(statement`select pg_advisory_lock(${LOCK})`)
 }
 
-/** Lets the next one migrate. */
+/** Lets the next process migrate. */
 export async function unlockMigrations(execute: Execute): Promise<void> {
   await execute(statement`select pg_advisory_unlock(${LOCK})`)
 }
 
-/** Waits for a migration that is under way; to be called in a transaction, at whose end others go on. */
+/** Waits for a migration that is under way. To be called in a transaction, at whose end other migrations go on. */
 export async function awaitMigration(execute: Execute): Promise<void> {
   await execute(statement`select pg_advisory_xact_lock(${LOCK})`)
 }
 
-/** How far a database is. */
+/** The versions of what is installed in a database. */
 export interface Versions {
   /** The newest migration of the engine; 0 before the first, `null` if it does not even have a table of them. */
   readonly engine: number | null
@@ -93,7 +93,7 @@ export interface Versions {
   readonly views: number
 }
 
-/** Looks how far a database is. Nobody has to wait for that, and it waits for nobody. */
+/** Reads the versions of a database. Takes no lock and waits for none. */
 export async function readVersions(execute: Execute, schema: string): Promise<Versions> {
   const own = ownSchema(schema)
   const [found] = await execute<{ engine: boolean; own: boolean; views: number }>(statement`

@@ -4,8 +4,8 @@ import type { Statement } from '../statement.ts'
 export type Settings = Readonly<Record<string, string>>
 
 /**
- * What every connection of ours states, whatever the server, the database and the role have as defaults. Nothing that
- * limits how long an application waits: those settings are the application's.
+ * Settings that each of our connections states, so that the defaults of server, database and role do not matter. None of
+ * them limits how long an application waits: those settings are the application's.
  */
 export const SETTINGS: Settings = {
   default_transaction_isolation: 'read committed',
@@ -19,7 +19,7 @@ export const SETTINGS: Settings = {
   jit: 'off'
 }
 
-/** What the worker does has limits of its own. */
+/** The worker has time limits of its own. */
 const UNLIMITED: Settings = {
   statement_timeout: '0',
   lock_timeout: '0',
@@ -38,7 +38,7 @@ export const WORKER_SETTINGS: Settings = {
   enable_seqscan: 'off'
 }
 
-/** What has become of a job takes longer to plan, with all the parts that the ledger has, than to look up. */
+/** With all the partitions of the ledger, looking up a result takes longer to plan than to run. */
 export const RESULTS_SETTINGS: Settings = { ...SETTINGS, plan_cache_mode: 'force_generic_plan' }
 
 /** One process migrates, and others wait for it. */
@@ -53,7 +53,7 @@ export interface Introduction {
 }
 
 /**
- * States settings for a session, if it is one of the server's: behind a pooler they would be left to whoever comes next.
+ * States settings for a session, if it is one of the server's: behind a pooler they would stay for the next client.
  * A pooler has a backend of its own invention, or else a port of its own. Those that an older server lacks are left out.
  *
  * Its parameters are the backend as the driver knows it, and the port at this end of the connection; '' if it has none.

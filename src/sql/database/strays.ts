@@ -1,16 +1,16 @@
 import { type Execute, statement, textArray } from '../statement.ts'
 
-/** What an application has put into our schema without meaning to. */
+/** An object that an application has created in our schema by accident. */
 export interface Stray {
   /** Its name, quoted where it has to be; of a function with its arguments. */
   readonly name: string
-  /** What moves it to `public`. */
+  /** The statement that moves it to `public`. */
   readonly statement: string
 }
 
 /**
- * Finds tables, views, sequences, types, functions and extensions in a schema of ours that are not ours. What moves along
- * with another is left out: the sequence of a column, and what belongs to an extension.
+ * Finds tables, views, sequences, types, functions and extensions in a schema of ours that are not ours. Objects that
+ * move along with another are left out: the sequence of a column, and the parts of an extension.
  */
 export async function findStrays(execute: Execute, own: string): Promise<Stray[]> {
   const [row] = await execute<{ strays: string }>(statement`
@@ -57,7 +57,7 @@ export async function findStrays(execute: Execute, own: string): Promise<Stray[]
   return JSON.parse(row?.strays ?? '[]')
 }
 
-/** Moves one to `public`. */
+/** Moves such an object to `public`. */
 export async function moveStray(execute: Execute, stray: Stray): Promise<void> {
   await execute({ text: stray.statement, values: [] })
 }

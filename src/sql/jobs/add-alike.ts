@@ -54,7 +54,7 @@ export function toNewJobs({ shared, payloads }: AlikeJobs): NewJob[] {
   return list.map(payload => ({ ...shared, payload: JSON.stringify(payload), key: null, keyMode: 'replace' }))
 }
 
-/** What is the same for all is no part of the JSON: neither side has to write and read it again and again. */
+/** Values that all jobs share are parameters rather than JSON, so that they are written and read once. */
 function add(
   access: Access,
   { shared, payloads }: AlikeJobs,

@@ -3,7 +3,7 @@ import { type Access, type Fragment, identifier, type Statement, statement } fro
 import { clampDate } from '../times.ts'
 import { ORIGIN_IDS, type OriginRow, readOrigins } from './origin.ts'
 
-/** What happens if a job with the same key waits already. */
+/** The engine's ways to treat a job with the same key that waits already. */
 export type EngineKeyMode = 'replace' | 'preserve_run_at' | 'unsafe_dedupe'
 
 /** A job about to be scheduled; what is `null` is the engine's to choose. */

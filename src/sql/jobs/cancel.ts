@@ -59,7 +59,7 @@ export async function cancelWaiting({ execute, schema }: Access, ids: readonly s
     select count(*)::text from told`)
 }
 
-/** What is recorded of a job, called `job`, that was cancelled while no worker had it. */
+/** The run to record for a job, called `job`, that was cancelled while no worker had it. */
 const CANCELLED_RUN: Fragment = {
   sql: `
         ${JOB_COLUMNS.sql},
@@ -75,7 +75,7 @@ const CANCELLED_RUN: Fragment = {
         true as is_over`
 }
 
-/** Which of these jobs somebody has cancelled. */
+/** Finds those of these jobs that were cancelled. */
 export async function findCancelled(execute: Execute, schema: string, ids: readonly string[]): Promise<string[]> {
   const rows = await execute<{ id: string }>(statement`
     select id::text as id from ${identifier(schema)}._private_jobs

@@ -1,7 +1,7 @@
 import { ownSchema } from '../names.ts'
 import { type Access, type Execute, identifier, statement } from '../statement.ts'
 
-/** What a worker knows of a task, for those who schedule it by name. */
+/** The defaults of a task, registered by workers for callers that schedule it by name. */
 export interface Definition {
   readonly name: string
   /** `null` is none; left out, the task does not say. */
@@ -10,7 +10,7 @@ export interface Definition {
   readonly maxAttempts?: number
 }
 
-/** Makes the table of tasks that workers know, or have known: their jobs may be scheduled while no worker runs. */
+/** Creates the table of tasks that workers know. It keeps them, so that jobs can be scheduled while no worker runs. */
 export async function createDefinitions(execute: Execute, own: string): Promise<void> {
   await execute(statement`
     create table ${identifier(own)}.definitions (
@@ -20,7 +20,7 @@ export async function createDefinitions(execute: Execute, own: string): Promise<
     )`)
 }
 
-/** Registers the tasks of a worker. The latest worker is right. */
+/** Registers the tasks of a worker. The latest worker wins. */
 export async function registerDefinitions(
   execute: Execute,
   schema: string,
@@ -35,8 +35,8 @@ export async function registerDefinitions(
 }
 
 /**
- * Finds all tasks that workers have registered. None where the table is missing, or closed to the role: in somebody's
- * transaction, a statement that fails would end it.
+ * Finds all tasks that workers have registered; none if the table is missing or the role may not read it. It asks first,
+ * because a statement that fails would end the caller's transaction.
  */
 export async function findDefinitions({ execute, schema }: Access): Promise<readonly Definition[]> {
   const own = ownSchema(schema)

@@ -12,15 +12,15 @@ export interface OriginRow {
   readonly queue: string | null
 }
 
-/** What a job runs, and where. */
+/** The task and the queue of a job. */
 export interface Origin {
   readonly task: string
   readonly queue: string | null
 }
 
 /**
- * The tasks and queues of those jobs that were there before their calls, in the order of the rows: they are what somebody
- * else asked for. A statement of its own, since that which adds does not see what was committed after it began.
+ * Reads the tasks and queues of jobs that were there before their calls, in the order of the rows: another call has chosen
+ * them. This is a second statement, because the one that adds does not see rows that were committed after it began.
  */
 export async function readOrigins(
   { execute, schema, isOurs }: Access,

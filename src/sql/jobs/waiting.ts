@@ -6,7 +6,7 @@ import { ADDED, type AddedRow, toJob } from './add.ts'
 /** Which job: by its id, a bigint as text, or by its key. */
 export type Target = { readonly id: string } | { readonly key: string }
 
-/** What changes; `null` leaves a thing as it is. */
+/** New values; `null` leaves a value as it is. */
 export interface Changes {
   readonly runAt: string | null
   readonly delayMs: number | null
@@ -47,7 +47,7 @@ export async function changeWaiting(
   )
 }
 
-/** What keeps a job from being changed: a worker has it, or it has failed for good; `undefined` if there is none. */
+/** Why a job cannot be changed: a worker has it, or it has failed for good. `undefined` if there is no such job. */
 export async function findObstacle(access: Access, target: Target): Promise<'running' | 'failed' | 'none' | undefined> {
   const { column, value } = toColumn(target)
   const [row] = await access.execute<{ obstacle: 'running' | 'failed' | 'none' }>(statement`
@@ -88,14 +88,14 @@ async function change(access: Access, changing: Statement): Promise<Job | undefi
   return row && toJob(row, row)
 }
 
-/** The column by which a job is found, and what it must hold. */
+/** The column by which a job is found, and its value. */
 export function toColumn(target: Target): { column: Fragment; value: string } {
   return 'id' in target
     ? { column: identifier('id'), value: target.id }
     : { column: identifier('key'), value: target.key }
 }
 
-/** How that value is cast. */
+/** The cast of that value. */
 export function castOf(target: Target): Fragment {
   return { sql: 'id' in target ? '::bigint' : '' }
 }

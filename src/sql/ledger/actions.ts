@@ -165,7 +165,7 @@ function toChoice(access: Access, action: Action, chosen: Chosen): Statement[] {
   return [keys.length === 0 ? byId : statement`(${byId} or job.key = any(${textArray(keys)}::text::text[]))`]
 }
 
-/** What has to hold for a job of the engine, called `job`, for the action to be for it. */
+/** The conditions under which an action applies to a job of the engine, called `job`. */
 function fitFor(access: Access, action: Action, chosen: Chosen): Statement {
   const states = 'conditions' in chosen ? chosen.conditions.states : null
   const ofStates = states?.map(state => inState(access, state).sql).join(' or ')

@@ -2,7 +2,7 @@ import type { JobState } from '../../rules/states.ts'
 import { type Access, type Fragment, identifier, type Statement, statement } from '../statement.ts'
 import { inState } from './state.ts'
 
-/** What has to hold for a job; `null` where it does not matter. */
+/** Conditions on a job; `null` is none. */
 export interface JobConditions {
   readonly states: readonly JobState[] | null
   readonly task: string | null

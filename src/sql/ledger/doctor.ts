@@ -2,7 +2,7 @@ import { ownSchema } from '../names.ts'
 import { type Execute, identifier, statement } from '../statement.ts'
 import { partitionOf } from './partitions.ts'
 
-/** What a server says of itself, when asked. */
+/** Facts about a server. */
 export interface ServerFacts {
   readonly version: string
   readonly versionNumber: number
@@ -27,20 +27,20 @@ export async function readServer(execute: Execute): Promise<ServerFacts> {
   return JSON.parse(row!.facts)
 }
 
-/** Asks to be told what is notified on a channel. */
+/** Listens on a channel. */
 export async function listenOn(execute: Execute, channel: string): Promise<void> {
   await execute(statement`listen ${identifier(channel)}`)
 }
 
-/** Tells those who listen on a channel. */
+/** Notifies the listeners of a channel. */
 export async function notifyOn(execute: Execute, channel: string): Promise<void> {
   await execute(statement`select pg_notify(${channel}::text, '')::text`)
 }
 
-/** What keeps vacuum from removing dead rows. */
+/** Something that keeps vacuum from removing dead rows. */
 export interface Holder {
   readonly kind: 'transaction' | 'slot' | 'prepared'
-  /** What it is called. */
+  /** Its name. */
   readonly name: string
   /** For how long, if that is known. */
   readonly ageMs: number | null
@@ -131,7 +131,7 @@ export async function readLedger(execute: Execute, schema: string): Promise<Ledg
   return { partitions, bytes, today, isTodayMissing: isMissing(today), isTomorrowMissing: isMissing(today + 1) }
 }
 
-/** What a worker needs to be allowed and this user is not. */
+/** Finds the privileges that a worker needs and this user lacks. */
 export async function findLackingPrivileges(execute: Execute, schema: string): Promise<string[]> {
   const own = ownSchema(schema)
   const [row] = await execute<{ lacking: string }>(statement`

@@ -62,7 +62,7 @@ export async function findMissing({ execute, schema }: Access, ids: readonly str
   return rows.map(({ id }) => id)
 }
 
-/** What the run of a job that is under way has logged, or `null`. */
+/** The log of a job's run that is under way, or `null`. */
 export async function findLiveLog({ execute, schema }: Access, id: string): Promise<unknown> {
   const [row] = await execute<{ log: string | null }>(statement`
     select log::text as log from ${identifier(ownSchema(schema))}.progress where job_id = ${id}::text::bigint`)

@@ -11,7 +11,7 @@ export interface RunNews {
   readonly log: string | null
 }
 
-/** What there is to tell of a worker's runs. */
+/** News of a worker's runs. */
 export interface LiveNews {
   /** The jobs that it runs, unless they are still the same. */
   readonly running: readonly string[] | undefined

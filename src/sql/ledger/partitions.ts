@@ -13,7 +13,7 @@ export function dayOf(date: Date): number {
 
 /**
  * Makes the partitions of the ledger that are missing for some days. A partition is made as a table of its own and then
- * attached, since that waits for nobody who reads or writes the others.
+ * attached, which does not wait for statements that read or write the others.
  */
 export async function createPartitions(execute: Execute, own: string, { from, to }: Days): Promise<void> {
   const names = await existing(execute, own)
@@ -32,7 +32,7 @@ export async function createPartitions(execute: Execute, own: string, { from, to
   }
 }
 
-/** What a partition is called: `ledger_20260131`, that of failures `ledger_20260131_failures`. */
+/** The name of a partition: `ledger_20260131`, or `ledger_20260131_failures` for failures. */
 export function partitionOf(day: number, isFailure: boolean): string {
   return `ledger_${midnight(day).slice(0, 10).replaceAll('-', '')}${isFailure ? '_failures' : ''}`
 }

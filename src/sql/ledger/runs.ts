@@ -5,7 +5,7 @@ import { type Access, allOf, type Fragment, identifier, type Statement, statemen
 import { isDueSinceEver, toDate } from '../times.ts'
 import { toPattern } from './conditions.ts'
 
-/** What has to hold for a run; `null` where it does not matter. */
+/** Conditions on a run; `null` is none. */
 export interface RunConditions {
   readonly job: string | null
   readonly states: readonly RunState[] | null

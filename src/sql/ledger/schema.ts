@@ -40,7 +40,7 @@ export async function createLedger(execute: Execute, own: string): Promise<void>
       log json
     ) partition by range (is_failure, finished_at)`)
   await execute(statement`create index on ${identifier(own)}.ledger (job_id)`)
-  // Whatever a list of runs is asked for, these lead to its newest ones: see `findRuns`.
+  // For each filter of a list of runs, these lead to the newest: see `findRuns`.
   await execute(statement`create index on ${identifier(own)}.ledger (task, state, finished_at)`)
   await execute(
     statement`create index on ${identifier(own)}.ledger (queue, task, state, finished_at) where queue is not null`

@@ -18,7 +18,7 @@ export interface LiveRow {
   readonly oldestWaitingMs: number | null
 }
 
-/** A queue with jobs, and who holds it. */
+/** A queue with jobs, and the worker that holds it. */
 export interface LiveQueueRow extends LiveRow {
   readonly worker: string | null
   readonly heldSince: string | null
@@ -89,7 +89,7 @@ function countedBy(schema: string, column: 'task_id' | 'job_queue_id'): Fragment
   }
 }
 
-/** What became of the runs of a task or a queue since some time. */
+/** How the runs of a task or a queue ended in a span of time. */
 export interface PastRow {
   readonly name: string
   readonly succeeded: number
@@ -159,7 +159,7 @@ export async function readPastQueues(
   return JSON.parse(row!.past)
 }
 
-/** Queues of which no job is left, and who holds them: the last one's worker may still. */
+/** Finds which worker holds queues without a job: the worker of the last job may still. */
 export async function readQueueHolders(
   { execute, schema }: Access,
   queues: readonly string[]
@@ -190,7 +190,7 @@ export interface WorkerRow {
   readonly isAlive: boolean
 }
 
-/** The workers on the register. One is dead if its last beat is old and nobody holds its lock. */
+/** Reads the register of workers. A worker is dead if its last beat is old and its lock is free. */
 export async function readWorkers({ execute, schema }: Access): Promise<WorkerRow[]> {
   const [row] = await execute<{ workers: string }>(workersStatement(schema))
   return JSON.parse(row!.workers)

@@ -6,7 +6,7 @@ export interface Partition {
   readonly state: 'attached' | 'detaching' | 'detached'
 }
 
-/** Whether nobody else looks after this ledger; until the end of the transaction it is then this one. */
+/** Tries to lock the upkeep of this ledger until the end of the transaction. Returns false if it is locked already. */
 export async function lockUpkeep(execute: Execute, own: string): Promise<boolean> {
   const [row] = await execute<{ locked: string }>(statement`
     select pg_try_advisory_xact_lock(${LOCK_CLASS}::text::int, hashtext(${own}::text))::text as locked`)
@@ -25,22 +25,22 @@ export async function listPartitions(execute: Execute, own: string): Promise<rea
     order by relname`)
 }
 
-/** Takes a partition out of the ledger. It waits for those who read it, and keeps nobody waiting meanwhile. */
+/** Detaches a partition from the ledger. Waits for statements that read it, and makes no other statement wait. */
 export async function detachPartition(execute: Execute, own: string, name: string): Promise<void> {
   await execute(statement`alter table ${identifier(own)}.ledger detach partition ${tableIn(own, name)} concurrently`)
 }
 
-/** Brings to its end what an interrupted {@linkcode detachPartition} has begun. */
+/** Completes an interrupted {@linkcode detachPartition}. */
 export async function finishDetaching(execute: Execute, own: string, name: string): Promise<void> {
   await execute(statement`alter table ${identifier(own)}.ledger detach partition ${tableIn(own, name)} finalize`)
 }
 
-/** Removes what was a partition. */
+/** Drops a table that was a partition. */
 export async function dropPartition(execute: Execute, own: string, name: string): Promise<void> {
   await execute(statement`drop table if exists ${tableIn(own, name)}`)
 }
 
-/** Removes those who wait no longer, and the progress of jobs that no longer run. */
+/** Removes expired listeners, and the progress of jobs that no longer run. */
 export async function removeStale(execute: Execute, own: string, schema: string): Promise<void> {
   await execute(statement`delete from ${identifier(own)}.waiters where expires_at < now()`)
   await execute(statement`

@@ -9,7 +9,7 @@ import { JOB_STATE } from './state.ts'
  * Makes the views by which SQL answers every question about jobs. They are the public interface: columns are added, and
  * never renamed or removed. (`workers` is a table, and as public as they are.)
  *
- * To be called in a transaction: who asks meanwhile then finds those that were there before.
+ * To be called in a transaction, so that other statements find the old views meanwhile.
  */
 export async function createViews(execute: Execute, own: string, engine: string): Promise<void> {
   await dropViews(execute, own)

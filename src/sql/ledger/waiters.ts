@@ -23,8 +23,8 @@ export function readEndNotice(payload: string, schema: string): string | undefin
 }
 
 /**
- * Writes down that somebody waits for the end of jobs, or does so still. A job that ends at the same moment may not see
- * it, so whoever waits has to look again a little later.
+ * Registers a listener that waits for the end of jobs, or renews it. A job that ends at the same moment may not see the
+ * listener, which therefore has to look again a little later.
  */
 export async function registerWaiters(
   { execute, schema }: Access,
@@ -38,7 +38,7 @@ export async function registerWaiters(
     on conflict (job_id, listener) do update set expires_at = excluded.expires_at`)
 }
 
-/** Takes away those who do not wait any more, and those of processes that have died. */
+/** Removes a listener from jobs, and the listeners of processes that have died. */
 export async function removeWaiters(
   { execute, schema }: Access,
   listener: string,
@@ -50,16 +50,16 @@ export async function removeWaiters(
       or expires_at < now()`)
 }
 
-/** How a job is. */
+/** What is known of a job and its last run. */
 export interface JobEnd {
   readonly id: string
   /** Its state if it is there, as the view of jobs has it: only of one that has `failed` nothing more is to come. */
   readonly state: string | null
   /** From 0 to 1, as text, while it runs and says so. */
   readonly progress: string | null
-  /** What the engine keeps of its error. */
+  /** The engine's copy of its error message. */
   readonly message: string | null
-  /** What the last run on record came to, unless more is to come. */
+  /** The state of the last run on record, unless more is to come. */
   readonly outcome: string | null
   /** Whether the job was over with that run. */
   readonly isOver: boolean
@@ -119,8 +119,8 @@ interface JobEndRow extends Omit<JobEnd, 'isOver'> {
   readonly over: string | null
 }
 
-/** Whoever has not said for so long that he waits is taken for dead. */
+/** A listener that was not renewed for so long is dead. */
 const EXPIRY_SECONDS = 120
 
-/** How often whoever waits has to say so. */
+/** How often a listener has to be renewed. */
 export const RENEWAL_MS = 30_000

@@ -6,8 +6,7 @@ export async function notifyWorkers(execute: Execute, count: number): Promise<vo
 }
 
 /**
- * Whether a job is due that one of these tasks would run and that neither somebody else's run nor somebody else's queue
- * holds back.
+ * Whether a job of these tasks is due that no other worker runs, and whose queue no other worker holds.
  */
 export async function hasDueJobs(
   execute: Execute,

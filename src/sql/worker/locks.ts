@@ -2,9 +2,9 @@ import { ownSchema } from '../names.ts'
 import { identifier, type Statement, statement } from '../statement.ts'
 
 /**
- * Frees what has been locked for four hours, as the engine does, but nothing that a worker on our register holds: that
- * one works on a long job, or has died and its peers look after what it leaves. So the rule is for processes of which
- * nobody knows whether they live.
+ * Frees jobs and queues that have been locked for four hours, as the engine does, unless a worker on our register holds
+ * them: that worker runs a long job, or is dead and its peers rescue its jobs. So the rule is for other processes, which
+ * cannot be told to be alive or dead.
  *
  * No index leads to locks, and reading 200,000 jobs takes 50 ms, which each worker does every nine minutes or so.
  */

@@ -16,13 +16,13 @@ export interface Registration {
   readonly retention: Retention | null
 }
 
-/** What a beat found. */
+/** The result of a beat. */
 export interface Beat {
   /** Whether the worker is still registered. If not, a peer has taken it for dead and has given its jobs to others. */
   readonly isRegistered: boolean
   /** Whether the session holds the worker's lock now. It does not while a former session does, and ends. */
   readonly isLocked: boolean
-  /** Workers whose last beat is old: dead, if nobody holds their lock. */
+  /** Workers whose last beat is old. They are dead if their lock is free. */
   readonly stale: readonly string[]
 }
 
@@ -102,7 +102,7 @@ export async function beat(execute: Execute, schema: string, id: string, staleAf
   return { isRegistered: true, isLocked, stale: row.stale?.split(',') ?? [] }
 }
 
-/** What became of a dead worker's jobs. */
+/** What happened to the jobs of a dead worker. */
 export interface Rescue {
   /** How many wait again. */
   readonly rescued: number
@@ -114,7 +114,7 @@ export interface Rescue {
  * Gives the jobs of a dead worker back, or returns `null` if it lives after all: it has shown itself, or
  * somebody holds its lock.
  *
- * A lost run costs no attempt. Which of the jobs took the worker down nobody knows at first, so from then on each is
+ * A lost run costs no attempt. At first it is unknown which job took the worker down, so from then on each is
  * marked before it runs (see {@linkcode markStarted}), and only those so marked count a further loss. The marks are in
  * the job's `flags`, which the engine hands over with the job: other jobs pay nothing for it. A mark belongs to the lock
  * under which it was made, and means nothing once the run has ended and the job is locked anew.
@@ -126,8 +126,8 @@ export async function rescueJobs(
   { staleAfterMs, maxLosses }: { readonly staleAfterMs: number; readonly maxLosses: number }
 ): Promise<Rescue | null> {
   return await transact(async execute => {
-    // It may have come back since it was seen to be stale; with its row locked, it cannot come back from here on. Whoever
-    // has the row locked is the worker itself or looks after it already: neither is waited for.
+    // The worker may have come back meanwhile. While its row is locked here, it cannot. A row that is already locked is
+    // skipped: the worker itself has locked it, or a peer that rescues its jobs.
     const [worker] = await execute<{ dead: string }>(statement`
       with stale as materialized (
         select lock_id from ${identifier(ownSchema(schema))}.workers
