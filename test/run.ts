@@ -6,6 +6,7 @@ import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { ensureBuild } from './helpers/build.ts'
+import { createTemplate } from './helpers/database.ts'
 import { killLeftovers } from './helpers/leftovers.ts'
 import { startServer } from './helpers/server.ts'
 
@@ -32,6 +33,8 @@ const width = Math.max(...files.map(file => file.length))
 const temporary = mkdtempSync(join(tmpdir(), 'kretes-test-'))
 chmodSync(temporary, 0o755)
 process.env.TMPDIR = temporary
+// A process that loads what another has compiled starts in half the time.
+process.env.NODE_COMPILE_CACHE = join(temporary, 'compiled')
 
 const total = { passed: 0, failed: 0 }
 const failures: Outcome[] = []
@@ -43,9 +46,11 @@ if (unbuilt !== undefined) {
   console.log(`FAIL  the build\n${unbuilt.trimEnd().replace(/^/gm, '      | ')}`)
   total.failed++
 }
+process.env.KRETES_TEST_INSTALLATIONS = temporary
 const server = await startServer()
 process.env.KRETES_TEST_SERVER = server.url
 try {
+  await createTemplate(server.url)
   const waiting = files.filter(file => !isSerial(file))
   await Promise.all(Array.from({ length: jobs }, () => runAll(waiting)))
   await runAll(files.filter(isSerial))

@@ -154,7 +154,7 @@ test('only for whoever lingers in a transaction, does not concern the worker', a
 })
 
 test('in the midst of a migration is an error, and the next start finds its way', async () => {
-  const database = await createDatabase()
+  const database = await createDatabase({ isEmpty: true })
   const { sql } = database
   await sql.begin(async transaction => {
     // The migration waits for its turn, and is cut off.
