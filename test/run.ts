@@ -25,7 +25,7 @@ const { KRETES_TEST_LANE: lane } = process.env
 const jobs = Number(process.env.KRETES_TEST_JOBS) || 6
 const timeoutMs = (Number(process.env.KRETES_TEST_TIMEOUT) || 300) * 1_000
 const words = process.argv.slice(2)
-const files = chooseFiles()
+const files: readonly string[] = chooseFiles()
 const width = Math.max(...files.map(file => file.length))
 
 // All files of this run, whichever process writes them, are below one directory that the user `nobody` can enter.
@@ -48,14 +48,17 @@ try {
   server = await startServer()
   process.env.KRETES_TEST_SERVER = server.url
   await createTemplate(server.url)
-  await Promise.all(Array.from({ length: jobs }, () => runAll(files)))
+  const waiting = [...files]
+  await Promise.all(Array.from({ length: jobs }, () => runAll(waiting)))
 } catch (error) {
   problems.push(`The run ended early: ${(error as Error).stack}`)
 } finally {
   await server?.stop()
   rmSync(temporary, { recursive: true, force: true, maxRetries: 3 })
 }
-if (outcomes.length === 0) problems.push(`No test file has run for ${words.join(', ') || 'this lane'}`)
+for (const word of words)
+  if (!files.some(file => file.includes(word))) problems.push(`There is no test file for ${word}`)
+if (outcomes.length === 0) problems.push('No test file has run')
 if (abort.signal.aborted) problems.push('Interrupted')
 recordDurations(new Map(outcomes.filter(isGood).map(({ file, durationMs }) => [file, Math.round(durationMs)])))
 
