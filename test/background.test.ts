@@ -131,7 +131,7 @@ life('close() waits for calls under way, and later ones throw', async () => {
 })
 
 life('close() waits for the first call too, which installs the schema', async () => {
-  const other = await createDatabase()
+  const other = await createDatabase({ isEmpty: true })
   const first = createBackground({ connection: other.url })
   const call = first.schedule({ task: 'First' })
   await first.close()
@@ -203,7 +203,7 @@ standard('is configured before use, not in use, and anew after close()', async (
   assert.is((await rowOf(second.id)).task, 'Second')
   await Background.close()
 
-  const other = await createDatabase()
+  const other = await createDatabase({ isEmpty: true })
   Background.configure({ connection: other.url })
   assert.is((await Background.migrate()).hasChanged, true)
   await Background.schedule({ task: 'Third' })

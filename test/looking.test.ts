@@ -41,7 +41,7 @@ async function refusalOf(work: Promise<unknown>): Promise<BackgroundError> {
 
 for (const [doing, call] of Object.entries(calls)) {
   test(`that is to ${doing} installs no schema, and says that there is none`, async () => {
-    const { url, sql, name } = await createDatabase()
+    const { url, sql, name } = await createDatabase({ isEmpty: true })
     await using background = createBackground({ connection: url })
     const { code, message } = await refusalOf(call(background))
     assert.is(code, 'MIGRATION')

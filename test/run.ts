@@ -1,146 +1,106 @@
-import { spawn } from 'node:child_process'
 import { chmodSync, globSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
-import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { ensureBuild } from './helpers/build.ts'
-import { killLeftovers } from './helpers/leftovers.ts'
-import { startServer } from './helpers/server.ts'
+import { createTemplate } from './helpers/database.ts'
+import { readDurations, recordDurations } from './helpers/durations.ts'
+import { type Outcome, runFile } from './helpers/run-file.ts'
+import { type Server, startServer } from './helpers/server.ts'
 
 /**
  * `npm test [-- words…]`: runs the test files whose paths hold one of the words, each in a process of its own, against
- * one PostgreSQL server started for the run. A file named `*.serial.test.ts` has the machine to itself.
+ * one PostgreSQL server started for the run. The longest files start first.
  *
- * Environment: KRETES_TEST_POSTGRES (major version, or `stock`), KRETES_TEST_JOBS (files at a time), KRETES_TEST_TIMEOUT (seconds
- * for one file), KRETES_TEST_AGAIN (how many files that fail are run once more, each with the machine to itself; for
- * machines that are shared with strangers. What passes only then is named at the end).
+ * Environment: KRETES_TEST_POSTGRES (major version, or `stock`), KRETES_TEST_LANE (`fast` or `slow`; both by default),
+ * KRETES_TEST_JOBS (files at a time), KRETES_TEST_TIMEOUT (seconds for one file).
  */
 
+/** Words that choose the files of the slow lane. They take long whatever the machine, or test the whole package. */
+const SLOW = ['chaos/', 'docs/', 'package/', 'runtime/', 'database/embedded', 'cli/embedded', 'worker/idle']
+
 const root = fileURLToPath(new URL('..', import.meta.url))
-const jobs = Number(process.env.KRETES_TEST_JOBS) || 4
-const timeoutMs = (Number(process.env.KRETES_TEST_TIMEOUT) || 600) * 1_000
-const mostAgain = Number(process.env.KRETES_TEST_AGAIN) || 0
+const { KRETES_TEST_LANE: lane } = process.env
+// Most files wait for most of their time.
+const jobs = Number(process.env.KRETES_TEST_JOBS) || 6
+const timeoutMs = (Number(process.env.KRETES_TEST_TIMEOUT) || 300) * 1_000
 const words = process.argv.slice(2)
-const files = globSync('test/**/*.test.ts', { cwd: root })
-  .filter(file => words.length === 0 || words.some(word => file.includes(word)))
-  .sort()
+const files: readonly string[] = chooseFiles()
 const width = Math.max(...files.map(file => file.length))
 
-// Everything of this run, whoever wrote it, is below one directory that nobody, the user, can enter.
+// All files of this run, whichever process writes them, are below one directory that the user `nobody` can enter.
 const temporary = mkdtempSync(join(tmpdir(), 'kretes-test-'))
 chmodSync(temporary, 0o755)
 process.env.TMPDIR = temporary
+process.env.KRETES_TEST_INSTALLATIONS = temporary
+// A process that loads what another has compiled starts in half the time.
+process.env.NODE_COMPILE_CACHE = join(temporary, 'compiled')
 
-const total = { passed: 0, failed: 0 }
-const failures: Outcome[] = []
 const abort = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => abort.abort())
 
-const unbuilt = await ensureBuild()
-if (unbuilt !== undefined) {
-  console.log(`FAIL  the build\n${unbuilt.trimEnd().replace(/^/gm, '      | ')}`)
-  total.failed++
-}
-const server = await startServer()
-process.env.KRETES_TEST_SERVER = server.url
+const outcomes: Outcome[] = []
+const problems: string[] = []
+let server: Server | undefined
 try {
-  const waiting = files.filter(file => !isSerial(file))
+  const unbuilt = await ensureBuild()
+  if (unbuilt !== undefined) problems.push(`The build fails\n${indent(unbuilt)}`)
+  server = await startServer()
+  process.env.KRETES_TEST_SERVER = server.url
+  await createTemplate(server.url)
+  const waiting = [...files]
   await Promise.all(Array.from({ length: jobs }, () => runAll(waiting)))
-  await runAll(files.filter(isSerial))
-  await judgeFailures()
+} catch (error) {
+  problems.push(`The run ended early: ${(error as Error).stack}`)
 } finally {
-  await server.stop()
+  await server?.stop()
   rmSync(temporary, { recursive: true, force: true, maxRetries: 3 })
 }
-if (files.length === 0) {
-  console.log(`There is no test file for ${words.join(', ')}`)
-  total.failed++
-}
-if (abort.signal.aborted) {
-  console.log('Interrupted')
-  total.failed++
-}
-console.log(`${total.passed} passed, ${total.failed} failed`)
-process.exit(total.failed > 0 ? 1 : 0)
+for (const word of words)
+  if (!files.some(file => file.includes(word))) problems.push(`There is no test file for ${word}`)
+if (outcomes.length === 0) problems.push('No test file has run')
+if (abort.signal.aborted) problems.push('Interrupted')
+recordDurations(new Map(outcomes.filter(isGood).map(({ file, durationMs }) => [file, Math.round(durationMs)])))
 
-function isSerial(file: string): boolean {
-  return file.endsWith('.serial.test.ts')
-}
+for (const problem of problems) console.log(problem)
+const passed = outcomes.reduce((sum, outcome) => sum + outcome.passed, 0)
+const failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, problems.length)
+console.log(`${passed} passed, ${failed} failed`)
+process.exit(failed > 0 ? 1 : 0)
 
-interface Outcome {
-  readonly file: string
-  readonly passed: number
-  readonly failed: number
+/** The longest first; those that no run has recorded begin with the slow lane. */
+function chooseFiles(): string[] {
+  const holdsOneOf = (file: string, some: readonly string[]): boolean => some.some(word => file.includes(word))
+  const isSlow = (file: string): boolean => holdsOneOf(file, SLOW)
+  const durations = readDurations()
+  const weigh = (file: string): number => durations.get(file) ?? (isSlow(file) ? Number.MAX_VALUE : 0)
+  return globSync('test/**/*.test.ts', { cwd: root })
+    .filter(file => words.length === 0 || holdsOneOf(file, words))
+    .filter(file => !lane || isSlow(file) === (lane === 'slow'))
+    .sort()
+    .sort((left, right) => weigh(right) - weigh(left))
 }
 
 async function runAll(queue: string[]): Promise<void> {
   for (let file = queue.shift(); file && !abort.signal.aborted; file = queue.shift()) {
-    const outcome = await runFile(file)
-    if (outcome.failed > 0) failures.push(outcome)
-    else total.passed += outcome.passed
+    const outcome = await runFile(file, { cwd: root, timeoutMs, signal: abort.signal })
+    outcomes.push(outcome)
+    report(outcome)
   }
 }
 
-/** Many failures are no accident, and are left at that. */
-async function judgeFailures(): Promise<void> {
-  const isAccident = failures.length <= mostAgain
-  for (const first of failures) {
-    const outcome = isAccident && !abort.signal.aborted ? await runFile(first.file) : first
-    if (outcome !== first && outcome.failed === 0) console.log(`${first.file} passed only when it was run once more`)
-    total.passed += outcome.passed
-    total.failed += outcome.failed
-  }
-}
-
-async function runFile(file: string): Promise<Outcome> {
-  const started = performance.now()
-  const mark = `${process.pid}:${file}`
-  const child = spawn(process.execPath, [file], {
-    cwd: root,
-    env: { ...process.env, KRETES_TEST_REPORT: '3', KRETES_TEST_MARK: mark },
-    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
-    detached: true
-  })
-  const written: string[] = []
-  for (const stream of [child.stdout, child.stderr])
-    stream?.setEncoding('utf8').on('data', chunk => written.push(chunk))
-  const report = text(child.stdio[3] as Readable)
-
-  const ended = new Promise<string>(resolve => child.once('exit', (code, signal) => resolve(signal ?? String(code))))
-  let isLate = false
-  const stop = (): void => {
-    child.kill('SIGTERM')
-    setTimeout(() => child.kill('SIGKILL'), 10_000).unref()
-  }
-  const timer = setTimeout(() => {
-    isLate = true
-    stop()
-  }, timeoutMs)
-  abort.signal.addEventListener('abort', stop)
-  const end = await ended
-  clearTimeout(timer)
-  abort.signal.removeEventListener('abort', stop)
-
-  const problems: string[] = []
-  const leftovers = await killLeftovers(mark)
-  if (leftovers.length > 0) problems.push(`left running: ${leftovers.join(', ')}`)
-  if (isLate) problems.push(`not done after ${timeoutMs / 1_000} s`)
-  const { passed, failed } = parse(await report)
-  if (end !== '0' && failed === 0) problems.push(`ended with ${end}`)
-  if (passed + failed === 0) problems.push('ran no test')
-
-  const isGood = failed === 0 && problems.length === 0
-  const seconds = ((performance.now() - started) / 1_000).toFixed(1)
+function report(outcome: Outcome): void {
+  const { file, passed, failed, durationMs, problems, output } = outcome
   const counts = `${String(passed).padStart(4)} passed${failed ? `, ${failed} failed` : ''}`
-  console.log(
-    [isGood ? 'ok  ' : 'FAIL', file.padEnd(width), counts, `${seconds.padStart(6)} s`, ...problems].join('  ')
-  )
-  if (!isGood) console.log(written.join('').replace(/^/gm, '      | '))
-  return { file, passed, failed: isGood ? 0 : Math.max(failed, 1) }
+  const seconds = `${(durationMs / 1_000).toFixed(1).padStart(6)} s`
+  console.log([isGood(outcome) ? 'ok  ' : 'FAIL', file.padEnd(width), counts, seconds, ...problems].join('  '))
+  if (!isGood(outcome)) console.log(indent(output))
 }
 
-function parse(report: string): { passed: number; failed: number } {
-  return report ? JSON.parse(report) : { passed: 0, failed: 0 }
+function isGood({ failed }: Outcome): boolean {
+  return failed === 0
+}
+
+function indent(text: string): string {
+  return text.trimEnd().replace(/^/gm, '      | ')
 }

@@ -40,11 +40,7 @@ export interface Bench extends Client {
 
 /** Opens a library on a database of its own. */
 export async function openBench(library: Library, isMigrated = true): Promise<Bench> {
-  const database = await createDatabase()
-  if (isMigrated) {
-    await using owner = createBackground({ connection: database.url })
-    await owner.migrate()
-  }
+  const database = await createDatabase({ isEmpty: !isMigrated })
   const client = await library.open(database.url)
   onceDone(client.close)
   const background = createUnconnected()

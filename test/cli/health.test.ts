@@ -3,7 +3,7 @@ import { assert, suite } from '../helpers/suite.ts'
 import { createProgram, TASKS } from './program.ts'
 
 const test = suite('kretes background status, why, doctor and prune')
-const { url } = await createDatabase()
+const { url } = await createDatabase({ isEmpty: true })
 const { run, start } = await createProgram(TASKS, { DATABASE_URL: url })
 
 test('doctor finds what is missing, with exit code 1, and then nothing', async () => {

@@ -1,15 +1,15 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createDatabase } from '../helpers/database.ts'
+import { createDatabase, type DatabaseOptions } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { createProgram, type Program, TASKS } from './program.ts'
 
 const test = suite('kretes background')
 const program = await createProgram(TASKS)
 
-/** The program on an empty database of its own. */
-async function onDatabase(): Promise<Program & { label: string }> {
-  const { url } = await createDatabase()
+/** The program on a database of its own. */
+async function onDatabase(options?: DatabaseOptions): Promise<Program & { label: string }> {
+  const { url } = await createDatabase(options)
   const { username, host, pathname } = new URL(url)
   const withUrl = (env: Record<string, string> = {}): Record<string, string> => ({ DATABASE_URL: url, ...env })
   return {
@@ -116,7 +116,7 @@ test('schedule --json prints the job; --force takes a name that no file has', as
 })
 
 test('migrate says whether there was anything to do', async () => {
-  const { run } = await onDatabase()
+  const { run } = await onDatabase({ isEmpty: true })
   const first = await run(['bg', 'migrate'])
   assert.match(first.stdout, /^Migrated: engine \d+, kretes \d+\n$/)
   const second = await run(['bg', 'migrate'])

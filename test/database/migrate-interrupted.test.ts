@@ -199,7 +199,7 @@ locks('passes a pooler in transaction mode where nothing is to be done, and leav
 })
 
 locks('prepares nothing by name, which a pooler may not keep', async () => {
-  const { url } = await createDatabase()
+  const { url } = await createDatabase({ isEmpty: true })
   const { host, port } = postgres(url).options
   const sent: Buffer[] = []
   const proxy = createServer(client => {
@@ -226,7 +226,7 @@ async function prepareDatabase(
   form: string,
   parameters = ''
 ): Promise<{ database: TestDatabase; background: BackgroundClient }> {
-  const database = await createDatabase()
+  const database = await createDatabase({ isEmpty: true })
   const url = database.url + parameters
   const client = form === 'a URL' ? undefined : postgres(url, { max: 2, onnotice: () => {} })
   const background = createBackground({ connection: client ?? url })

@@ -15,7 +15,7 @@ const test = suite('the schema')
 const script = fileURLToPath(new URL('../fixtures/come-up.ts', import.meta.url))
 
 test('is installed by the first schedule()', async () => {
-  const database = await createDatabase()
+  const database = await createDatabase({ isEmpty: true })
   await using background = createBackground({ connection: database.url })
   const { id } = await background.schedule({ task: 'SendEmail' })
   assert.equal([...(await database.sql`select id from graphile_worker.jobs`)], [{ id }])
@@ -23,7 +23,7 @@ test('is installed by the first schedule()', async () => {
 })
 
 test('is installed once by many who schedule while it comes into being', async () => {
-  const database = await createDatabase()
+  const database = await createDatabase({ isEmpty: true })
   const jobs = await Promise.all(
     Array.from({ length: 12 }, async (_, n) => {
       await using background = createBackground({ connection: database.url })
@@ -35,7 +35,7 @@ test('is installed once by many who schedule while it comes into being', async (
 })
 
 test('is installed by ten processes that start at once, workers among them, and all come up', async () => {
-  const database = await createDatabase()
+  const database = await createDatabase({ isEmpty: true })
   const exits = await Promise.all(
     Array.from({ length: 10 }, (_, n) =>
       run(process.execPath, [script, n % 2 === 0 ? 'worker' : 'schedule', database.url])
@@ -50,7 +50,7 @@ test('is installed by ten processes that start at once, workers among them, and 
 })
 
 test('needs no privilege to create a schema that is there', async () => {
-  const database = await createDatabase()
+  const database = await createDatabase({ isEmpty: true })
   const role = `only_${database.name}`
   await database.sql`create role ${database.sql(role)} login`
   onceDone(() =>
@@ -66,7 +66,7 @@ test('needs no privilege to create a schema that is there', async () => {
 })
 
 test('reports a change the first time and none the second', async () => {
-  const database = await createDatabase()
+  const database = await createDatabase({ isEmpty: true })
   await using background = createBackground({ connection: database.url })
   const first = await background.migrate()
   const second = await background.migrate()
@@ -79,7 +79,7 @@ test('reports a change the first time and none the second', async () => {
 })
 
 test('of an older engine is brought up to date, its jobs kept', async () => {
-  const database = await createDatabase()
+  const database = await createDatabase({ isEmpty: true })
   await using background = createBackground({ connection: database.url })
   const { engine } = await background.migrate()
   const { id } = await background.schedule({ task: 'SendEmail' })
@@ -93,7 +93,7 @@ test('of an older engine is brought up to date, its jobs kept', async () => {
 })
 
 test('of 1.0.0-beta.1 is brought up to date, its workers, counters and views kept', async () => {
-  const database = await createDatabase()
+  const database = await createDatabase({ isEmpty: true })
   const { sql } = database
   const { kretes } = await migrateOnce(database)
   await sql`drop schema kretes cascade`
@@ -115,7 +115,7 @@ test('of 1.0.0-beta.1 is brought up to date, its workers, counters and views kep
 })
 
 test('of a newer kretes is refused, and nothing changes', async () => {
-  const database = await createDatabase()
+  const database = await createDatabase({ isEmpty: true })
   const { kretes } = await migrateOnce(database)
   await database.sql`insert into kretes.migrations (id, name) values (9999, 'from the future')`
   await refusesNewer(
@@ -125,7 +125,7 @@ test('of a newer kretes is refused, and nothing changes', async () => {
 })
 
 test('of a newer kretes is refused even before the engine is installed', async () => {
-  const database = await createDatabase()
+  const database = await createDatabase({ isEmpty: true })
   await migrateOnce(database)
   await database.sql`insert into kretes.migrations (id, name) values (9999, 'from the future')`
   await database.sql`drop schema graphile_worker cascade`
@@ -133,7 +133,7 @@ test('of a newer kretes is refused even before the engine is installed', async (
 })
 
 test("of an engine with a newer breaking step is refused: what this version knows is the engine's own newest", async () => {
-  const database = await createDatabase()
+  const database = await createDatabase({ isEmpty: true })
   const { engine, kretes } = await migrateOnce(database)
   await database.sql`update graphile_worker.migrations set breaking = true where id = ${engine}`
   assert.equal(await migrateOnce(database), { engine, kretes, hasChanged: false })
@@ -145,17 +145,17 @@ test("of an engine with a newer breaking step is refused: what this version know
 })
 
 test('of an engine with a newer step that breaks nothing is used', async () => {
-  const database = await createDatabase()
+  const database = await createDatabase({ isEmpty: true })
   const { engine, kretes } = await migrateOnce(database)
   await database.sql`insert into graphile_worker.migrations (id, breaking) values (${engine + 1}, false)`
   assert.equal(await migrateOnce(database), { engine: engine + 1, kretes, hasChanged: false })
 })
 
 test('cannot be installed or used by a role without privileges, which is told who can', async () => {
-  const admin = await createDatabase()
+  const admin = await createDatabase({ isEmpty: true })
   const role = `limited_${admin.name}`
   onceDone(() => admin.sql.unsafe(`drop role "${role}"`))
-  const database = await createDatabase()
+  const database = await createDatabase({ isEmpty: true })
   await admin.sql.unsafe(`create role "${role}" login`)
   const url = new URL(database.url)
   url.username = role

@@ -16,7 +16,7 @@ const failing = suite('a database that cannot be reached')
 const SECRET = 'hunter2'
 
 test('by connection string, DATABASE_URL and PG* reaches the same one, from schedule() and from a worker', async () => {
-  const { url, name, sql } = await createDatabase()
+  const { url, name, sql } = await createDatabase({ isEmpty: true })
   const { hostname, port, username } = new URL(url)
   const label = `${hostname}:${port}/${name}`
   const ways = [
@@ -66,7 +66,7 @@ failing('because nobody knows its host', async () => {
 })
 
 failing('because it does not exist', async () => {
-  const url = new URL((await createDatabase()).url)
+  const url = new URL((await createDatabase({ isEmpty: true })).url)
   url.pathname = '/missing'
   url.password = SECRET
   await expect(
@@ -101,7 +101,7 @@ failing('because the password is wrong, or the server lets nobody in from here',
 })
 
 failing('is tried anew by the next call', async () => {
-  const { url } = await createDatabase()
+  const { url } = await createDatabase({ isEmpty: true })
   const background = createBackground()
   await withEnvironment({ NODE_ENV: 'production' }, async () => {
     const { code } = await background.schedule({ task: 'SendEmail' }).catch(error => error)

@@ -35,7 +35,7 @@ const settings: Record<string, string>[] = [
 for (const group of settings) {
   const said = Object.entries(group).map(([name, value]) => `${name} = ${value}`)
   test(`jobs go their way with ${said.join(', ')} on the database`, async () => {
-    const database = await createDatabase()
+    const database = await createDatabase({ isEmpty: true })
     for (const [name, value] of Object.entries(group)) {
       await database.sql`alter database ${database.sql(database.name)} set ${database.sql(name)} to ${literal(database, name, value)}`
     }
@@ -56,7 +56,7 @@ const odd: Record<string, string> = {
 }
 
 test('jobs go their way with all of it on the role', async () => {
-  const database = await createDatabase()
+  const database = await createDatabase({ isEmpty: true })
   const role = `odd_${database.name}`
   await database.sql`create role ${database.sql(role)} superuser login`
   for (const [name, value] of Object.entries(odd)) {
@@ -70,7 +70,7 @@ test('jobs go their way with all of it on the role', async () => {
 test('jobs go their way with all of it on the server', async () => {
   const server = await startServer({ settings: odd })
   onceDone(server.stop)
-  await exercise(await createDatabase(server.url))
+  await exercise(await createDatabase({ on: server.url, isEmpty: true }))
 })
 
 test('no limit of a database holds for what a worker does', async () => {

@@ -64,7 +64,7 @@ mapping('are told apart even if their payloads say the same', async () => {
 })
 
 mapping('bring the schema into a new database once', async () => {
-  const other = await createDatabase()
+  const other = await createDatabase({ isEmpty: true })
   await using there = createBackground({ connection: other.url })
   const jobs = await Promise.all(Array.from({ length: 500 }, (_, n) => there.schedule(toCall(n))))
   await holdToTheirCalls(other, jobs)

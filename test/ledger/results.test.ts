@@ -294,7 +294,7 @@ waiting("works with a client of the caller's", async () => {
 })
 
 waiting('brings a schema up to date, but installs none', async () => {
-  const empty = await createDatabase()
+  const empty = await createDatabase({ isEmpty: true })
   await using other = createBackground({ connection: empty.url })
   for (const job of ['some-key', '1']) {
     const { code, message } = await thrownBy(other.result(job))

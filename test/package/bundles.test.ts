@@ -33,7 +33,7 @@ for (const [format, file] of [
   ['esm', 'app.mjs']
 ] as const) {
   test(`schedules, migrates and works as ${format}, and is small`, async () => {
-    const { url } = await createDatabase()
+    const { url } = await createDatabase({ isEmpty: true })
     const options = ['--bundle', '--platform=node', '--packages=external', `--format=${format}`, `--outfile=${file}`]
     const bundled = await run(bin('esbuild'), ['app.ts', ...options], { cwd })
     assert.is(bundled.code, 0, bundled.stderr)

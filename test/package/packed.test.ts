@@ -32,7 +32,7 @@ for (const major of [22, 24, 26]) {
   })
 
   test(`schedules a job from an application and runs it from the command line on Node ${major}`, async () => {
-    const { url } = await createDatabase()
+    const { url } = await createDatabase({ isEmpty: true })
     const payload = JSON.stringify({ name: `Node ${major}`, directory: results })
     await runNode(major, ['schedule.ts', 'kretes', payload], url)
     await runNode(major, ['node_modules/.bin/kretes', 'bg', '--once'], url)

@@ -5,7 +5,7 @@ import { runtimeNames } from '../helpers/runtimes.ts'
 import { suite } from '../helpers/suite.ts'
 
 const test = suite('the package')
-const database = await createDatabase()
+const database = await createDatabase({ isEmpty: true })
 const { directory } = await createPackedProject()
 const app: App = {
   directory,

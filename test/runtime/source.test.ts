@@ -5,7 +5,7 @@ import { runtimeNames } from '../helpers/runtimes.ts'
 import { suite } from '../helpers/suite.ts'
 
 const test = suite('the sources')
-const database = await createDatabase()
+const database = await createDatabase({ isEmpty: true })
 const app: App = {
   directory: fileURLToPath(new URL('./app', import.meta.url)),
   core: () => import.meta.resolve('../../mod.ts'),

@@ -111,7 +111,7 @@ test('needs no more of a role than to execute a function of the owner that calls
 test('is open to a member of the role that migrated', async () => {
   const owner = await createRole('owner')
   const member = await createRole('member')
-  const own = await createDatabase()
+  const own = await createDatabase({ isEmpty: true })
   await own.sql`grant create on database ${sql(own.name)} to ${sql(owner.role)}`
   await using migrator = createBackground({ connection: asRole(own.url, owner.role) })
   await migrator.migrate()

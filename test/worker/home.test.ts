@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 // Nobody else can become a user whom the system does not know.
 if (process.getuid?.() === 0) {
   test('migrates, schedules and runs jobs, as in a container with a number for a user', async () => {
-    const { url } = await createDatabase()
+    const { url } = await createDatabase({ isEmpty: true })
     const script = `
       delete process.env.HOME
       process.setgroups([]); process.setgid(54321); process.setuid(54321)

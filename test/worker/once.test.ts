@@ -72,7 +72,7 @@ test('runs what a job schedules for at once', async () => {
 })
 
 test('ends at once on an empty database, and leaves no connection', async () => {
-  const database = await createDatabase()
+  const database = await createDatabase({ isEmpty: true })
   const worker = await work(database, { tasks: { Count: () => {} }, once: true, pollInterval: 30_000 })
   await worker.finished
   await until(async () => {

@@ -96,6 +96,29 @@ test('come when the backoff of the task says, else when that of the worker does'
   )
 })
 
+test('of a hundred jobs start at their time and not at the next poll', async () => {
+  const delays = new Map<string, number>()
+  let retried = 0
+  const log = createRecorder()
+  await using _worker = await work(database, {
+    backoff: (_attempt, error) => Number((error as Error).message),
+    // So seldom that none is found by polling.
+    pollInterval: 600_000,
+    logger: log,
+    tasks: {
+      Flaky: (_input, { job, attempt }) => {
+        if (attempt > 1) return void retried++
+        const delayMs = 100 + Math.round(Math.random() * 1_500)
+        delays.set(job.id, delayMs)
+        throw new Error(String(delayMs))
+      }
+    }
+  })
+  await background.scheduleMany({ task: 'Flaky', payloads: Array.from({ length: 100 }, (_, n) => ({ n })) })
+  await until(() => retried === 100)
+  assert.equal(new Map(log.of('job.failed').map(({ fields }) => [fields.job, fields.delayMs])), delays)
+})
+
 test('of a queue leave the queue to the next job meanwhile', async () => {
   const order: string[] = []
   await using _worker = await work(database, {

@@ -68,9 +68,10 @@ for (const [name, run] of Object.entries(ways)) {
   const task = { [name]: (input: object, context: Parameters<Task>[1]) => run(input, context) }
   test(`fails its job, not the worker: ${name}`, async () => {
     const log = createRecorder()
+    const gate = Promise.withResolvers<void>()
     await using worker = await work(database, {
       logger: log,
-      tasks: { ...task, Bystander: () => new Promise(resolve => setTimeout(resolve, 1_500)) }
+      tasks: { ...task, Bystander: () => gate.promise }
     })
     await background.schedule({ task: 'Bystander' })
     const { id } = await background.schedule({ task: name, maxAttempts: 1 })
@@ -78,6 +79,7 @@ for (const [name, run] of Object.entries(ways)) {
     assert.is(log.of('job.failed')[0]?.fields.job, id)
     assert.is(String(log.of('job.failed')[0]?.fields.error), 'Error: astray')
     assert.is(log.of('job.uncaught')[0]?.fields.job, id)
+    gate.resolve()
     await until(() => log.of('job.succeeded').length === 1)
     assert.is(worker.running, 0)
     assert.equal(strays, [])

@@ -73,23 +73,6 @@ export async function fill(
     from generate_series(1, ${count}::int) n`
 }
 
-/**
- * Passes if one of several rounds is on time: a busy machine makes any of them late, and a worker that is itself late is
- * so in each.
- */
-export async function bestOf(
-  rounds: number,
-  measure: () => Promise<{ isOnTime: boolean; figures: string }>
-): Promise<void> {
-  const late: string[] = []
-  while (late.length < rounds) {
-    const { isOnTime, figures } = await measure()
-    if (isOnTime) return
-    late.push(figures)
-  }
-  throw new Error(`It was late in each of ${rounds} rounds: ${late.join('; ')}`)
-}
-
 /** How many jobs wait, run or have failed. */
 export async function countJobs({ sql }: TestDatabase): Promise<number> {
   const [row] = await sql<{ count: number }[]>`select count(*)::int from graphile_worker.jobs`

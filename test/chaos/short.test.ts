@@ -8,7 +8,8 @@ const seed = chooseSeed()
 const test = suite(`the chaos suite, short pass, KRETES_CHAOS_SEED=${seed}`)
 
 // Those that wait most of their time run all at once; those that need a server to themselves one after another on theirs.
-const [shared, own] = await Promise.all([startServer({ isDurable: true }), startServer({ isDurable: true })])
+// A crash of PostgreSQL leaves what it has handed to the kernel: the full pass alone waits for the disk.
+const [shared, own] = await Promise.all([startServer(), startServer()])
 onceDone(() => Promise.all([shared.stop(), own.stop()]))
 let last: Promise<unknown> = Promise.resolve()
 for (const fault of faults) {
