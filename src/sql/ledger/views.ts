@@ -188,7 +188,7 @@ function pastOf(by: 'task' | 'queue', counters: string): Fragment {
       select
         ${by},
         sum(runs) filter (where state = 'succeeded') as succeeded,
-        sum(runs) filter (where ${{ sql: IS_FAILURE }}) as failures,
+        sum(runs) filter (where ${IS_FAILURE}) as failures,
         sum(waiting_ms) / sum(runs) * interval '1 millisecond' as waited
       from recent
       group by ${by}
