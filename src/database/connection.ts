@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import postgres, { type Options, type Sql } from 'postgres'
+import { afterTicks } from '../async/ticks.ts'
 import { introduceStatement, SETTINGS, type Settings } from '../sql/database/settings.ts'
 import { isOutcomeUnknown } from './failure.ts'
 import { clientEnded, connectSockets, createSockets } from './sockets.ts'
@@ -119,14 +120,6 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
       sockets.destroy()
     }
   }
-}
-
-/** Counts seconds, but none in which a task blocks the event loop: answers may have arrived that were not read yet. */
-export function afterTicks(ticks: number, callback: () => void): ReturnType<typeof setInterval> {
-  let left = ticks
-  return setInterval(() => {
-    if (--left === 0) callback()
-  }, 1_000)
 }
 
 /** Whether an error is an answer of the server, so that the connection is still usable. */

@@ -4,7 +4,6 @@ import { readAddress } from './address/address.ts'
 import { optionsForPostgres } from './address/drivers.ts'
 import { chooseDatabase, type DatabaseChoice, describeUrl } from './choose.ts'
 import type { EmbeddedServer } from './embedded.ts'
-import { connectSockets, type Sockets } from './sockets.ts'
 
 /** A database that was found, started if need be, and can be left. */
 export interface Database {
@@ -58,33 +57,17 @@ export interface ConnectOptions {
   readonly prepare?: boolean
   /** What `pg_stat_activity` shows, unless the connection string or `PGAPPNAME` says so itself. */
   readonly name: string
-  /** Whether a connection stays open when it is idle. */
-  readonly isLasting?: boolean
-  /** Creates the sockets, so that the caller can close them. */
-  readonly sockets?: Sockets
-  /** Called when a connection has closed. */
-  readonly onClose?: () => void
 }
 
 /** A client of the driver's for a database. It connects when first used; sessions take its options. */
-export function connect(
-  database: Pick<Database, 'url'>,
-  { max, prepare = true, name, isLasting = false, sockets, onClose }: ConnectOptions
-): Sql {
+export function connect(database: Pick<Database, 'url'>, { max, prepare = true, name }: ConnectOptions): Sql {
   const options = {
     ...optionsForPostgres(readAddress(database.url, process.env), name),
     max,
     prepare,
-    // A script that does not close its connections ends after this many seconds.
-    idle_timeout: isLasting ? 0 : 10,
-    ...(isLasting && { max_lifetime: null }),
-    // The driver's own pauses grow to 20 seconds; peers would take a worker for dead that comes back so late.
-    ...(sockets && { backoff: () => 0.1 + Math.random() * 0.9 }),
     // Array types are not asked for. Ours are text, numbers, times and JSON: a round trip less.
     fetch_types: false,
-    onnotice: () => {},
-    onclose: onClose,
-    ...(sockets && { socket: connectSockets(sockets) })
+    onnotice: () => {}
   }
   return postgres(options as unknown as Options<Record<string, never>>)
 }

@@ -2,7 +2,7 @@ import type { Sql } from 'postgres'
 import type { Connections, Statement } from '../sql/statement.ts'
 import { isAnswer } from './connection.ts'
 import { isOutcomeUnknown, isReadOnly } from './failure.ts'
-import { createPatience } from './patience.ts'
+import { createHangDetector, silent } from './hangs.ts'
 import { executeIn, openSession, type Session, type SessionOptions } from './session.ts'
 import { begin, inTransaction, reasonOf } from './transaction.ts'
 
@@ -12,6 +12,20 @@ export interface Pool extends Connections {
   end(): Promise<void>
 }
 
+/** A pool of sessions. */
+export interface SessionPool extends Pool {
+  /** Closes all sessions, and fails the work on them: others on the same way were found to hang. */
+  replace(): void
+}
+
+/** What {@linkcode createPool} takes besides the options of the sessions. */
+export interface PoolOptions extends SessionOptions {
+  /** Whether sessions stay open while they are idle. */
+  readonly isLasting?: boolean
+  /** Called after sessions were found to hang. */
+  onHung?(): void
+}
+
 /**
  * Keeps up to `max` sessions, each for one statement or transaction at a time. A caller waits while none is free. A lost
  * session fails only the work on it, and is replaced when the next one is needed.
@@ -19,14 +33,19 @@ export interface Pool extends Connections {
  * @param template a client with the options to connect with; it is never used itself
  * @param options the options of the sessions
  */
-export function createPool(template: Sql, max: number, options?: SessionOptions): Pool {
-  const free: { session: Session; timer: ReturnType<typeof setTimeout> }[] = []
+export function createPool(
+  template: Sql,
+  max: number,
+  { isLasting = false, onHung, ...options }: PoolOptions = {}
+): SessionPool {
+  const free: { session: Session; timer?: ReturnType<typeof setTimeout> }[] = []
   const waiting: ((session: Session) => void)[] = []
   const sessions = new Set<Session>()
   /** Sessions that began before the server was found to be read-only. */
   const stale = new WeakSet<Session>()
   const endings = new Set<Promise<void>>()
-  const patience = createPatience(sessions, () => openSession(template, { name: 'kretes probe' }))
+  const probe = (): Session => openSession(template, { name: 'kretes probe' })
+  const hangs = createHangDetector(sessions, probe, onHung)
 
   function take(): Session | Promise<Session> {
     for (let last = free.pop(); last; last = free.pop()) {
@@ -43,6 +62,7 @@ export function createPool(template: Sql, max: number, options?: SessionOptions)
     if (!isGood) discard(session)
     const next = waiting.shift()
     if (next) next(isGood ? session : open())
+    else if (isGood && isLasting) free.push({ session })
     else if (isGood) free.push({ session, timer: setTimeout(() => retire(session), IDLE_MS) })
   }
 
@@ -69,7 +89,7 @@ export function createPool(template: Sql, max: number, options?: SessionOptions)
   async function use<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
     const taken = take()
     const session = taken instanceof Promise ? await taken : taken
-    patience.watch()
+    hangs.watch()
     let isDoubtful = true
     try {
       const result = await work(session)
@@ -102,12 +122,16 @@ export function createPool(template: Sql, max: number, options?: SessionOptions)
   return {
     execute,
     transact: work => use(session => inTransaction(session, work)),
+    replace() {
+      for (const session of [...sessions]) session.abandon(silent())
+      distrust()
+    },
     async end() {
       for (const { session, timer } of free.splice(0)) {
         clearTimeout(timer)
         discard(session)
       }
-      await patience.end()
+      await hangs.end()
       await Promise.all(endings)
     }
   }

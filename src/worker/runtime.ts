@@ -1,17 +1,15 @@
 import { setTimeout } from 'node:timers/promises'
-import type { Lasting } from '../database/lasting.ts'
 import { findCancelled } from '../sql/jobs/cancel.ts'
 import { showRuns } from '../sql/ledger/live.ts'
-import { workingBackends } from '../sql/worker/control.ts'
 import { markStarted } from '../sql/worker/workers.ts'
 import type { AnyTask } from '../task.ts'
 import { createCancelWatch } from './cancellations.ts'
 import { createClaiming } from './claiming/claiming.ts'
 import { createClaims } from './claiming/claims.ts'
 import { createClaimRunner } from './claiming/run-claims.ts'
+import type { Control } from './control.ts'
 import { openConnections } from './engine/connections.ts'
 import { createEngine } from './engine/engine.ts'
-import { createHangWatch } from './engine/hangs.ts'
 import { watchListening } from './engine/listening.ts'
 import type { Fit } from './execution/encoding.ts'
 import type { Endings } from './execution/ending.ts'
@@ -35,7 +33,7 @@ export interface RuntimeOptions {
   /** Makes text fit the database. */
   readonly fit: Fit
   /** For the worker's own statements, so that they never wait behind the engine's. */
-  readonly control: Lasting
+  readonly control: Control
   /** Called before each fetch: it is connected, and known to its peers. */
   onReady(): void
   readonly outage: Outage
@@ -91,7 +89,6 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
   const claims = createClaims()
   const membership = createMembership({
     options,
-    url,
     tasks,
     control,
     outage,
@@ -100,25 +97,21 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     release: worker => releaseClaims(worker, { control, schema, kept, claims, endings, logger }),
     onHung: distrust
   })
-  const hangs = createHangWatch({
-    findWorking: backends => workingBackends(membership.session.execute, backends),
-    logger
-  })
   const connections = openConnections({
     url,
     max: concurrency + EXTRA_CONNECTIONS,
     prepare: options.prepare,
     logger,
-    hangs,
+    probe: control.probe,
     onHung: distrust
   })
   const listening = watchListening({
+    watch: connections.watch,
     onListening() {
       outage.recovered(listening)
       // Notifications of what was scheduled before are lost.
       engine.wake()
     },
-    onHung: distrust,
     onLost: error => outage.failed(listening, error)
   })
   const upkeep = startUpkeep({ settings: ledger, control, url, schema, logger })
@@ -158,7 +151,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     fit,
     logger
   })
-  const parts = [claiming, cancellations, schemaWatch, listening, hangs, progress, upkeep]
+  const parts = [claiming, cancellations, schemaWatch, listening, progress, upkeep]
 
   // What makes one connection hang seldom spares the others.
   function distrust(listenAnew = listening.suspect): void {

@@ -1,8 +1,8 @@
-import type { Lasting } from '../database/lasting.ts'
 import { refuseNewerEngine } from '../database/migrate.ts'
 import { BackgroundError } from '../errors.ts'
 import { readEncoding } from '../sql/worker/control.ts'
 import type { AnyTask } from '../task.ts'
+import type { Control } from './control.ts'
 import { createFit } from './execution/encoding.ts'
 import { createEndings } from './execution/ending.ts'
 import { createExecutor } from './execution/execute.ts'
@@ -18,7 +18,7 @@ export interface SuperviseOptions {
   readonly options: ResolvedOptions
   readonly tasks: ReadonlyMap<string, AnyTask>
   readonly url: string | undefined
-  readonly control: Lasting
+  readonly control: Control
   readonly outage: Outage
 }
 

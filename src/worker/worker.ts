@@ -2,12 +2,12 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { refuseUnknown } from '../check/options.ts'
 import { explainFailure } from '../database/failure.ts'
-import { connectLasting } from '../database/lasting.ts'
 import { migrate } from '../database/migrate.ts'
-import { connect, openDatabase } from '../database/open.ts'
+import { openDatabase } from '../database/open.ts'
 import { type Duration, toTimeLimit } from '../duration.ts'
 import { BackgroundError } from '../errors.ts'
 import type { AnyTask } from '../task.ts'
+import { openControl } from './control.ts'
 import { type Health, type HealthServer, serveHealth } from './health.ts'
 import { type ResolvedOptions, resolveOptions, type WorkerOptions } from './options.ts'
 import { createOutage } from './outage/outage.ts'
@@ -74,10 +74,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<Worker> 
   const tasks = await gatherTasks(resolved.tasks)
   const { logger, connection } = resolved
   const database = await openDatabase({ connection, onProgress: message => logger.info(message) })
-  // Not prepared: a look at the jobs that was planned while there were none would read all of them when there are many.
-  const control = connectLasting(sockets =>
-    connect(database, { max: 2, prepare: false, name: 'kretes worker control', sockets })
-  )
+  const control = openControl(database)
   const outage = createOutage(logger, database.label)
   let health: HealthServer | undefined
   async function leave(): Promise<void> {

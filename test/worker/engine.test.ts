@@ -6,7 +6,6 @@ import { silentLogger } from '../../src/logger.ts'
 import { type ClaimedJob, claimJobs } from '../../src/sql/worker/claim.ts'
 import { type Connections, openConnections } from '../../src/worker/engine/connections.ts'
 import { createEngine, type Engine } from '../../src/worker/engine/engine.ts'
-import { createHangWatch } from '../../src/worker/engine/hangs.ts'
 import { createEnginePool } from '../../src/worker/engine/pool.ts'
 import { type EngineStatement, type Request, readRequest } from '../../src/worker/engine/statements.ts'
 import type { JobStore } from '../../src/worker/engine/store.ts'
@@ -174,12 +173,11 @@ interface WatchedStore {
 function createStore({ url, sql }: TestDatabase, rename?: string): WatchedStore {
   const asked: Request[] = []
   const left = new Set<string>()
-  const hangs = createHangWatch({ findWorking: async () => [], logger: silentLogger })
-  const connections = openConnections({ url, max: 12, prepare: true, logger: silentLogger, hangs, onHung() {} })
-  onceDone(async () => {
-    hangs.stop()
-    await connections.close()
-  })
+  const probe = (): never => {
+    throw new Error('No connection hangs')
+  }
+  const connections = openConnections({ url, max: 12, prepare: true, logger: silentLogger, probe, onHung() {} })
+  onceDone(() => connections.close())
   const claim = claimJobs('graphile_worker', { worker: 'me', tasks: ['Fine', 'Wait'], size: 20 })
   const store: JobStore = {
     async claim() {

@@ -33,13 +33,6 @@ export async function readEncoding(execute: Execute): Promise<string> {
   return row?.encoding ?? 'UTF8'
 }
 
-/** Which of these backends carry out a statement now. */
-export async function workingBackends(execute: Execute, backends: readonly number[]): Promise<number[]> {
-  const rows = await execute<{ pid: number }>(statement`
-    select pid from pg_stat_activity where pid = any(${textArray(backends)}::text::int[]) and state = 'active'`)
-  return rows.map(({ pid }) => pid)
-}
-
 /** A job that a worker holds. */
 export interface LockedJob {
   readonly id: string

@@ -3,12 +3,13 @@ import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import { readAddress } from '../../database/address/address.ts'
 import { optionsForPg } from '../../database/address/drivers.ts'
+import { createHangDetector, type Watched } from '../../database/hangs.ts'
+import type { Session } from '../../database/session.ts'
 import { createSockets } from '../../database/sockets.ts'
 import type { Logger } from '../../logger.ts'
 import { beginFitStatement, type Introduction } from '../../sql/database/settings.ts'
 import { commitStatement, type Execute, type Statement } from '../../sql/statement.ts'
 import { introduce, sever } from './client.ts'
-import type { HangWatch } from './hangs.ts'
 import { createRoute } from './route.ts'
 
 /** What {@linkcode openConnections} takes. */
@@ -19,7 +20,8 @@ export interface ConnectionsOptions {
   /** Whether statements are prepared under their names. */
   readonly prepare: boolean
   readonly logger: Logger
-  readonly hangs: HangWatch
+  /** Opens a session that looks whether these hang. */
+  probe(): Session
   /** Called when a connection was found to hang. */
   onHung(): void
 }
@@ -31,6 +33,8 @@ export interface Connections {
   readonly execute: Execute
   /** Takes one out, for as long as it is not released. */
   acquire(): Promise<pg.PoolClient>
+  /** Has a connection closed that does not answer a statement. To be called before it; returns what the answer calls. */
+  watch(client: pg.ClientBase, text: string): () => void
   /** Closes those that are idle: another was found to hang, and these may, too. */
   distrust(): void
   /** Closes all; those that are busy, or whose peer does not answer, after a moment. */
@@ -38,12 +42,14 @@ export interface Connections {
 }
 
 /** Opens connections when they are needed. A connection on which a statement fails is not used again. */
-export function openConnections({ url, max, prepare, logger, hangs, onHung }: ConnectionsOptions): Connections {
+export function openConnections({ url, max, prepare, logger, probe, onHung }: ConnectionsOptions): Connections {
   const sockets = createSockets()
   const servers = optionsForPg(readAddress(url, process.env), 'kretes worker')
   const route = createRoute(servers)
   const introductions = new WeakMap<pg.ClientBase, Introduction>()
   const idle = new Set<object>()
+  const busy = new Set<Watched>()
+  const hangs = createHangDetector(busy, probe, onHung)
   const pool = new pg.Pool({
     ...servers[0],
     max,
@@ -75,13 +81,17 @@ export function openConnections({ url, max, prepare, logger, hangs, onHung }: Co
     }
   }
 
+  function watch(client: pg.ClientBase, text: string): () => void {
+    const watched = { oldest: { text }, backend: introductions.get(client)?.pid, abandon: () => sever(client) }
+    busy.add(watched)
+    hangs.watch()
+    return () => void busy.delete(watched)
+  }
+
   async function execute<Row>({ text, values, name }: Statement): Promise<readonly Row[]> {
     const client = await acquire()
     const introduction = introductions.get(client)
-    const answered = hangs.add(introduction?.pid ?? 0, () => {
-      sever(client)
-      onHung()
-    })
+    const answered = watch(client, text)
     try {
       const isFit = introduction?.is_fit !== false
       if (!isFit) await client.query(beginFitStatement.text)
@@ -103,12 +113,13 @@ export function openConnections({ url, max, prepare, logger, hangs, onHung }: Co
     max,
     execute,
     acquire,
+    watch,
     distrust() {
       for (const client of idle) sever(client)
     },
     async close() {
       const closed = pool.end().catch(() => {})
-      await Promise.race([closed, setTimeout(CLOSE_TIMEOUT_MS, undefined, { ref: false })])
+      await Promise.race([Promise.all([closed, hangs.end()]), setTimeout(CLOSE_TIMEOUT_MS, undefined, { ref: false })])
       sockets.destroy()
     }
   }

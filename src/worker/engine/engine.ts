@@ -167,7 +167,7 @@ function follow(state: EngineState, surroundings: EngineSurroundings, logger: Lo
         error => logger.debug(`Cannot listen for cancelled jobs: ${error}`, { error })
       )
     })
-    onListening(client as unknown as ListeningClient)
+    onListening(client)
   })
   events.on('pool:listen:error', ({ error }) => onListeningLost(error))
   return events

@@ -1,9 +1,9 @@
+import type pg from 'pg'
 import { sever } from './client.ts'
+import type { Connections } from './connections.ts'
 
 /** The connection on which the engine hears of new jobs. */
-export interface ListeningClient {
-  query(statement: string): Promise<unknown>
-}
+export type ListeningClient = pg.ClientBase
 
 /** Knows whether the worker hears of new jobs. */
 export interface Listening {
@@ -21,14 +21,14 @@ export interface Listening {
 
 /** What {@linkcode watchListening} takes. */
 export interface ListeningOptions {
+  /** Has the connection closed if it does not answer; see {@linkcode Connections.watch}. */
+  watch: Connections['watch']
   onListening(): void
-  /** The connection does not answer, and is closed. */
-  onHung(): void
   onLost(error: unknown): void
 }
 
-/** Nothing is ever asked on that connection, so if it hangs nobody would know: asks it for an answer now and then. */
-export function watchListening({ onListening, onHung, onLost }: ListeningOptions): Listening {
+/** No statement follows on that connection, so it would hang unnoticed: asks it for an answer now and then. */
+export function watchListening({ watch, onListening, onLost }: ListeningOptions): Listening {
   let isListening = false
   let current: ListeningClient | undefined
   let isAsking = false
@@ -40,16 +40,12 @@ export function watchListening({ onListening, onHung, onLost }: ListeningOptions
     if (!client || isAsking) return
     clearTimeout(timer)
     isAsking = true
-    const closing = setTimeout(() => {
-      // The engine learns of it from the connection, and connects anew.
-      sever(client)
-      onHung()
-    }, PATIENCE_MS)
+    const answered = watch(client, '')
     const isAnswered = await client.query('').then(
       () => true,
       () => false
     )
-    clearTimeout(closing)
+    answered()
     if (client !== current) return
     isAsking = false
     if (isAnswered && !isListening) onListening()
@@ -89,5 +85,4 @@ export function watchListening({ onListening, onHung, onLost }: ListeningOptions
   }
 }
 
-const INTERVAL_MS = 10_000
-const PATIENCE_MS = 5_000
+const INTERVAL_MS = 5_000

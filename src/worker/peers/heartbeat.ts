@@ -1,32 +1,16 @@
 import { setTimeout } from 'node:timers/promises'
 import { isTransientFailure } from '../../database/failure.ts'
-import { connectLasting, type Lasting } from '../../database/lasting.ts'
-import { connect } from '../../database/open.ts'
 import type { Logger } from '../../logger.ts'
 import { beat, STALE_AFTER_MS } from '../../sql/worker/workers.ts'
+import type { Control, ControlPool } from '../control.ts'
 import type { Outage } from '../outage/outage.ts'
 import { createRescuer } from './rescue.ts'
-
-/** What {@linkcode connectSession} takes. */
-export interface SessionOptions {
-  readonly url: string | undefined
-  readonly prepare: boolean
-  /** It did not answer. */
-  onHung(): void
-  onClose(): void
-}
-
-/** The client for {@linkcode keepAlive}: its one connection stays open. */
-export function connectSession({ url, prepare, onHung, onClose }: SessionOptions): Lasting {
-  const options = { max: 1, prepare, name: 'kretes worker lock', isLasting: true, onClose }
-  return connectLasting(sockets => connect({ url }, { ...options, sockets }), onHung)
-}
 
 /** What {@linkcode keepAlive} takes. */
 export interface LivenessOptions {
   /** One connection that is used for nothing else: the worker's lock lives in its session. */
-  readonly session: Lasting
-  readonly control: Lasting
+  readonly session: ControlPool
+  readonly control: Control
   readonly schema: string
   /** The id under which the engine locks jobs. */
   readonly id: string

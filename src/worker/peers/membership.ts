@@ -1,25 +1,24 @@
 import { hostname } from 'node:os'
 import process from 'node:process'
-import type { Lasting } from '../../database/lasting.ts'
 import type { Retention } from '../../rules/retention.ts'
 import { type Definition, registerDefinitions } from '../../sql/jobs/definitions.ts'
 import { releaseForgotten } from '../../sql/worker/control.ts'
 import { registerWorker, unregisterWorker } from '../../sql/worker/workers.ts'
 import { type AnyTask, optionsOf } from '../../task.ts'
 import type { Claims } from '../claiming/claims.ts'
+import type { Control } from '../control.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { LedgerSettings, ResolvedOptions } from '../options.ts'
 import type { Outage } from '../outage/outage.ts'
-import { connectSession, keepAlive, type Liveness } from './heartbeat.ts'
+import { keepAlive, type Liveness } from './heartbeat.ts'
 import { createLostFetches } from './lost-fetches.ts'
 
 /** What {@linkcode createMembership} takes. */
 export interface MembershipOptions {
   readonly options: ResolvedOptions
-  readonly url: string | undefined
   /** The tasks that it runs, by name. */
   readonly tasks: ReadonlyMap<string, AnyTask>
-  readonly control: Lasting
+  readonly control: Control
   readonly outage: Outage
   readonly claims: Claims
   /** Lets go of all jobs that a worker holds. */
@@ -31,7 +30,6 @@ export interface MembershipOptions {
 
 /** A worker among its peers. */
 export interface Membership {
-  readonly session: Lasting
   readonly liveness: Liveness | undefined
   /** Resolves if its peers have taken it for dead. */
   readonly declaredDead: Promise<void>
@@ -48,10 +46,11 @@ export interface Membership {
 
 /** Keeps a worker in the register of workers, with all that it has locked. */
 export function createMembership(membershipOptions: MembershipOptions): Membership {
-  const { options, url, tasks, control, outage, claims, engine, release, onHung } = membershipOptions
-  const { schema, logger, concurrency, prepare } = options
+  const { options, tasks, control, outage, claims, engine, release, onHung } = membershipOptions
+  const { schema, logger, concurrency } = options
   const declaredDead = Promise.withResolvers<void>()
-  const session = connectSession({ url, prepare, onHung, onClose: () => liveness?.sessionEnded() })
+  const onLost = (): void => liveness?.sessionEnded()
+  const session = control.open('kretes worker lock', 1, { isLasting: true, onHung, onLost })
   const closing = new AbortController()
   const lostFetches = createLostFetches()
   let registering: Promise<Liveness> | undefined
@@ -83,7 +82,6 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
   }
 
   return {
-    session,
     get liveness() {
       return liveness
     },

@@ -1,7 +1,7 @@
 import { sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { inspect, stripVTControlCharacters } from 'node:util'
-import { afterTicks } from '../../database/connection.ts'
+import { afterTicks } from '../../async/ticks.ts'
 import { displayPath, type TaskFile } from './discover.ts'
 import { adviceFor } from './load-advice.ts'
 import type { Loader } from './loader.ts'

@@ -1,10 +1,21 @@
+import { afterTicks } from '../async/ticks.ts'
 import { readActivity } from '../sql/database/activity.ts'
-import { afterTicks, connectTimeout } from './connection.ts'
+import { connectTimeout } from './connection.ts'
 import { codeOf } from './failure.ts'
-import type { Sent, Session } from './session.ts'
+import type { Session } from './session.ts'
+
+/** A connection that may hang. */
+export interface Watched {
+  /** The statement that has waited longest for its answer. */
+  readonly oldest: { readonly text: string } | undefined
+  /** The process id of the backend as the driver knows it. Behind a pooler, the server has no such process. */
+  readonly backend: number | undefined
+  /** Treats the connection as lost. */
+  abandon(error: Error): void
+}
 
 /** Finds connections that no longer answer. */
-export interface Patience {
+export interface HangDetector {
   /** To be called before a statement is sent. Costs nothing while other statements are under way. */
   watch(): void
   /** Waits for a look at the server that is under way. */
@@ -17,36 +28,45 @@ export interface Patience {
  * shows that its backend still works on it: then the statement is slow, or waits for a lock. If the other connection gets
  * no answer either, the statement loses its connection, too.
  *
- * @param sessions the sessions in use
- * @param open opens another session
+ * @param connections those in use
+ * @param probe opens another session
+ * @param onHung called after connections were found to hang
  */
-export function createPatience(sessions: ReadonlySet<Session>, open: () => Session): Patience {
+export function createHangDetector(
+  connections: ReadonlySet<Watched>,
+  probe: () => Session,
+  onHung?: () => void
+): HangDetector {
   /** How many seconds each statement has waited. Seconds in which a task blocked the event loop do not count. */
-  let silences = new Map<Sent, number>()
+  let silences = new Map<object, number>()
   /** Statements on which no backend works. Their answers may be on the way. */
-  const condemned = new WeakSet<Sent>()
+  const condemned = new WeakSet<object>()
   let timer: ReturnType<typeof setInterval> | undefined
   let looking: Promise<void> | undefined
 
   function tick(): void {
     const before = silences
     silences = new Map()
-    const late: Session[] = []
-    for (const session of sessions) {
-      const { oldest } = session
+    const late: Watched[] = []
+    let hasHung = false
+    for (const connection of [...connections]) {
+      const { oldest } = connection
       if (!oldest) continue
       const silence = before.has(oldest) ? (before.get(oldest) ?? 0) + 1 : 0
       silences.set(oldest, silence)
-      if (condemned.has(oldest)) session.abandon(silent())
-      else if (silence >= PATIENCE_TICKS) late.push(session)
+      if (condemned.has(oldest)) {
+        connection.abandon(silent())
+        hasHung = true
+      } else if (silence >= PATIENCE_TICKS) late.push(connection)
     }
+    if (hasHung) onHung?.()
     if (late.length > 0) looking ??= judge(late).finally(() => (looking = undefined))
     if (silences.size > 0) return
     clearInterval(timer)
     timer = undefined
   }
 
-  async function judge(late: readonly Session[]): Promise<void> {
+  async function judge(late: readonly Watched[]): Promise<void> {
     const suspects = late.flatMap(({ oldest, backend }) => (oldest ? { oldest, backend } : []))
     const isWorking = await look()
     for (const { oldest, backend } of suspects) {
@@ -55,8 +75,8 @@ export function createPatience(sessions: ReadonlySet<Session>, open: () => Sessi
     }
   }
 
-  async function look(): Promise<(sent: Sent, backend: number | undefined) => boolean> {
-    const session = open()
+  async function look(): Promise<(sent: { readonly text: string }, backend: number | undefined) => boolean> {
+    const session = probe()
     const deadline = afterTicks(PATIENCE_TICKS, () => session.abandon(connectTimeout()))
     try {
       const { own, working } = await readActivity(session.execute)
@@ -90,6 +110,7 @@ function isBusy(error: unknown): boolean {
   return /^(?:53|57)/.test(codeOf(error) ?? '')
 }
 
-function silent(): Error {
+/** The error of a connection that hangs. */
+export function silent(): Error {
   return Object.assign(new Error('The connection fell silent'), { code: 'ETIMEDOUT' })
 }

@@ -1,0 +1,50 @@
+import type { Sql } from 'postgres'
+import { connect } from '../database/open.ts'
+import { createPool, type PoolOptions } from '../database/pool.ts'
+import { withoutConflicts } from '../database/repeat.ts'
+import { openSession, type Session } from '../database/session.ts'
+import { reasonOf } from '../database/transaction.ts'
+import type { Connections, Execute } from '../sql/statement.ts'
+
+/** Connections for the worker's own statements, so that these never wait behind those of jobs. */
+export interface Control extends Connections {
+  /** Connections of another name, for a purpose of their own. */
+  open(name: string, max: number, options?: PoolOptions): ControlPool
+  /** A session that looks whether others hang. */
+  probe(): Session
+  /** Closes all connections, and fails the work on them: others were found to hang. */
+  replace(): void
+  end(): Promise<void>
+}
+
+/** See {@linkcode Control}. */
+export type ControlPool = Omit<Control, 'open' | 'probe'>
+
+/**
+ * Connects when it is first used. A connection that is lost, or that hangs, is replaced.
+ *
+ * Statements are not prepared: a look at the jobs that was planned while there were none would read all of them when
+ * there are many.
+ */
+export function openControl(database: { readonly url: string | undefined }): Control {
+  const template = connect(database, { max: 1, prepare: false, name: 'kretes worker control' })
+  return {
+    ...createControlPool(template, 2),
+    open: (name, max, options) => createControlPool(template, max, { ...options, name }),
+    probe: () => openSession(template, { name: 'kretes probe' })
+  }
+}
+
+function createControlPool(template: Sql, max: number, options?: PoolOptions): ControlPool {
+  const pool = createPool(template, max, options)
+
+  async function transact<Result>(work: (execute: Execute) => Promise<Result>): Promise<Result> {
+    try {
+      return await pool.transact(work)
+    } catch (error) {
+      throw reasonOf(error)
+    }
+  }
+
+  return { execute: withoutConflicts(pool).execute, transact, replace: pool.replace, end: pool.end }
+}
