@@ -1,5 +1,4 @@
-import { chmodSync, globSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { globSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ensureBuild } from './helpers/build.ts'
@@ -7,6 +6,7 @@ import { createTemplate } from './helpers/database.ts'
 import { readDurations, recordDurations } from './helpers/durations.ts'
 import { type Outcome, runFile } from './helpers/run-file.ts'
 import { type Server, startServer } from './helpers/server.ts'
+import { createTemporary } from './helpers/temporary.ts'
 
 /**
  * `npm test [-- words…]`: runs the test files whose paths hold one of the words, each in a process of its own, against
@@ -28,9 +28,8 @@ const words = process.argv.slice(2)
 const files: readonly string[] = chooseFiles()
 const width = Math.max(...files.map(file => file.length))
 
-// All files of this run, whichever process writes them, are below one directory that the user `nobody` can enter.
-const temporary = mkdtempSync(join(tmpdir(), 'kretes-test-'))
-chmodSync(temporary, 0o755)
+// All files of this run, whichever process writes them, are below one directory.
+const temporary = createTemporary()
 process.env.TMPDIR = temporary
 process.env.KRETES_TEST_INSTALLATIONS = temporary
 // A process that loads what another has compiled starts in half the time.

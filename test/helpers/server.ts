@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process'
-import { chmod, cp, mkdir, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
@@ -52,7 +52,7 @@ export interface Server {
 /** Starts a server on a free port. It ends with this process, whichever way this process ends. */
 export async function startServer(options: ServerOptions = {}): Promise<Server> {
   const asked = options.major ?? (process.env.KRETES_TEST_POSTGRES || '18')
-  const directory = await mkdtemp(join(options.isDurable ? tmpdir() : await fastest(), 'kretes-postgres-'))
+  const directory = await mkdtemp(join(tmpdir(), 'kretes-postgres-'))
   if (process.getuid?.() === 0) await chmod(directory, 0o755)
   const { binaries, major, user, seed } = await prepareInstallation(asked, directory)
   const data = join(directory, 'data')
@@ -88,14 +88,6 @@ export async function startServer(options: ServerOptions = {}): Promise<Server> 
     }
   }
 }
-
-/** Where files are in memory, if there is room for them: databases that come and go wear out a file system on disk. */
-async function fastest(): Promise<string> {
-  const memory = await statfs('/dev/shm').catch(() => undefined)
-  return memory && memory.bavail * memory.bsize > ROOM_BYTES ? '/dev/shm' : tmpdir()
-}
-
-const ROOM_BYTES = 4 * 1_024 ** 3
 
 /** Takes a backup of a running server, from which a standby begins. */
 async function copyData(primary: Server, data: string, major: number): Promise<void> {
