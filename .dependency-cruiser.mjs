@@ -126,7 +126,7 @@ export default {
       comment:
         'The engine room knows how to reach the database and how to outlast an outage, and nothing else of the worker',
       from: { path: '^src/worker/engine/' },
-      to: { path: '^src/worker/', pathNot: '^src/worker/(engine|outage)/' }
+      to: { path: '^src/worker/', pathNot: '^src/worker/(engine/|outage\\.ts$)' }
     },
     {
       name: 'engine-on-demand',

@@ -1,5 +1,6 @@
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { Sql } from 'postgres'
+import { pauseAfter } from '../async/repeat.ts'
 import { createSleep } from '../async/sleep.ts'
 import { afterTicks } from '../async/ticks.ts'
 import { connectTimeout } from '../database/connection.ts'
@@ -199,8 +200,7 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
       const reason = describeFailure(error, reached?.label ?? 'the database')
       logger.warn(`Results are waited for without a connection: ${reason}; trying again until there is one`)
     }
-    const pauseMs = Math.min(MAX_PAUSE_MS, MIN_PAUSE_MS * 2 ** failures) * (0.5 + Math.random() / 2)
-    await Promise.race([setTimeout(pauseMs), closing.promise]).catch(() => {})
+    await Promise.race([setTimeout(pauseAfter(failures, PAUSES)), closing.promise]).catch(() => {})
   }
 
   function rejectAll(reason: unknown): void {
@@ -276,8 +276,7 @@ const REST_MS = 20
 
 const PATIENCE_SECONDS = 10
 const LEAVE_TIMEOUT_MS = 1_000
-const MIN_PAUSE_MS = 100
-const MAX_PAUSE_MS = 2_000
+const PAUSES = { leastMs: 100, mostMs: 2_000 }
 
 /** A migration may find that another process has not finished its own. */
 const MAX_MIGRATIONS = 3

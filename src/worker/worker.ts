@@ -10,7 +10,7 @@ import type { AnyTask } from '../task.ts'
 import { openControl } from './control.ts'
 import { type Health, type HealthServer, serveHealth } from './health.ts'
 import { type ResolvedOptions, resolveOptions, type WorkerOptions } from './options.ts'
-import { createOutage } from './outage/outage.ts'
+import { createOutage } from './outage.ts'
 import { type Supervisor, supervise } from './supervise.ts'
 import { checkTasks, loadTasks } from './tasks/load.ts'
 

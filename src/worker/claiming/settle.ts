@@ -1,8 +1,8 @@
+import { repeat } from '../../async/repeat.ts'
 import { codeOf } from '../../database/failure.ts'
 import type { Logger } from '../../logger.ts'
 import type { Claim } from '../execution/claim.ts'
 import type { Endings } from '../execution/ending.ts'
-import { repeat } from '../outage/repeat.ts'
 
 /** What {@linkcode createSettlement} takes. */
 export interface SettlementOptions {

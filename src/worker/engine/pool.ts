@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events'
 import type pg from 'pg'
-import type { Outage } from '../outage/outage.ts'
+import type { Outage } from '../outage.ts'
 import type { Connections } from './connections.ts'
 import { type EngineStatement, readRequest } from './statements.ts'
 import type { JobStore } from './store.ts'

@@ -3,7 +3,7 @@ import { isTransientFailure } from '../../database/failure.ts'
 import type { Logger } from '../../logger.ts'
 import { beat, STALE_AFTER_MS } from '../../sql/worker/workers.ts'
 import type { Control, ControlPool } from '../control.ts'
-import type { Outage } from '../outage/outage.ts'
+import type { Outage } from '../outage.ts'
 import { createRescuer } from './rescue.ts'
 
 /** What {@linkcode keepAlive} takes. */

@@ -9,7 +9,7 @@ import type { Claims } from '../claiming/claims.ts'
 import type { Control } from '../control.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { LedgerSettings, ResolvedOptions } from '../options.ts'
-import type { Outage } from '../outage/outage.ts'
+import type { Outage } from '../outage.ts'
 import { keepAlive, type Liveness } from './heartbeat.ts'
 import { createLostFetches } from './lost-fetches.ts'
 

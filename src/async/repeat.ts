@@ -32,7 +32,7 @@ export async function repeat<Result>(
   }
 }
 
-/** Not the same for all, so that many do not come back at once. */
-function pauseAfter(failures: number, { leastMs, mostMs }: Pauses): number {
+/** How long to pause, in milliseconds, after so many failures before this one. A random part keeps many from coming back at once. */
+export function pauseAfter(failures: number, { leastMs, mostMs }: Pauses): number {
   return Math.min(mostMs, leastMs * 2 ** Math.min(failures, 30)) * (0.5 + Math.random() / 2)
 }

@@ -1,6 +1,6 @@
-import { describeFailure, isReadOnly, isTransientFailure } from '../../database/failure.ts'
-import type { Logger } from '../../logger.ts'
-import { repeat } from './repeat.ts'
+import { repeat } from '../async/repeat.ts'
+import { describeFailure, isReadOnly, isTransientFailure } from '../database/failure.ts'
+import type { Logger } from '../logger.ts'
 
 /** Knows whether the database is away, and tells the log once when it goes and once when it is back. */
 export interface Outage {
