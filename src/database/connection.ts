@@ -26,7 +26,7 @@ export interface Running extends Promise<unknown> {
   cancel(): void
 }
 
-/** What {@linkcode openConnection} takes. */
+/** The options of {@linkcode openConnection}. */
 export interface ConnectionOptions {
   readonly name?: string
   /** Whether statements are prepared by name; without, as the client does. */

@@ -15,7 +15,7 @@ import { moveStrays } from './strays.ts'
 export { findProject, homeOf } from './project.ts'
 export type { EmbeddedServer }
 
-/** What {@linkcode openEmbedded} takes. */
+/** The options of {@linkcode openEmbedded}. */
 export type OpenEmbeddedOptions = Omit<OpenOptions, 'home' | 'repairSchema'>
 
 /**

@@ -24,7 +24,7 @@ export interface Database {
   release(): Promise<void>
 }
 
-/** What {@linkcode openDatabase} takes. */
+/** The options of {@linkcode openDatabase}. */
 export interface OpenOptions {
   readonly connection?: string | URL | Sql
   /** Told in words what takes a while. */
@@ -69,7 +69,7 @@ export async function requireDatabase(connection: OpenOptions['connection'], doi
   )
 }
 
-/** What {@linkcode connect} takes. */
+/** The options of {@linkcode connect}. */
 export interface ConnectOptions {
   /** How many connections at most. */
   readonly max: number

@@ -188,7 +188,7 @@ test('notices that it was taken for dead, and goes on under a new name', async (
   })
   await until(() => logger.of('worker.declared-dead').length === 1)
   await until(async () => (await countJobs(database)) === 0)
-  assert.match(String(aborted[0]), /taken for dead/)
+  assert.match(String(aborted[0]), /declared dead/)
   const [after] = await sql`select id from kretes.workers`
   assert.is.not(after?.id, before?.id)
   await fill(database, 'Wait', 1)

@@ -11,33 +11,33 @@ import { introduce, sever } from './client.ts'
 import type { HangWatch } from './hangs.ts'
 import { createRoute } from './route.ts'
 
-/** What {@linkcode openConnections} takes. */
+/** The options of {@linkcode openConnections}. */
 export interface ConnectionsOptions {
-  /** The connection string; `undefined` leaves it to `PG*`. */
+  /** The connection string; with `undefined` the `PG*` variables name the database. */
   readonly url: string | undefined
   readonly max: number
-  /** Whether statements are prepared under their names. */
+  /** Whether to use named prepared statements. */
   readonly prepare: boolean
   readonly logger: Logger
   readonly hangs: HangWatch
-  /** Called when a connection was found to hang. */
+  /** Called when a connection hangs. */
   onHung(): void
 }
 
-/** The connections on which the engine works. */
+/** The connections of the engine. */
 export interface Connections {
   readonly max: number
-  /** Runs a statement on any of them. */
+  /** Runs a statement on a free connection. */
   readonly execute: Execute
-  /** Takes one out, for as long as it is not released. */
+  /** Takes a connection out of the pool until it is released. */
   acquire(): Promise<pg.PoolClient>
-  /** Closes those that are idle: another was found to hang, and these may, too. */
+  /** Closes idle connections. Call when another connection hangs, because these may hang, too. */
   distrust(): void
-  /** Closes all; those that are busy, or whose peer does not answer, after a moment. */
+  /** Closes all connections; after one second also those that are busy or get no answer. */
   close(): Promise<void>
 }
 
-/** Opens connections when they are needed. A connection on which a statement fails is not used again. */
+/** Creates a pool that connects on demand. A connection on which a statement fails is not used again. */
 export function openConnections({ url, max, prepare, logger, hangs, onHung }: ConnectionsOptions): Connections {
   const sockets = createSockets()
   const servers = optionsForPg(readAddress(url, process.env), 'kretes worker')
@@ -56,7 +56,7 @@ export function openConnections({ url, max, prepare, logger, hangs, onHung }: Co
       if (introduction) introductions.set(client, introduction)
     }
   })
-  // Without a listener, a connection that breaks while it is idle would end the process. Its next user sees it too.
+  // Without a listener, a connection that breaks while it is idle would end the process.
   pool.on('error', error => logger.debug(`A connection broke: ${error.message}`))
   pool.on('connect', client => client.on('error', () => {}))
   pool.on('acquire', client => idle.delete(client))
@@ -91,7 +91,7 @@ export function openConnections({ url, max, prepare, logger, hangs, onHung }: Co
       client.release()
       return rows as readonly Row[]
     } catch (error) {
-      // It ends, and with it the state that the error has left it in.
+      // Passing the error closes the connection, since the error may have left a transaction open.
       client.release(error as Error)
       throw error
     } finally {

@@ -1,23 +1,23 @@
 import type { Logger } from '../../logger.ts'
 
-/** What {@linkcode createHangWatch} takes. */
+/** The options of {@linkcode createHangWatch}. */
 export interface HangWatchOptions {
-  /** Which of these backends work on a statement now, as seen through another connection. */
+  /** Returns those of these backends that are working on a statement now. Uses another connection. */
   findWorking(backends: readonly number[]): Promise<readonly number[]>
   readonly logger: Logger
 }
 
 /** Finds connections that hang. */
 export interface HangWatch {
-  /** Watches over a statement; the function it returns is to be called when the answer is there. */
+  /** Watches a statement. Call the returned function when the answer arrives. */
   add(backend: number, abandon: () => void): () => void
   stop(): void
 }
 
 /**
- * A connection may hang for a quarter of an hour before the system gives it up, and behind some routers for ever. A
- * statement that is not answered for long is abandoned, unless its backend still works on it: then it is slow, or waits
- * for a lock.
+ * A connection may hang for a quarter of an hour before the system closes it, and behind some routers for ever. A
+ * statement without an answer for 10 seconds is abandoned, unless its backend is still working on it: then the
+ * statement is slow, or it waits for a lock.
  */
 export function createHangWatch({ findWorking, logger }: HangWatchOptions): HangWatch {
   const unanswered = new Set<Statement>()

@@ -1,33 +1,33 @@
 import { sever } from './client.ts'
 
-/** The connection on which the engine hears of new jobs. */
+/** The connection on which the engine listens for notifications of new jobs. */
 export interface ListeningClient {
   query(statement: string): Promise<unknown>
 }
 
-/** Knows whether the worker hears of new jobs. */
+/** Watches whether the worker receives notifications of new jobs. */
 export interface Listening {
   readonly isListening: boolean
-  /** The engine listens on this connection from now on. */
+  /** Call when the engine starts to listen on this connection. */
   listen(client: ListeningClient): void
-  /** Other connections hang: asks this one now. */
+  /** Call when other connections hang. Tests this connection now. */
   suspect(): void
-  /** Closes it: the engine connects anew, perhaps to another server. */
+  /** Closes the connection. The engine reconnects, perhaps to another server. */
   renew(): void
-  /** It no longer does. */
+  /** Call when the engine has lost the connection. */
   lost(error?: unknown): void
   stop(): void
 }
 
-/** What {@linkcode watchListening} takes. */
+/** The options of {@linkcode watchListening}. */
 export interface ListeningOptions {
   onListening(): void
-  /** The connection does not answer, and is closed. */
+  /** Called when the connection does not answer and was closed. */
   onHung(): void
   onLost(error: unknown): void
 }
 
-/** Nothing is ever asked on that connection, so if it hangs nobody would know: asks it for an answer now and then. */
+/** Sends an empty query at regular intervals. The engine sends nothing on this connection, so a hang would go unnoticed. */
 export function watchListening({ onListening, onHung, onLost }: ListeningOptions): Listening {
   let isListening = false
   let current: ListeningClient | undefined
@@ -41,7 +41,7 @@ export function watchListening({ onListening, onHung, onLost }: ListeningOptions
     clearTimeout(timer)
     isAsking = true
     const closing = setTimeout(() => {
-      // The engine learns of it from the connection, and connects anew.
+      // The connection tells the engine that it has closed, and the engine reconnects.
       sever(client)
       onHung()
     }, PATIENCE_MS)
@@ -72,7 +72,7 @@ export function watchListening({ onListening, onHung, onLost }: ListeningOptions
       current = client
       isAsking = false
       isRenewing = false
-      // Just after the engine has asked to listen: what answers then is a connection that does.
+      // This query follows the engine's LISTEN, so its answer proves that the connection listens.
       timer = setTimeout(probe)
     },
     suspect: probe,

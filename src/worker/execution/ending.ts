@@ -34,7 +34,7 @@ export interface EndingDetails {
   readonly hasBegun: boolean
 }
 
-/** What {@linkcode createEndings} takes. */
+/** The options of {@linkcode createEndings}. */
 export interface EndingsOptions {
   /** Without, nothing is recorded. */
   readonly ledger: LedgerSettings | undefined

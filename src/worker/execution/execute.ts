@@ -28,7 +28,7 @@ export interface Executor {
   abort(reason: Error): void
 }
 
-/** What {@linkcode createExecutor} takes. */
+/** The options of {@linkcode createExecutor}. */
 export interface ExecutorOptions {
   readonly logger: Logger
   /** For tasks that name no backoff of their own. */

@@ -4,7 +4,7 @@ import type { LiveNews, RunNews } from '../../sql/ledger/live.ts'
 import { FITS_ALL, type Fit } from './encoding.ts'
 import type { Run } from './run.ts'
 
-/** What {@linkcode createProgressReporter} takes. */
+/** The options of {@linkcode createProgressReporter}. */
 export interface ProgressOptions {
   /** The runs under way. */
   readonly runs: Iterable<Run>

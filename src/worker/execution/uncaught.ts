@@ -3,7 +3,7 @@ import process from 'node:process'
 import { refuseUnknown } from '../../known.ts'
 import type { Run } from './run.ts'
 
-/** What {@linkcode guardProcess} takes. */
+/** The options of {@linkcode guardProcess}. */
 export interface GuardOptions {
   /**
    * Called with an exception that no job is to blame for. Nobody knows what it has left behind, so the process had

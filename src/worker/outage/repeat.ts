@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 
-/** What {@linkcode repeat} takes. */
+/** The options of {@linkcode repeat}. */
 export interface Repetition {
   /** Ends the repetition: the last failure is thrown. */
   readonly signal: AbortSignal

@@ -7,7 +7,7 @@ import { beat, STALE_AFTER_MS } from '../../sql/worker/workers.ts'
 import type { Outage } from '../outage/outage.ts'
 import { createRescuer } from './rescue.ts'
 
-/** What {@linkcode connectSession} takes. */
+/** The options of {@linkcode connectSession}. */
 export interface SessionOptions {
   readonly url: string | undefined
   readonly prepare: boolean
@@ -22,7 +22,7 @@ export function connectSession({ url, prepare, onHung, onClose }: SessionOptions
   return connectLasting(sockets => connect({ url }, { ...options, sockets }), onHung)
 }
 
-/** What {@linkcode keepAlive} takes. */
+/** The options of {@linkcode keepAlive}. */
 export interface LivenessOptions {
   /** One connection that is used for nothing else: the worker's lock lives in its session. */
   readonly session: Lasting

@@ -12,7 +12,7 @@ import type { Outage } from '../outage/outage.ts'
 import { connectSession, keepAlive, type Liveness } from './heartbeat.ts'
 import { createLostFetches } from './lost-fetches.ts'
 
-/** What {@linkcode createMembership} takes. */
+/** The options of {@linkcode createMembership}. */
 export interface MembershipOptions {
   readonly options: ResolvedOptions
   readonly url: string | undefined

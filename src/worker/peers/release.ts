@@ -15,7 +15,7 @@ import type { Claims } from '../claiming/claims.ts'
 import type { Claim } from '../execution/claim.ts'
 import type { Endings } from '../execution/ending.ts'
 
-/** What {@linkcode releaseClaims} takes. */
+/** The options of {@linkcode releaseClaims}. */
 export interface ReleaseOptions {
   readonly control: Connections
   readonly schema: string

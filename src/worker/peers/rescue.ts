@@ -3,7 +3,7 @@ import type { Logger } from '../../logger.ts'
 import type { Connections } from '../../sql/statement.ts'
 import { type Rescue, rescueJobs, STALE_AFTER_MS } from '../../sql/worker/workers.ts'
 
-/** What {@linkcode createRescuer} takes. */
+/** The options of {@linkcode createRescuer}. */
 export interface RescueOptions {
   readonly control: Connections
   readonly schema: string
