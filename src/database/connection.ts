@@ -4,23 +4,24 @@ import { introduceStatement, SETTINGS, type Settings } from '../sql/database/set
 import { isOutcomeUnknown } from './failure.ts'
 import { clientEnded, connectSockets, createSockets } from './sockets.ts'
 
-/** A connection that is never made anew. */
+/** A connection that never reconnects. */
 export interface Connection {
   readonly driver: Sql
   readonly isLost: boolean
-  /** Takes the connection for lost. */
+  /** Marks the connection as lost. */
   lose(error: unknown): void
-  /** The same if no server answers in time. Comes before the first statement. */
+  /** Marks the connection as lost if no server answers in time. Call before each statement. */
   expectServer(): void
   /**
-   * Returns what a statement failed with. Unless the server has answered so, the connection is lost, though it may not
-   * have closed yet: for a statement that comes in between the driver connects anew, and nobody ends that connection.
+   * Returns the error with which a statement failed. Unless the error is an answer of the server, the connection is
+   * lost, though it may not have closed yet. The driver would reconnect for a statement that comes before it closes,
+   * and no code would end that connection.
    */
   judge(error: unknown): unknown
   end(): Promise<void>
 }
 
-/** A statement as the driver has it. */
+/** A statement of the driver. */
 export interface Running extends Promise<unknown> {
   readonly state?: { readonly pid: number | null }
   cancel(): void
@@ -29,15 +30,15 @@ export interface Running extends Promise<unknown> {
 /** The options of {@linkcode openConnection}. */
 export interface ConnectionOptions {
   readonly name?: string
-  /** Whether statements are prepared by name; without, as the client does. */
+  /** Whether to use named prepared statements. By default as the client does. */
   readonly prepare?: boolean
-  /** Its settings, besides which it has the server's. */
+  /** The session settings to apply. All other settings are the server's. */
   readonly settings?: Settings
   onNotice?(payload: string): void
   onLost(error: unknown): void
 }
 
-/** Opens a connection with the options of a client. It connects when first used. */
+/** Creates a connection with the options of a client. It connects on first use. */
 export function openConnection(client: Sql, options: ConnectionOptions): Connection {
   const { name, prepare, settings = SETTINGS, onNotice, onLost } = options
   let isLost = false
@@ -61,7 +62,8 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
       socket = createSocket(options)
       return socket
     },
-    // What the server has told one session is else no news from the next, and it would never count as established.
+    // A new object, since the driver reports only changed parameters. With a shared one, a second connection would
+    // report none and never count as established.
     parameters: {},
     onparameter: () => {
       isEstablished = true
@@ -78,7 +80,7 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
     onLost(error)
   }
 
-  /** The driver writes the parameters when it sends them: before, neither is known. */
+  /** Both values are known only when the driver sends the statement. It calls `toString` at that moment. */
   function introduce(): void {
     isIntroduced = true
     const { text } = introduceStatement(settings)
@@ -90,7 +92,7 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
 
   function judge(error: unknown): unknown {
     if (isAnswer(error) && isEstablished) return error
-    // Before it is there nothing is sent: it was refused, or however it broke, it is certain what has happened.
+    // Nothing is sent before the connection is established, so the statement has certainly not run.
     const reason = !isEstablished && isOutcomeUnknown(error) ? noConnection(error) : error
     lose(reason)
     return reason
@@ -103,7 +105,7 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
     },
     lose,
     expectServer() {
-      // The driver tries for ever where somebody takes connections and closes them, as a proxy without a server does.
+      // A proxy without a server accepts connections and closes them. The driver would try again for ever.
       if (!isIntroduced) introduce()
       if (!isEstablished) deadline ??= afterTicks(CONNECT_TIMEOUT_MS / 1_000, () => lose(connectTimeout()))
     },
@@ -111,13 +113,13 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
     async end() {
       clearInterval(deadline)
       await driver.end({ timeout: isEstablished && !isLost ? 5 : 0 })
-      // A peer that is gone without a word would keep the socket, and that the process.
+      // If the peer is gone without notice, the socket would stay open and keep the process running.
       sockets.destroy()
     }
   }
 }
 
-/** Counts seconds in which the event loop turned: one that a task blocked has not heard answers that are there. */
+/** Counts seconds in which the event loop ran. A blocked event loop does not read answers that have arrived. */
 export function afterTicks(ticks: number, callback: () => void): ReturnType<typeof setInterval> {
   let left = ticks
   return setInterval(() => {
@@ -125,12 +127,12 @@ export function afterTicks(ticks: number, callback: () => void): ReturnType<type
   }, 1_000)
 }
 
-/** Whether the server has answered, so that the connection is as good as before. */
+/** Whether an error is an answer of the server, so that the connection still works. */
 export function isAnswer(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'severity' in error
 }
 
-/** No server has answered in time. */
+/** The error when no server has answered in time. */
 export function connectTimeout(): Error {
   return Object.assign(new Error('No server answered in time'), { code: 'CONNECT_TIMEOUT' })
 }
@@ -139,10 +141,10 @@ function noConnection(cause: unknown): Error {
   return Object.assign(new Error('The connection broke before it was made', { cause }), { code: 'NO_CONNECTION' })
 }
 
-/** See {@linkcode Connection.isLost}. */
+/** The error of statements on a connection that is lost, as {@linkcode Connection.isLost} says. */
 export function connectionClosed(): Error {
   return Object.assign(new Error('The connection was closed before the answer came'), { code: 'CONNECTION_CLOSED' })
 }
 
-/** A little more than the driver's own, which does not run while it tries anew. */
+/** A little longer than the driver's own timeout, which does not run while the driver tries again. */
 export const CONNECT_TIMEOUT_MS = 12_000

@@ -1,7 +1,7 @@
 /**
- * Closes holes in the result of a statement. The driver counts the rows of a connection and starts anew only when a
- * statement succeeds (postgres 3.4.9). After one that failed in the midst of its rows, or after a lost connection, the
- * next result has its first row behind as many holes. What a list has besides its rows stays.
+ * Removes empty items from the start of a result. The driver counts the rows of a connection and resets the counter
+ * only when a statement succeeds (postgres 3.4.9). After a statement that failed in the middle of its rows, or after a
+ * lost connection, the next result starts with as many empty items. Other properties of the array stay.
  */
 export function closeHoles<Rows extends readonly unknown[]>(rows: Rows): Rows {
   if (rows.length > 0 && rows[0] === undefined) {

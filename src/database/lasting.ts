@@ -8,27 +8,27 @@ import { begin, reasonOf } from './transaction.ts'
 
 /** Connections that are replaced when they hang. */
 export interface Lasting extends Connections {
-  /** Replaces the connections: others on the same way were found to hang. */
+  /** Replaces the connections. Call when other connections to the same server hang. */
   replace(): void
   end(): Promise<void>
 }
 
 /**
- * Keeps connections that outlive a network which hangs without closing. An answer that does not come is no error to the
- * driver, and what waits for it waits for ever; here the connections are then replaced, and whoever waited gets an error.
+ * Keeps connections that survive a network that hangs. The driver would wait for ever for an answer that does not come.
+ * Here a timeout replaces the connections, and all waiting statements fail.
  *
- * It connects anew, too, when a server only reads: another may have taken over.
+ * It also reconnects when a server is read-only: another server may have taken over.
  *
- * Meant for short statements. One that waits for a lock is taken for hung, too; so that its like do not pile up at the
- * server, the patience doubles each time, and is back to normal after a while without.
+ * Use it for short statements. A statement that waits for a lock counts as hung, too. The timeout doubles each time, so
+ * that such statements do not pile up at the server; after a minute without a hang it is back to normal.
  *
- * @param open makes a client on sockets of these
- * @param onHung called when an answer did not come
+ * @param open creates a client that uses these sockets
+ * @param onHung called when an answer did not come in time
  */
 export function connectLasting(open: (sockets: Sockets) => Sql, onHung?: () => void): Lasting {
   let sockets = createSockets()
   let current = open(sockets)
-  let patienceMs = PATIENCE_MS
+  let timeoutMs = TIMEOUT_MS
   let replacedMs = Number.NEGATIVE_INFINITY
   let isEnded = false
 
@@ -43,7 +43,7 @@ export function connectLasting(open: (sockets: Sockets) => Sql, onHung?: () => v
   function giveUpOn(hung: Sql): void {
     if (hung !== current || isEnded) return
     const nowMs = performance.now()
-    patienceMs = nowMs - replacedMs < FORGIVEN_AFTER_MS ? patienceMs * 2 : PATIENCE_MS
+    timeoutMs = nowMs - replacedMs < RESET_AFTER_MS ? timeoutMs * 2 : TIMEOUT_MS
     replacedMs = nowMs
     replace()
     onHung?.()
@@ -56,7 +56,7 @@ export function connectLasting(open: (sockets: Sockets) => Sql, onHung?: () => v
 
   async function watch<Result>(work: Promise<Result>): Promise<Result> {
     const client = current
-    const timer = setTimeout(() => giveUpOn(client), patienceMs)
+    const timer = setTimeout(() => giveUpOn(client), timeoutMs)
     try {
       return await work
     } catch (error) {
@@ -86,6 +86,6 @@ export function connectLasting(open: (sockets: Sockets) => Sql, onHung?: () => v
   }
 }
 
-const PATIENCE_MS = 10_000
-const FORGIVEN_AFTER_MS = 60_000
+const TIMEOUT_MS = 10_000
+const RESET_AFTER_MS = 60_000
 const END_TIMEOUT_SECONDS = 1

@@ -8,38 +8,38 @@ import { chooseDatabase, type DatabaseChoice, describeUrl } from './choose.ts'
 import type { EmbeddedServer } from './embedded.ts'
 import { connectSockets, type Sockets } from './sockets.ts'
 
-/** A database that was found, started if need be, and can be left. */
+/** An open database. An embedded server runs until all processes have released it. */
 export interface Database {
-  /** Who named it. */
+  /** The option, the variable or the default that named the database. */
   readonly origin: DatabaseChoice['origin']
-  /** The connection string; `undefined` where `PG*` says it all or the caller gave a client. */
+  /** The connection string; `undefined` if `PG*` names the database or the caller passed a client. */
   readonly url: string | undefined
-  /** How a log may name it: no password in it. */
+  /** The name of the database for logs, without a password. */
   readonly label: string
-  /** The embedded server, if it is that. */
+  /** The embedded server, if the database is one. */
   readonly embedded: EmbeddedServer | undefined
-  /** A client of the caller's. */
+  /** The client that the caller passed. */
   readonly client: Sql | undefined
-  /** Leaves it; an embedded server stops with the last process that uses it. */
+  /** Releases the database. An embedded server stops when the last process releases it. */
   release(): Promise<void>
 }
 
 /** The options of {@linkcode openDatabase}. */
 export interface OpenOptions {
   readonly connection?: string | URL | Sql
-  /** Told in words what takes a while. */
+  /** Receives messages about steps that take a while. */
   readonly onProgress?: (message: string) => void
   readonly signal?: AbortSignal
 }
 
-/** Finds the database that an application means, starting the embedded server if it names none. */
+/** Finds the database of an application. Starts the embedded server if the application names none. */
 export async function openDatabase({ connection, onProgress, signal }: OpenOptions): Promise<Database> {
   const { origin, url, client } = chooseDatabase(connection, process.env)
   if (origin !== 'embedded') {
     const label = client ? 'the database of the given client' : describeUrl(url, process.env)
     return { origin, url, client, label, embedded: undefined, release: async () => {} }
   }
-  // Loaded only here: an application with a database of its own never needs it.
+  // Loaded only here, since an application with its own database does not need this module.
   const { findProject, openEmbedded } = await import('./embedded.ts')
   const embedded = await openEmbedded({ project: findProject(process.cwd()), onProgress, signal })
   return {
@@ -53,9 +53,9 @@ export async function openDatabase({ connection, onProgress, signal }: OpenOptio
 }
 
 /**
- * Makes sure that there is a database to look into: a look does not create the embedded one.
+ * Checks that a database exists. Commands that only read must not create the embedded one.
  *
- * @param doing what needs it, as in `list jobs`
+ * @param doing the action that needs the database, as in `list jobs`
  * @throws {BackgroundError} `NO_DATABASE` if there is none
  */
 export async function requireDatabase(connection: OpenOptions['connection'], doing: string): Promise<void> {
@@ -71,21 +71,21 @@ export async function requireDatabase(connection: OpenOptions['connection'], doi
 
 /** The options of {@linkcode connect}. */
 export interface ConnectOptions {
-  /** How many connections at most. */
+  /** The largest number of connections. */
   readonly max: number
-  /** Whether statements are prepared by name; a pooler in transaction mode may not allow it. */
+  /** Whether to use named prepared statements. A pooler in transaction mode may not support them. */
   readonly prepare?: boolean
-  /** What `pg_stat_activity` shows, unless the connection string or `PGAPPNAME` says so itself. */
+  /** The name that `pg_stat_activity` shows. The connection string and `PGAPPNAME` win over it. */
   readonly name: string
   /** Whether a connection stays open when it is idle. */
   readonly isLasting?: boolean
-  /** Where its sockets come from, if somebody wants to have a hand on them. */
+  /** Creates the sockets, if the caller needs to close them. */
   readonly sockets?: Sockets
   /** Called when a connection has closed. */
   readonly onClose?: () => void
 }
 
-/** A client of the driver's for a database. It connects when first used; sessions take its options. */
+/** Creates a client of the driver for a database. It connects on first use. Sessions use its options. */
 export function connect(
   database: Pick<Database, 'url'>,
   { max, prepare = true, name, isLasting = false, sockets, onClose }: ConnectOptions
@@ -94,12 +94,12 @@ export function connect(
     ...optionsForPostgres(readAddress(database.url, process.env), name),
     max,
     prepare,
-    // A script that forgets to close ends by itself after this many seconds.
+    // A script that does not close its client can still end after this many seconds.
     idle_timeout: isLasting ? 0 : 10,
     ...(isLasting && { max_lifetime: null }),
-    // The driver's own pauses grow to 20 seconds; peers would take a worker for dead that comes back so late.
+    // The driver's own pauses grow to 20 seconds. Peers would declare a worker dead that comes back so late.
     ...(sockets && { backoff: () => 0.1 + Math.random() * 0.9 }),
-    // Array types are not asked for. Ours are text, numbers, times and JSON: a round trip less.
+    // Saves a round trip: our columns are text, numbers, times and JSON, so the driver need not fetch array types.
     fetch_types: false,
     onnotice: () => {},
     onclose: onClose,

@@ -1,18 +1,18 @@
 import { codeOf } from './failure.ts'
 import type { Database } from './open.ts'
 
-/** Keeps something open from its first use on. */
+/** Opens a resource on first use and keeps it open. */
 export interface Opener<Opened> {
-  /** Whether it is open, or about to be. */
+  /** Whether the resource is open or being opened. */
   readonly isOpening: boolean
-  /** Opens it, unless it is open. */
+  /** Opens the resource unless it is open. */
   open(): Promise<Opened>
-  /** Somebody has found it gone: the next one opens it anew. */
+  /** Call when the resource is gone. The next `open` opens it again. */
   forget(opened: Opened): void
   close(): Promise<void>
 }
 
-/** Makes an opener. What could not be opened is tried anew by whoever comes next. */
+/** Creates an opener. After a failure, the next `open` tries again. */
 export function createOpener<Opened>(
   open: () => Promise<Opened>,
   close: (opened: Opened) => Promise<void>
@@ -54,8 +54,8 @@ export function createOpener<Opened>(
 }
 
 /**
- * Whether the project's own server has gone from where it was: somebody has stopped it, and perhaps another one listens
- * there. The next one may be elsewhere, or has yet to be started.
+ * Whether the embedded server is no longer at its address: it was stopped, and perhaps another server listens there.
+ * The next server may have another address, or must be started first.
  */
 export function isServerGone({ embedded }: Database, error: unknown): boolean {
   return embedded !== undefined && ['ECONNREFUSED', '28P01'].includes(codeOf(error) ?? '')

@@ -3,27 +3,28 @@ import { afterTicks, connectTimeout } from './connection.ts'
 import { codeOf } from './failure.ts'
 import type { Sent, Session } from './session.ts'
 
-/** Finds connections that fell silent. */
+/** Finds connections that hang. */
 export interface Patience {
-  /** A statement is about to be sent. Costs nothing while others are under way. */
+  /** Call before a statement is sent. Costs nothing while other statements are under way. */
   watch(): void
-  /** Waits until nothing is looked at any more. */
+  /** Waits until the current check has ended. */
   end(): Promise<void>
 }
 
 /**
- * A connection may be silent for a quarter of an hour before the system gives it up, and behind some routers for ever.
- * A statement that is not answered for long loses its connection, unless its backend still works on it, as seen through
- * another one: then it is slow, or waits for a lock. Where no other connection gets an answer either, it loses it, too.
+ * A connection may hang for a quarter of an hour before the system closes it, and behind some routers for ever. A
+ * statement without an answer for 10 seconds loses its connection, unless another connection shows that its backend is
+ * still working on it: then the statement is slow, or it waits for a lock. If the other connection gets no answer
+ * either, the statement loses its connection, too.
  *
- * @param sessions those that there are
- * @param open opens another one
+ * @param sessions the sessions to watch
+ * @param open opens another session for the check
  */
 export function createPatience(sessions: ReadonlySet<Session>, open: () => Session): Patience {
-  /** For how many seconds each has waited in which the event loop turned: a blocked one has not heard its answer. */
+  /** How long each statement has waited, in seconds in which the event loop ran: a blocked one reads no answers. */
   let silences = new Map<Sent, number>()
-  /** Those on which no backend works. Their answers may be on the way. */
-  const condemned = new WeakSet<Sent>()
+  /** Statements that no backend is working on. They get one more second, since their answers may be on the way. */
+  const unattended = new WeakSet<Sent>()
   let timer: ReturnType<typeof setInterval> | undefined
   let looking: Promise<void> | undefined
 
@@ -36,7 +37,7 @@ export function createPatience(sessions: ReadonlySet<Session>, open: () => Sessi
       if (!oldest) continue
       const silence = before.has(oldest) ? (before.get(oldest) ?? 0) + 1 : 0
       silences.set(oldest, silence)
-      if (condemned.has(oldest)) session.abandon(silent())
+      if (unattended.has(oldest)) session.abandon(silent())
       else if (silence >= PATIENCE_TICKS) late.push(session)
     }
     if (late.length > 0) looking ??= judge(late).finally(() => (looking = undefined))
@@ -49,7 +50,7 @@ export function createPatience(sessions: ReadonlySet<Session>, open: () => Sessi
     const suspects = late.flatMap(({ oldest, backend }) => (oldest ? { oldest, backend } : []))
     const isWorking = await look()
     for (const { oldest, backend } of suspects) {
-      if (!isWorking(oldest, backend)) condemned.add(oldest)
+      if (!isWorking(oldest, backend)) unattended.add(oldest)
       else if (silences.has(oldest)) silences.set(oldest, 0)
     }
   }
@@ -59,7 +60,7 @@ export function createPatience(sessions: ReadonlySet<Session>, open: () => Sessi
     const deadline = afterTicks(PATIENCE_TICKS, () => session.abandon(connectTimeout()))
     try {
       const { own, working } = await readActivity(session.execute)
-      // Behind a pooler the driver does not know the backends: then whoever carries out the same statement counts.
+      // Behind a pooler the driver does not know the backends. Then any backend with the same statement counts.
       const isDirect = own === session.backend
       return ({ text }, backend) =>
         working.some(other => (isDirect ? other.backend === backend : text.startsWith(other.text)))
@@ -75,7 +76,7 @@ export function createPatience(sessions: ReadonlySet<Session>, open: () => Sessi
     watch() {
       if (timer) return
       timer = setInterval(tick, 1_000)
-      // What waits for an answer keeps the process by itself.
+      // The connection that waits for an answer keeps the process running.
       timer.unref()
     },
     end: async () => await looking
@@ -84,11 +85,11 @@ export function createPatience(sessions: ReadonlySet<Session>, open: () => Sessi
 
 const PATIENCE_TICKS = 10
 
-/** A server that says that it has no room or no time now is there, and says nothing about a statement. */
+/** Whether a server refused the check because it is busy. It is reachable then, and statements may still run. */
 function isBusy(error: unknown): boolean {
   return /^(?:53|57)/.test(codeOf(error) ?? '')
 }
 
 function silent(): Error {
-  return Object.assign(new Error('The connection fell silent'), { code: 'ETIMEDOUT' })
+  return Object.assign(new Error('The connection does not answer'), { code: 'ETIMEDOUT' })
 }

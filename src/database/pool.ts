@@ -6,24 +6,24 @@ import { createPatience } from './patience.ts'
 import { executeIn, openSession, type Session, type SessionOptions } from './session.ts'
 import { begin, inTransaction, reasonOf } from './transaction.ts'
 
-/** Connections that are kept. Transactions reject with a `TransactionError`. */
+/** A pool of connections. Transactions reject with a `TransactionError`. */
 export interface Pool extends Connections {
-  /** Closes the connections, which must be free. */
+  /** Closes the connections. All of them must be free. */
   end(): Promise<void>
 }
 
 /**
- * Keeps up to so many sessions, each for one statement or transaction at a time; who finds none free waits. A session
- * that was lost concerns nobody else, and is replaced when one is needed.
+ * Creates a pool of up to `max` sessions. Each runs one statement or transaction at a time; if none is free, a caller
+ * waits. A lost session affects only its own caller, and is replaced when a session is needed.
  *
- * @param template a client that has the options; it is never used itself
- * @param options of the sessions
+ * @param template a client whose options the sessions use; the client itself is never used
+ * @param options more options of the sessions
  */
 export function createPool(template: Sql, max: number, options?: SessionOptions): Pool {
   const free: { session: Session; timer: ReturnType<typeof setTimeout> }[] = []
   const waiting: ((session: Session) => void)[] = []
   const sessions = new Set<Session>()
-  /** Those that began before a server was found to only read. */
+  /** Sessions that were opened before the server was found to be read-only. */
   const stale = new WeakSet<Session>()
   const endings = new Set<Promise<void>>()
   const patience = createPatience(sessions, () => openSession(template, { name: 'kretes probe' }))
@@ -89,7 +89,7 @@ export function createPool(template: Sql, max: number, options?: SessionOptions)
     for (const { session } of [...free]) retire(session)
   }
 
-  /** A session may only read although the server writes again: that is worth one more, and nothing has happened. */
+  /** A session may stay read-only after the server is writable again. The statement had no effect: repeat it once. */
   async function execute<Row>(statement: Statement): Promise<readonly Row[]> {
     try {
       return await use(session => session.execute<Row>(statement))
@@ -113,7 +113,7 @@ export function createPool(template: Sql, max: number, options?: SessionOptions)
   }
 }
 
-/** Uses a client of the caller's, whose connections are the caller's to keep and to close. */
+/** Creates a pool on the caller's client. Only the caller closes its connections. */
 export function poolOf(client: Sql): Pool {
   return {
     execute: executeIn(client),
@@ -122,5 +122,5 @@ export function poolOf(client: Sql): Pool {
   }
 }
 
-/** A script that forgets to close ends by itself after this time. */
+/** A script that does not close the pool can still end after this time. */
 const IDLE_MS = 10_000

@@ -3,14 +3,15 @@ import { codeOf, isSchemaMissing } from './failure.ts'
 import { reasonOf } from './transaction.ts'
 
 /**
- * Repeats statements and transactions that the database ended in favour of others: those may lock the same rows in another
- * order, or change them while a client of the caller's isolates its statements more. Nothing has happened then.
+ * Repeats statements and transactions that the database ended because of a conflict. Other transactions may lock the
+ * same rows in another order, or change them while the caller's client uses a stricter isolation level. The statement
+ * then had no effect.
  */
 export function withoutConflicts(connections: Connections): Connections {
   return repeating(connections, untilNoConflict)
 }
 
-/** The same for any work that may be done more than once. */
+/** Repeats any work after a conflict. The work must be safe to repeat. */
 export async function untilNoConflict<Result>(work: () => Promise<Result>): Promise<Result> {
   for (let failures = 1; ; failures++) {
     try {
@@ -22,9 +23,9 @@ export async function untilNoConflict<Result>(work: () => Promise<Result>): Prom
 }
 
 /**
- * Repeats statements and transactions once where the schema was missing or out of date, or was being migrated just then.
+ * Repeats statements and transactions once if the schema was missing, out of date or being migrated.
  *
- * @param mend waits for the schema, or makes it; throws if it cannot
+ * @param mend waits for the schema or creates it; rejects if it cannot
  */
 export function withSchema(connections: Connections, mend: () => Promise<unknown>): Connections {
   return repeating(connections, async work => {
@@ -47,6 +48,6 @@ function repeating({ execute, transact }: Connections, repeat: Repeat): Connecti
   }
 }
 
-/** A deadlock, and a transaction that cannot be serialized. */
+/** A deadlock, and a serialization failure. */
 const CONFLICTS = new Set(['40P01', '40001'])
 const MOST_CONFLICTS = 10

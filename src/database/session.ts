@@ -3,18 +3,18 @@ import type { Execute, Statement } from '../sql/statement.ts'
 import { type ConnectionOptions, connectionClosed, openConnection, type Running } from './connection.ts'
 import { closeHoles } from './holes.ts'
 
-/** One connection, whose statements run in the order in which they were sent. It connects when first used. */
+/** One connection. Its statements run in the order in which they were sent. It connects on first use. */
 export interface Session {
   readonly execute: Execute
-  /** Whether the connection was lost; it is never made anew. */
+  /** Whether the connection was lost. It never reconnects. */
   readonly isLost: boolean
-  /** What has waited longest for its answer. */
+  /** The statement that has waited longest for its answer. */
   readonly oldest: Sent | undefined
-  /** The backend as the driver knows it; behind a pooler it is none of the server's. */
+  /** The backend as the driver knows it. Behind a pooler this is not a backend of the server. */
   readonly backend: number | undefined
-  /** Takes the connection for lost. */
+  /** Marks the connection as lost. */
   abandon(error: Error): void
-  /** Asks the server to give up the statement that was sent last. */
+  /** Asks the server to cancel the statement that was sent last. */
   cancel(): void
   end(): Promise<void>
 }
@@ -25,13 +25,13 @@ export interface Sent {
   readonly reject: (error: unknown) => void
 }
 
-/** What makes a session a special one. */
+/** The options of a session. */
 export interface SessionOptions extends Omit<ConnectionOptions, 'onLost'> {
-  /** The connection was lost. */
+  /** Called when the connection was lost. */
   onLost?(): void
 }
 
-/** Runs statements in whatever connection of the client is free. */
+/** Returns a function that runs statements on a free connection of the client. */
 export function executeIn(client: Pick<Sql, 'unsafe'>): Execute {
   return async <Row>(statement: Statement) => {
     const query = send(client, statement)
@@ -48,8 +48,8 @@ function send(client: Pick<Sql, 'unsafe'>, { text, values }: Statement): ReturnT
 }
 
 /**
- * The driver's queries keep each other from being collected while they are young, and with them all that was sent: a
- * long stream of large ones would have the heap grow as if nothing were ever done with.
+ * Drops the parameters of a query. Young queries of the driver hold references to each other and so keep the memory of
+ * their parameters. Without this, a long stream of large queries would make the heap grow without end.
  */
 function empty(query: object): void {
   Object.assign(query, { args: null, parameters: null })
@@ -58,11 +58,11 @@ function empty(query: object): void {
 /**
  * Opens a session with the options of a client.
  *
- * A connection of the driver's own pool is not to be trusted once it may be lost (postgres 3.4.9). A statement sent
- * between the error of a socket and its end never settles; half a message that was not written yet is put in front of
- * the first of the next connection; in a transaction what follows goes through a new connection, outside of it, or to
- * the closed socket, which ends the process. So a session settles by itself when it is lost, sends nothing afterwards,
- * and is thrown away.
+ * The driver's own pool does not handle lost connections safely (postgres 3.4.9). A statement that is sent between the
+ * error and the close of a socket never settles. A partly written message is sent before the first message of the next
+ * connection. In a transaction, later statements use a new connection, outside of the transaction, or the closed
+ * socket, which ends the process. So a session rejects its statements when it is lost, sends nothing afterwards and is
+ * replaced.
  */
 export function openSession(client: Sql, { onLost, ...options }: SessionOptions = {}): Session {
   let latest: Running | undefined

@@ -2,7 +2,7 @@ import type { Sql } from 'postgres'
 import { beginStatement, commitStatement, type Execute, rollbackStatement } from '../sql/statement.ts'
 import { openSession, type Session } from './session.ts'
 
-/** How a transaction of ours ended that was not committed. */
+/** The error of a transaction that was not committed, or may not be. */
 export class TransactionError extends Error {
   override readonly name: string = 'TransactionError'
 
@@ -37,12 +37,12 @@ export async function inTransaction<Result>(
   }
 }
 
-/** The error that ended a transaction, or the error itself if it ended none. */
+/** Returns the error that ended a transaction; any other error is returned as it is. */
 export function reasonOf(error: unknown): unknown {
   return error instanceof TransactionError ? error.cause : error
 }
 
-/** Runs work in a transaction of a session, and throws what ended it. */
+/** Runs work in a transaction of a session. Throws the original error if it fails. */
 export async function atomically<Result>(
   session: Session,
   work: (execute: Execute) => Promise<Result>
@@ -55,9 +55,9 @@ export async function atomically<Result>(
 }
 
 /**
- * Runs work in a transaction of a session of its own, with the options of a client.
+ * Runs work in a transaction of a new session with the options of a client.
  *
- * The driver's own transactions roll back on the connection that they have lost, and that ends the process.
+ * The driver's own transactions would roll back on a lost connection, which ends the process.
  *
  * @throws {TransactionError} with the error that ended it as its cause
  */

@@ -82,8 +82,8 @@ test('is none the worse for a dead one whose jobs it cannot give to others, and 
     failed.map(({ fields }) => fields.worker),
     ['worker-a']
   )
-  assert.match(failed[0]?.message ?? '', /^Cannot give the jobs of a lost worker to others, .+: .*not this one/)
-  assert.not.ok(logger.lines.some(({ message }) => message.startsWith('The worker cannot show that it lives')))
+  assert.match(failed[0]?.message ?? '', /^Cannot rescue the jobs of a lost worker, .+: .*not this one/)
+  assert.not.ok(logger.lines.some(({ message }) => message.startsWith('Cannot send a heartbeat')))
   await fill(database, 'Note', 1)
   await until(() => ran === 1)
 })

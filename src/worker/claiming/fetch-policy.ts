@@ -36,7 +36,7 @@ export interface FetchPolicy {
   fetched(jobs: readonly ClaimedJob[]): void
   /** Call when a fetch has failed. */
   failed(): void
-  /** Call when the ends of jobs are written. */
+  /** Call when the database has confirmed how jobs ended. */
   settled(change: Settled): void
   /** Call when so many fetched jobs have waited too long and went back for other workers. */
   returned(count: number, releasesQueues: boolean): void
@@ -47,7 +47,7 @@ export interface FetchPolicy {
   stop(): void
 }
 
-/** What changed when the ends of jobs were written. */
+/** The effects of writing how jobs ended. */
 export interface Settled {
   /** Whether named queues are free now. */
   readonly releasesQueues: boolean

@@ -27,7 +27,7 @@ export interface ListeningOptions {
   onLost(error: unknown): void
 }
 
-/** Sends an empty query at regular intervals. The engine sends nothing on this connection, so a hang would go unnoticed. */
+/** Sends an empty query at regular intervals: the engine sends nothing here, so it would not notice a hang. */
 export function watchListening({ onListening, onHung, onLost }: ListeningOptions): Listening {
   let isListening = false
   let current: ListeningClient | undefined

@@ -40,7 +40,7 @@ interface EngineMeta {
   readonly specs?: readonly Mentioned[]
 }
 
-/** A job, or a statement's description of one. */
+/** A job, or a request that concerns one. */
 interface Mentioned {
   readonly id?: string
   readonly job?: { readonly id: string }
