@@ -77,14 +77,14 @@ export function createPool(template: Sql, max: number, options?: SessionOptions)
       return result
     } catch (error) {
       isDoubtful = !isAnswer(error) || isOutcomeUnknown(error)
-      if (isReadOnly(reasonOf(error))) distrust()
+      if (isReadOnly(reasonOf(error))) replaceAll()
       throw error
     } finally {
       giveBack(session, isDoubtful)
     }
   }
 
-  function distrust(): void {
+  function replaceAll(): void {
     for (const session of sessions) stale.add(session)
     for (const { session } of [...free]) retire(session)
   }

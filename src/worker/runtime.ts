@@ -53,7 +53,7 @@ export interface Runtime {
   /** Stops fetching, gives back prefetched jobs and resolves when the running jobs have ended. */
   stop(): Promise<void>
   /** Does the upkeep once, for a worker that ends before its first round of upkeep. Call it before `release`. */
-  lookAround(): Promise<void>
+  runUpkeep(): Promise<void>
   /**
    * Gives the jobs that the worker still holds to other workers, and closes the connections. Returns how many jobs it
    * could not give back because the database did not answer. You may call it again; otherwise another worker rescues
@@ -98,7 +98,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     claims,
     engine,
     release: worker => releaseClaims(worker, { control, schema, kept, claims, endings, logger }),
-    onHung: distrust
+    onHung: reconnect
   })
   const hangs = createHangWatch({
     findWorking: backends => workingBackends(membership.session.execute, backends),
@@ -110,7 +110,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     prepare: options.prepare,
     logger,
     hangs,
-    onHung: distrust
+    onHung: reconnect
   })
   const listening = watchListening({
     onListening() {
@@ -118,7 +118,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
       // Notifications of jobs that were scheduled before are lost.
       engine.wake()
     },
-    onHung: distrust,
+    onHung: reconnect,
     onLost: error => outage.failed(listening, error)
   })
   const upkeep = startUpkeep({ settings: ledger, control, url, schema, logger })
@@ -161,13 +161,13 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
   const parts = [claiming, cancellations, schemaWatch, listening, hangs, progress, upkeep]
 
   // If one connection hangs, the others probably hang, too.
-  function distrust(listenAnew = listening.suspect): void {
+  function reconnect(checkListening = listening.suspect): void {
     control.replace()
-    connections.distrust()
-    listenAnew()
+    connections.closeIdle()
+    checkListening()
   }
   // Another server may have taken over. Connections to the old server would not notice.
-  const forgetOutage = outage.whenWritable(() => distrust(listening.renew))
+  const forgetOutage = outage.whenWritable(() => reconnect(listening.renew))
 
   function giveUp(): void {
     draining.abort()
@@ -223,8 +223,8 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
       membership.declaredDead.then(() => ({ reason: new Error('a peer declared it dead'), isDeclaredDead: true }))
     ]),
     whenIdle: claiming.whenIdle,
-    async lookAround() {
-      await Promise.all([claiming.lookAround(), upkeep.lookOnce()])
+    async runUpkeep() {
+      await Promise.all([claiming.warnOfUnknownTasks(), upkeep.runOnce()])
     },
     async stop() {
       draining.abort()

@@ -31,7 +31,7 @@ export async function shutDown({ runtime, executor, deadline, isDone, logger }: 
     executor.abort(new Error('The worker is stopping'))
     await Promise.race([ending, setTimeout(GRACE_MS, undefined, { ref: false })])
   }
-  if (isDone) await runtime.lookAround()
+  if (isDone) await runtime.runUpkeep()
   const unfinished = executor.running + executor.released - before
   const left = await runtime.release()
   if (left > 0) logger.warn(`The database does not answer; other workers take over ${left} jobs once it does`)

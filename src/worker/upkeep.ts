@@ -26,7 +26,7 @@ export interface Upkeep {
   /** Creates the missing partition for today's runs. Call when a run could not be recorded without it. */
   mend(): Promise<void>
   /** Does the first round now, unless it is done already. Waits 5 seconds at most; another worker does the rest. */
-  lookOnce(): Promise<void>
+  runOnce(): Promise<void>
   stop(): void
 }
 
@@ -104,7 +104,7 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
       foldingUntilMs = performance.now() + FOLDED_AFTER_MS
     },
     mend: () => makeRoom(control.execute, schema),
-    async lookOnce() {
+    async runOnce() {
       if (rounds > 0) return
       clearTimeout(timer)
       await Promise.race([round(), sleep(MOST_MS, undefined, { ref: false })])

@@ -53,8 +53,8 @@ export interface Claiming {
   scheduled(): void
   /** Resolves once the worker holds no job and none is due. */
   whenIdle(): Promise<void>
-  /** Looks for jobs that no worker will run. */
-  lookAround(): Promise<void>
+  /** Warns now about jobs that no worker will run. */
+  warnOfUnknownTasks(): Promise<void>
   stop(): void
 }
 
@@ -108,7 +108,7 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     store,
     scheduled: policy.scheduled,
     whenIdle: idle.whenIdle,
-    lookAround: unknownTasks.look,
+    warnOfUnknownTasks: unknownTasks.look,
     stop() {
       policy.stop()
       unknownTasks.stop()

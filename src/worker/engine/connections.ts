@@ -32,7 +32,7 @@ export interface Connections {
   /** Takes a connection out of the pool until it is released. */
   acquire(): Promise<pg.PoolClient>
   /** Closes idle connections. Call when another connection hangs, because these may hang, too. */
-  distrust(): void
+  closeIdle(): void
   /** Closes all connections; after one second also those that are busy or get no answer. */
   close(): Promise<void>
 }
@@ -103,7 +103,7 @@ export function openConnections({ url, max, prepare, logger, hangs, onHung }: Co
     max,
     execute,
     acquire,
-    distrust() {
+    closeIdle() {
       for (const client of idle) sever(client)
     },
     async close() {

@@ -43,7 +43,7 @@ export interface EndingsOptions {
   readonly fit?: Fit
 }
 
-/** Creates an {@linkcode Endings}. Problems with the details that the ledger keeps never fail a job. */
+/** Creates the {@linkcode Endings} of a worker. Problems with the details that the ledger keeps never fail a job. */
 export function createEndings({ ledger, logger, fit = FITS_ALL }: EndingsOptions): Endings {
   const redactor = ledger?.redactor
   const warned = new Set<string>()

@@ -75,7 +75,7 @@ interface Found {
   readonly task: AnyTask
 }
 
-/** Names tasks. An explicit name wins over that of a file or key. Function names do not count: minifiers change them. */
+/** Names tasks. An explicit name wins over a file name or a key. Function names do not count: minifiers change them. */
 function nameTasks(found: readonly Found[]): { tasks: Map<string, AnyTask>; problems: string[] } {
   const tasks = new Map<string, AnyTask>()
   const places = new Map<string, string>()
