@@ -1,21 +1,21 @@
 import { setTimeout } from 'node:timers/promises'
 
-/** What {@linkcode repeat} takes. */
+/** The options of {@linkcode repeat}. */
 export interface Repetition {
-  /** Ends the repetition: the last failure is thrown. */
+  /** Ends the repetition, which then throws the last failure. */
   readonly signal: AbortSignal
   readonly pauses: Pauses
-  /** Called with each failure while the signal has not aborted; what it throws ends the repetition. */
+  /** Called with each failure, unless the signal has aborted. If it throws, the repetition ends with that error. */
   onFailure(error: unknown): void | Promise<void>
 }
 
-/** How long to wait between two tries, in milliseconds: twice as long each time. */
+/** The pause between two tries, in milliseconds. It doubles each time, from the least to the most. */
 export interface Pauses {
   readonly leastMs: number
   readonly mostMs: number
 }
 
-/** Repeats work until it succeeds, after pauses that grow. */
+/** Repeats work until it succeeds, with growing pauses. */
 export async function repeat<Result>(
   work: () => Promise<Result>,
   { signal, pauses, onFailure }: Repetition

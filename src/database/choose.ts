@@ -2,11 +2,11 @@ import type { Sql } from 'postgres'
 import { BackgroundError } from '../errors.ts'
 import { describeAddress, type Environment, readAddress } from './address/address.ts'
 
-/** The database to use, and who named it. */
+/** The database to use, and where its name comes from. */
 export interface DatabaseChoice {
   /** The option, the variable or the default that named the database. */
   readonly origin: 'option' | 'DATABASE_URL' | 'PG*' | 'embedded'
-  /** A connection string; `undefined` leaves it to `PG*`, or to the embedded server. */
+  /** A connection string; `undefined` for `PG*` and for the embedded server. */
   readonly url?: string
   /** A client of the caller, which the caller closes. */
   readonly client?: Sql
@@ -16,7 +16,7 @@ export interface DatabaseChoice {
  * Decides which database to use: the caller's, then `DATABASE_URL`, then `PG*`, then the embedded server.
  *
  * @throws {TypeError} if the connection is neither a client nor a connection string that can be read
- * @throws {BackgroundError} `NO_DATABASE` in production, where an embedded server would be a surprise
+ * @throws {BackgroundError} `NO_DATABASE` in production if no database is named: it starts no embedded server there
  */
 export function chooseDatabase(connection: string | URL | Sql | undefined, env: Environment): DatabaseChoice {
   if (typeof connection === 'function') return { origin: 'option', client: connection }
@@ -35,7 +35,7 @@ export function chooseDatabase(connection: string | URL | Sql | undefined, env: 
   return { origin: 'embedded' }
 }
 
-/** The name of a database for a log: without password and parameters. */
+/** Returns the name of a database for logs, without password and parameters. */
 export function describeUrl(url: string | undefined, env: Environment = {}): string {
   return describeAddress(readAddress(url, env), url !== undefined)
 }

@@ -21,13 +21,13 @@ export interface Connection {
   end(): Promise<void>
 }
 
-/** A statement as the driver has it. */
+/** A statement of the driver. */
 export interface Running extends Promise<unknown> {
   readonly state?: { readonly pid: number | null }
   cancel(): void
 }
 
-/** What {@linkcode openConnection} takes. */
+/** The options of {@linkcode openConnection}. */
 export interface ConnectionOptions {
   readonly name?: string
   /**
@@ -42,7 +42,7 @@ export interface ConnectionOptions {
   onLost(error: unknown): void
 }
 
-/** Opens a connection with the options of a client. It connects when first used. */
+/** Creates a connection with the options of a client. It connects on first use. */
 export function openConnection(client: Sql, options: ConnectionOptions): Connection {
   const { name, prepare, settings = SETTINGS, onNotice, onLost } = options
   let isLost = false

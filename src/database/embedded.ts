@@ -15,7 +15,7 @@ import { moveStrays } from './strays.ts'
 export { findProject, homeOf } from './project.ts'
 export type { EmbeddedServer }
 
-/** What {@linkcode openEmbedded} takes. */
+/** The options of {@linkcode openEmbedded}. */
 export type OpenEmbeddedOptions = Omit<OpenOptions, 'home' | 'repairSchema'>
 
 /**
@@ -29,7 +29,7 @@ export async function openEmbedded(options: OpenEmbeddedOptions): Promise<Embedd
   return await explained('open', project, home => openServer({ ...options, home, repairSchema }), signal)
 }
 
-/** Finds the project's server if it runs and accepts connections. Starts and creates nothing. */
+/** Finds the project's server if it accepts connections. Starts and creates nothing. */
 export async function findEmbedded(project: string): Promise<EmbeddedServer | null> {
   return await explained('look for', project, findServer)
 }

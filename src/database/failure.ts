@@ -5,7 +5,7 @@ import { BackgroundError, type BackgroundErrorCode } from '../errors.ts'
  * for the caller to handle.
  *
  * @param doing the action that failed, as in `schedule SendEmail`
- * @param database how a log may name the database
+ * @param database the name of the database, without secrets
  */
 export function explainFailure(error: unknown, doing: string, database: string): unknown {
   if (error instanceof BackgroundError) return error
@@ -42,7 +42,7 @@ export function isOutcomeUnknown(error: unknown): boolean {
   return LOST.has(code) || (code.startsWith('08') && !NEVER_SENT.has(code)) || code === '40003'
 }
 
-/** Whether the same statement may succeed a little later: the connection failed, or the server lacked room or a lock. */
+/** Whether the statement may succeed later: the connection failed, or the server lacked resources or a lock. */
 export function isTransientFailure(error: unknown): boolean {
   const code = codeOf(error)
   return isConnectionFailure(error) || (code !== undefined && TRANSIENT_CODES.test(code))
@@ -56,7 +56,7 @@ export function isSchemaMissing(error: unknown): boolean {
   return UNREADY_CODES.has(codeOf(error) ?? '') && !isReadOnly(error)
 }
 
-/** Says why a statement failed, in the words of {@linkcode explainFailure} or else in the words of the error. */
+/** Says why a statement failed: the explanation of {@linkcode explainFailure}, or else the message of the error. */
 export function describeFailure(error: unknown, database: string): string {
   const code = codeOf(error)
   const reason = reasonFor(error)
@@ -83,7 +83,7 @@ function reasonFor(error: unknown): readonly [BackgroundErrorCode, string] | und
   )
 }
 
-/** Codes of Node.js and OpenSSL for certificates. */
+/** Error codes of Node.js and OpenSSL about certificates. */
 const UNTRUSTED = /CERT|SELF_SIGNED|LEAF_SIGNATURE/
 
 /** The error for a server that is found to be read-only. */
@@ -148,10 +148,10 @@ const LOST = new Set([
 /** The server, or a pooler, refused the connection itself. */
 const NEVER_SENT = new Set(['08001', '08004'])
 
-/** Messages of pg about a connection, which have no code. */
+/** Messages of pg's errors about a connection, which have no code. */
 const UNCODED_FAILURE = /connection terminated|timeout expired|timeout exceeded|read timeout|not queryable/i
 
-/** Resources (53), the operator (57) and the system (58), a lost race (40), a lock (55) or a transaction cut off (25P0). */
+/** Resources (53), the operator (57), the system (58), conflicts (40), locks (55), timeouts of a transaction (25P0). */
 const TRANSIENT_CODES = /^(?:53|57|58|40|55006|55P03|25P03|25P04)/
 
 const UNREADY_CODES = new Set([
@@ -160,7 +160,7 @@ const UNREADY_CODES = new Set([
   '42703', // no such column
   '42704', // no such type
   '42883', // no such function
-  '42804', // a function that returns other columns than a moment ago
+  '42804', // a function that returns other columns than before
   '0A000', // a statement whose result has other columns than when it was prepared
-  'XX000' // a table or function that went while the statement used it
+  'XX000' // a table or function that was dropped while the statement used it
 ])

@@ -24,13 +24,13 @@ import { untilNoConflict } from './repeat.ts'
 import { executeIn, openSession, type Session } from './session.ts'
 import { atomically } from './transaction.ts'
 
-/** What {@linkcode migrate} did. */
+/** The result of {@linkcode migrate}. */
 export interface MigrationReport {
-  /** The newest step of the engine's schema. */
+  /** The newest migration of the engine's schema. */
   readonly engine: number
-  /** The newest step of our own schema, `kretes` by default; 0 before the first. */
+  /** The newest migration of our own schema, `kretes` by default; 0 before the first. */
   readonly kretes: number
-  /** Whether anything had to be done. */
+  /** Whether this call changed anything. */
   readonly hasChanged: boolean
 }
 
@@ -39,7 +39,7 @@ export interface MigrationReport {
  * and find it done. Where nothing is to be done, no process waits and no lock is taken.
  *
  * @throws {BackgroundError} `DATABASE_NEWER` if a newer version has migrated the database further than this one knows;
- *   `DATABASE_UNAVAILABLE` if the connection was lost, which leaves what may be finished by another call
+ *   `DATABASE_UNAVAILABLE` if the connection was lost; another call then finishes the migration
  */
 export async function migrate(
   database: Database,
@@ -59,15 +59,15 @@ export async function migrate(
 }
 
 /**
- * Makes sure that the schema is there and up to date, and changes nothing. Waits for a migration that is under way.
+ * Checks that the schema exists and is up to date. Changes nothing, but waits for a migration that is under way.
  *
- * @param doing what needs it, as in `list jobs`
+ * @param doing the action that needs the schema, as in `list jobs`
  * @throws {BackgroundError} `MIGRATION` if it is missing or out of date
  */
 export async function requireSchema(database: Database, schema: string, doing: string): Promise<void> {
   const found = await explained(database, () =>
     inSession(database, session =>
-      // In a transaction: of a session, a pooler might never let go of the lock.
+      // In a transaction, since a pooler might never release a session's lock.
       atomically(session, async execute => {
         await awaitMigration(execute)
         return await look(execute, schema)
@@ -79,7 +79,7 @@ export async function requireSchema(database: Database, schema: string, doing: s
 }
 
 /**
- * Refuses an engine's schema that a newer version has changed so that this one's engine cannot live with it.
+ * Refuses an engine's schema that a newer version has changed in a way that this version's engine cannot work with.
  *
  * @throws {BackgroundError} `DATABASE_NEWER` if so
  */
@@ -99,14 +99,14 @@ async function explained<Result>({ label }: Database, work: () => Promise<Result
   try {
     return await work()
   } catch (error) {
-    // Whatever was done of it, it is certain that the call which needed it has done nothing yet.
+    // The migration may be partly done, but the call that needed it has certainly done nothing yet.
     throw isOutcomeUnknown(error) ? explainFailure(error, 'migrate the database', label) : error
   }
 }
 
 async function inSession<Result>(database: Database, work: (session: Session) => Promise<Result>): Promise<Result> {
   const template = database.client ?? connect(database, { max: 1, name: 'kretes migrate' })
-  // Each statement runs once, and a pooler may not keep those that are prepared by name.
+  // Each statement runs once, and a pooler may not support named prepared statements.
   const session = openSession(template, { name: 'kretes migrate', prepare: false, settings: MIGRATION_SETTINGS })
   try {
     return await work(session)
@@ -124,7 +124,7 @@ async function migrateIn(session: Session, schema: string): Promise<MigrationRep
   const isBehind = !isCurrent(before)
   if (isBehind) await untilNoConflict(() => bringUp(session, schema))
   const report = toReport(isBehind ? await look(execute, schema) : before, isBehind)
-  // What fails before ends the session, and the lock with it.
+  // After an error, the end of the session releases the lock.
   await unlockMigrations(execute)
   return report
 }
@@ -136,7 +136,7 @@ async function bringUp(session: Session, schema: string): Promise<void> {
   const before = await look(execute, schema)
   const hasOldEngine = isEngineOld(before)
   if (hasOldEngine) {
-    // A view on a table would keep the engine from changing it.
+    // The engine cannot change a table that a view uses.
     await atomically(session, () => dropViews(execute, own))
     await createSchema(execute, schema)
     await migrateEngine(execute, schema)
@@ -193,7 +193,7 @@ async function migrateEngine(execute: Execute, schema: string): Promise<void> {
   const { runMigrations, Logger } = await loadWithHome(() => import('graphile-worker'))
   const query = async (statement: string | { text: string; values?: unknown[] }, parameters?: unknown[]) => {
     const { text: given, values } = typeof statement === 'string' ? { text: statement, values: parameters } : statement
-    // The schema is there, and who may not create one may still own it.
+    // The schema exists. A user may own it without the privilege to create one.
     const text = given.replace(`create schema if not exists ${identifier(schema).sql};`, '')
     return { rows: await execute({ text, values: parametersOf(values ?? []) }) }
   }
@@ -206,8 +206,8 @@ async function migrateEngine(execute: Execute, schema: string): Promise<void> {
   })
 }
 
-/** The newest step of our own schema. */
+/** The newest migration of our own schema. */
 export const NEWEST: number = migrations.at(-1)?.id ?? 0
 
-/** The newest migration that graphile-worker 0.18 brings; a test holds it against a fresh database. */
+/** The newest migration of graphile-worker 0.18. A test checks this against a new database. */
 export const NEWEST_OF_ENGINE = 20

@@ -5,38 +5,38 @@ import { optionsForPostgres } from './address/drivers.ts'
 import { chooseDatabase, type DatabaseChoice, describeUrl } from './choose.ts'
 import type { EmbeddedServer } from './embedded.ts'
 
-/** A database that was found, started if need be, and can be left. */
+/** An open database. An embedded server runs until all processes have released it. */
 export interface Database {
-  /** Who named it. */
+  /** The option, the variable or the default that named the database. */
   readonly origin: DatabaseChoice['origin']
-  /** The connection string; `undefined` where `PG*` says it all or the caller gave a client. */
+  /** The connection string; `undefined` if `PG*` names the database or the caller passed a client. */
   readonly url: string | undefined
-  /** How a log may name it: no password in it. */
+  /** The name of the database for logs, without a password. */
   readonly label: string
-  /** The embedded server, if it is that. */
+  /** The embedded server, if the database is one. */
   readonly embedded: EmbeddedServer | undefined
-  /** A client of the caller's. */
+  /** The client that the caller passed. */
   readonly client: Sql | undefined
-  /** Leaves it; an embedded server stops with the last process that uses it. */
+  /** Releases the database. An embedded server stops when the last process releases it. */
   release(): Promise<void>
 }
 
-/** What {@linkcode openDatabase} takes. */
+/** The options of {@linkcode openDatabase}. */
 export interface OpenOptions {
   readonly connection?: string | URL | Sql
-  /** Told in words what takes a while. */
+  /** Receives messages about steps that take a while. */
   readonly onProgress?: (message: string) => void
   readonly signal?: AbortSignal
 }
 
-/** Finds the database that an application means, starting the embedded server if it names none. */
+/** Finds the database of an application. Starts the embedded server if the application names none. */
 export async function openDatabase({ connection, onProgress, signal }: OpenOptions): Promise<Database> {
   const { origin, url, client } = chooseDatabase(connection, process.env)
   if (origin !== 'embedded') {
     const label = client ? 'the database of the given client' : describeUrl(url, process.env)
     return { origin, url, client, label, embedded: undefined, release: async () => {} }
   }
-  // Loaded only here: an application with a database of its own never needs it.
+  // Loaded only here, since an application with its own database does not need this module.
   const { findProject, openEmbedded } = await import('./embedded.ts')
   const embedded = await openEmbedded({ project: findProject(process.cwd()), onProgress, signal })
   return {
@@ -51,11 +51,11 @@ export async function openDatabase({ connection, onProgress, signal }: OpenOptio
 
 /** What {@linkcode connect} takes. */
 export interface ConnectOptions {
-  /** How many connections at most. */
+  /** The largest number of connections. */
   readonly max: number
-  /** Whether statements are prepared by name; a pooler in transaction mode may not allow it. */
+  /** Whether to use named prepared statements. A pooler in transaction mode may not support them. */
   readonly prepare?: boolean
-  /** What `pg_stat_activity` shows, unless the connection string or `PGAPPNAME` says so itself. */
+  /** The name that `pg_stat_activity` shows. The connection string and `PGAPPNAME` win over it. */
   readonly name: string
 }
 

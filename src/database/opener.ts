@@ -1,11 +1,11 @@
 import { codeOf } from './failure.ts'
 import type { Database } from './open.ts'
 
-/** Keeps something open from its first use on. */
+/** Opens a resource on first use and keeps it open. */
 export interface Opener<Opened> {
-  /** Whether it is open, or about to be. */
+  /** Whether the resource is open or being opened. */
   readonly isOpening: boolean
-  /** Opens it, unless it is open. */
+  /** Opens the resource unless it is open. */
   open(): Promise<Opened>
   /** Closes it after a caller has found it gone. The next call opens it again. */
   forget(opened: Opened): void

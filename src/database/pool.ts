@@ -4,17 +4,18 @@ import { isAnswer } from './connection.ts'
 import { isOutcomeUnknown, isReadOnly } from './failure.ts'
 import { createHangDetector, silent } from './hangs.ts'
 import { executeIn, openSession, type Session, type SessionOptions } from './session.ts'
+import { clientEnded } from './sockets.ts'
 import { begin, inTransaction, reasonOf } from './transaction.ts'
 
 /** Connections that are kept. A transaction rejects with a `TransactionError`. */
 export interface Pool extends Connections {
-  /** Closes the connections. None may be in use. */
+  /** Closes each connection as soon as it is free, and refuses further work. */
   end(): Promise<void>
 }
 
 /** A pool of sessions. */
 export interface SessionPool extends Pool {
-  /** Closes all sessions, and fails the work on them: others on the same way were found to hang. */
+  /** Closes all sessions, and fails the work on them: others to the same server were found to hang. */
   replace(): void
 }
 
@@ -39,29 +40,34 @@ export function createPool(
   { isLasting = false, onHung, ...options }: PoolOptions = {}
 ): SessionPool {
   const free: { session: Session; timer?: ReturnType<typeof setTimeout> }[] = []
-  const waiting: ((session: Session) => void)[] = []
+  const waiting: PromiseWithResolvers<Session>[] = []
   const sessions = new Set<Session>()
   /** Sessions that began before the server was found to be read-only. */
   const stale = new WeakSet<Session>()
   const endings = new Set<Promise<void>>()
   const probe = (): Session => openSession(template, { name: 'kretes probe' })
   const hangs = createHangDetector(sessions, probe, onHung)
+  const emptied = Promise.withResolvers<void>()
+  let isEnded = false
 
   function take(): Session | Promise<Session> {
+    if (isEnded) throw clientEnded()
     for (let last = free.pop(); last; last = free.pop()) {
       clearTimeout(last.timer)
       if (!last.session.isLost) return last.session
       discard(last.session)
     }
     if (sessions.size < max) return open()
-    return new Promise(resolve => void waiting.push(resolve))
+    const turn = Promise.withResolvers<Session>()
+    waiting.push(turn)
+    return turn.promise
   }
 
   function giveBack(session: Session, isDoubtful: boolean): void {
-    const isGood = !session.isLost && !isDoubtful && !stale.has(session)
+    const isGood = !session.isLost && !isDoubtful && !stale.has(session) && !isEnded
     if (!isGood) discard(session)
     const next = waiting.shift()
-    if (next) next(isGood ? session : open())
+    if (next) next.resolve(isGood ? session : open())
     else if (isGood && isLasting) free.push({ session })
     else if (isGood) free.push({ session, timer: setTimeout(() => retire(session), IDLE_MS) })
   }
@@ -76,6 +82,7 @@ export function createPool(
     sessions.delete(session)
     const ending = session.end().finally(() => endings.delete(ending))
     endings.add(ending)
+    if (isEnded && sessions.size === 0) emptied.resolve()
   }
 
   function retire(session: Session): void {
@@ -97,14 +104,14 @@ export function createPool(
       return result
     } catch (error) {
       isDoubtful = !isAnswer(error) || isOutcomeUnknown(error)
-      if (isReadOnly(reasonOf(error))) distrust()
+      if (isReadOnly(reasonOf(error))) replaceAll()
       throw error
     } finally {
       giveBack(session, isDoubtful)
     }
   }
 
-  function distrust(): void {
+  function replaceAll(): void {
     for (const session of sessions) stale.add(session)
     for (const { session } of [...free]) retire(session)
   }
@@ -124,13 +131,13 @@ export function createPool(
     transact: work => use(session => inTransaction(session, work)),
     replace() {
       for (const session of [...sessions]) session.abandon(silent())
-      distrust()
+      replaceAll()
     },
     async end() {
-      for (const { session, timer } of free.splice(0)) {
-        clearTimeout(timer)
-        discard(session)
-      }
+      isEnded = true
+      for (const { reject } of waiting.splice(0)) reject(clientEnded())
+      for (const { session } of [...free]) retire(session)
+      if (sessions.size > 0) await emptied.promise
       await hangs.end()
       await Promise.all(endings)
     }

@@ -14,7 +14,7 @@ export interface Session {
   readonly backend: number | undefined
   /** Treats the connection as lost. */
   abandon(error: Error): void
-  /** Asks the server to give up the statement that was sent last. */
+  /** Asks the server to cancel the statement that was sent last. */
   cancel(): void
   end(): Promise<void>
 }
@@ -27,7 +27,7 @@ export interface Sent {
 
 /** What {@linkcode openSession} takes. */
 export interface SessionOptions extends Omit<ConnectionOptions, 'onLost'> {
-  /** The connection was lost. */
+  /** Called when the connection was lost. */
   onLost?(): void
 }
 

@@ -10,7 +10,7 @@ export interface Sockets {
   destroy(): void
 }
 
-/** Keeps a list of the sockets that are open. */
+/** Creates a list of open sockets. */
 export function createSockets(): Sockets {
   const open = new Set<Socket>()
   let areDestroyed = false
@@ -58,7 +58,7 @@ export function clientEnded(): Error {
   return Object.assign(new Error('The client has ended'), { code: 'CONNECTION_ENDED' })
 }
 
-/** The driver's options, as it has parsed them. */
+/** The driver's options after parsing. */
 interface ParsedOptions {
   readonly host: readonly string[]
   readonly port: readonly number[]

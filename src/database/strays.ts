@@ -3,8 +3,8 @@ import { findStrays, moveStray } from '../sql/database/strays.ts'
 import { executeIn } from './session.ts'
 
 /**
- * Moves to `public` the tables and other objects that an application has created in the schema kretes: under 1.0.0-beta.1
- * that came first in the search path of the embedded database. An object whose name is taken in `public` stays.
+ * Moves tables and other objects that an application has created in the schema `kretes` to `public`. In 1.0.0-beta.1
+ * the search path of the embedded database began with `kretes`. An object stays if `public` has one with the same name.
  */
 export async function moveStrays(url: string, onProgress: (message: string) => void): Promise<void> {
   const sql = postgres(url, { max: 1, fetch_types: false, onnotice: () => {} })

@@ -4,25 +4,28 @@ import type { Claims } from './claiming/claims.ts'
 import { cancel } from './execution/claim.ts'
 import { throttle } from './throttle.ts'
 
-/** What {@linkcode createCancelWatch} takes. */
+/** The options of {@linkcode createCancelWatch}. */
 export interface CancelWatchOptions {
   readonly schema: string
   readonly claims: Claims
-  /** Which of these jobs are marked as cancelled in the database. */
+  /** Returns those of these jobs that are marked as cancelled in the database. */
   look(ids: readonly string[]): Promise<readonly string[]>
   readonly logger: Logger
 }
 
 /** Notices that jobs of this worker were cancelled. */
 export interface CancelWatch {
-  /** A notification of a cancelled job has come; without one, some may have been missed. Any login can send one. */
+  /**
+   * Call when a notification of a cancelled job arrives, or without a notice when notifications may have been missed.
+   * Any login can send a notification.
+   */
   notified(notice: string | undefined): void
   stop(): void
 }
 
 /**
- * The mark in a job's row cancels it, and nothing else does. A notification is a hint to look at once; since it may be
- * lost, the worker also looks now and then.
+ * Only the mark in a job's row cancels the job. A notification is a hint to look now; since it may be lost, the worker
+ * also looks at regular intervals.
  */
 export function createCancelWatch({ schema, claims, look, logger }: CancelWatchOptions): CancelWatch {
   const { ask, stop } = throttle(async () => {
@@ -52,5 +55,5 @@ export function createCancelWatch({ schema, claims, look, logger }: CancelWatchO
 
 const INTERVAL_MS = 2_000
 
-/** Cancelling many jobs one by one takes the worker one look for each pause, not one for each job. */
+/** When many jobs are cancelled one by one, the worker looks once per pause, not once per job. */
 const PAUSE_MS = 20

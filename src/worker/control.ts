@@ -46,5 +46,14 @@ function createControlPool(template: Sql, max: number, options?: PoolOptions): C
     }
   }
 
-  return { execute: withoutConflicts(pool).execute, transact, replace: pool.replace, end: pool.end }
+  async function end(): Promise<void> {
+    const timer = setTimeout(pool.replace, END_TIMEOUT_MS)
+    await pool.end()
+    clearTimeout(timer)
+  }
+
+  return { execute: withoutConflicts(pool).execute, transact, replace: pool.replace, end }
 }
+
+/** How long the end waits for statements under way. */
+const END_TIMEOUT_MS = 1_000

@@ -1,18 +1,18 @@
 import type { RequestListener } from 'node:http'
 import { BackgroundError } from '../errors.ts'
 
-/** What an engine knows of its own state. */
+/** The state of an engine. */
 export interface EngineStatus {
   /** The name under which it locks jobs. */
   readonly id: string
-  /** Whether it hears of new jobs. */
+  /** Whether it listens for notifications of new jobs. */
   readonly isListening: boolean
-  /** Whether its beats reach the database, and when the last one did. */
+  /** Whether its heartbeats reach the database, and when the last one did. */
   readonly isBeating: boolean
   readonly lastBeatAt: Date | undefined
 }
 
-/** The state of an engine, read anew each time. */
+/** Returns the state of an engine. Each property is read when it is accessed. */
 export function statusOf(
   id: string,
   listening: { readonly isListening: boolean },
@@ -32,7 +32,7 @@ export function statusOf(
   }
 }
 
-/** What a worker says of itself to whoever looks after processes. Nothing in it is secret. */
+/** The state of a worker as the health endpoints report it. It holds no secrets. */
 export interface Health extends Omit<EngineStatus, 'id'> {
   readonly status: 'ready' | 'waiting' | 'stopping'
   /** The name under which it locks jobs. */
@@ -43,7 +43,7 @@ export interface Health extends Omit<EngineStatus, 'id'> {
   readonly isDatabaseAway: boolean
 }
 
-/** What {@linkcode serveHealth} takes. */
+/** The options of {@linkcode serveHealth}. */
 export interface HealthOptions {
   readonly port: number
   /** The address to listen at; all of them if left out. */
@@ -51,20 +51,20 @@ export interface HealthOptions {
   look(): Health
 }
 
-/** A server that tells how a worker is. */
+/** The HTTP server of the health endpoints. */
 export interface HealthServer {
   readonly port: number
   close(): Promise<void>
 }
 
 /**
- * Serves `/live`, which answers as long as the event loop turns, and `/ready`, which is 503 while the worker cannot take
- * jobs: the database is away, or it is stopping.
+ * Serves `/live`, which answers while the event loop runs, and `/ready`, which answers 503 while the worker cannot take
+ * jobs: the database is unavailable, or the worker is stopping.
  *
- * @throws {BackgroundError} code `CONFIGURATION` if the port is not to be had
+ * @throws {BackgroundError} code `CONFIGURATION` if the server cannot listen on the port
  */
 export async function serveHealth({ port, host, look }: HealthOptions): Promise<HealthServer> {
-  // Most workers serve nothing, and to load this takes longer than to connect.
+  // Most workers serve nothing, and loading this module takes longer than connecting.
   const { createServer } = await import('node:http')
   const answer: RequestListener = ({ method, url }, response) => {
     const path = url?.replace(/\?.*$/, '')
@@ -75,14 +75,14 @@ export async function serveHealth({ port, host, look }: HealthOptions): Promise<
     response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
     response.end(method === 'HEAD' ? undefined : `${JSON.stringify(isKnown && isRead ? health : { status })}\n`)
   }
-  // Nobody has more than a line to say here, nor a reason to stay.
+  // A request here is short, and a client has no reason to keep its connection open.
   const server = createServer({ keepAliveTimeout: 1_000, requestTimeout: 5_000, headersTimeout: 5_000 }, answer)
   await new Promise<void>((resolve, reject) => {
     server.once('error', error => reject(cannotServe(port, error)))
     server.listen({ port, host }, resolve)
   })
   server.on('error', () => {})
-  // It serves the worker, and never keeps the process.
+  // The server must not keep the process running.
   server.unref()
   const address = server.address()
   return {

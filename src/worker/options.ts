@@ -7,19 +7,19 @@ import { createRedactor, type Redactor } from '../redact/redactor.ts'
 import { type Keep, type Retention, toRetention } from '../rules/retention.ts'
 import type { AnyTask } from '../task.ts'
 
-/** What {@linkcode startWorker} takes. */
+/** The options of {@linkcode startWorker}. */
 export interface WorkerOptions {
   /**
-   * The directory of the task files, or the tasks themselves by name.
+   * The directory of the task files, or an object of tasks by name.
    *
    * @default 'tasks'
    */
   tasks?: string | URL | Readonly<Record<string, AnyTask>>
   /**
-   * The database: a connection string. It wins over the environment.
+   * The connection string of the database. It wins over the environment.
    *
-   * @default `DATABASE_URL`, else the `PG*` variables if `PGHOST` or `PGDATABASE` is set, else, unless `NODE_ENV` is
-   * `production`, a PostgreSQL of the project's own in `.kretes/`
+   * @default `DATABASE_URL`; else the `PG*` variables if `PGHOST` or `PGDATABASE` is set; else, unless `NODE_ENV` is
+   * `production`, an embedded PostgreSQL in the project's `.kretes/` directory
    */
   connection?: string | URL
   /**
@@ -29,67 +29,69 @@ export interface WorkerOptions {
    */
   concurrency?: number
   /**
-   * How many jobs are fetched at once and kept at hand. More is faster with short jobs; fewer leaves more to other
-   * workers. Left out, it begins at five times `concurrency` and grows up to ten times that while fetching takes longer
-   * than running what was fetched.
+   * How many jobs the worker fetches at once and holds until they start. At least `concurrency`. A larger number is
+   * faster with short jobs; a smaller number leaves more jobs to other workers. By default it starts at five times
+   * `concurrency`, and grows up to ten times that while fetching jobs takes longer than running them.
    *
    * @default five times `concurrency`, growing as needed
    */
   localQueueSize?: number
   /**
-   * After how long jobs that were fetched and not begun go back for other workers to take. Shorter is fairer to workers
-   * that idle; longer saves a statement where jobs take about this long. From 1 ms to 24 days.
+   * How long a fetched job waits in this worker before it goes back to the database for other workers. A shorter time
+   * is fairer to idle workers; a longer time saves a statement when jobs take about this long. From 1 ms to 24 days.
    *
    * @default '500ms'
    */
   localQueueTtl?: Duration
   /**
-   * How much time passes at most before the database is asked for jobs. Notifications make it sooner, and so do jobs that
-   * come due: the worker knows of them as far ahead. From 10 ms to 24 days.
+   * The longest time between two fetches. Notifications of new jobs and jobs that come due cause earlier fetches. The
+   * worker also looks this far ahead for jobs that come due. From 10 ms to 24 days.
    *
    * @default '5s'
    */
   pollInterval?: Duration
   /**
-   * How many workers a job may take down with it. Then it fails for good instead of running again.
+   * How many workers may be lost while they run a job. The job then fails for good instead of running again.
    *
    * @default 3
    */
   maxLosses?: number
   /**
-   * How long a job waits after a failed attempt, unless its task says otherwise.
+   * How long a job waits after a failed attempt. The `backoff` of a task wins over this option.
    *
    * @default 'exponential'
    */
   backoff?: Backoff
   /**
-   * How long running jobs get to finish when the worker stops, before their signals abort: up to 24 days.
+   * How long running jobs may take to finish when the worker stops. Their signals abort after that time. From 0 ms to
+   * 24 days. The `timeout` of `stop` wins over this option.
    *
    * @default '25s'
    */
   shutdownTimeout?: Duration
   /**
-   * The port on which the worker tells over HTTP how it is: `/live` answers 200 while the process works at all, `/ready`
-   * answers 200 while it can take jobs and 503 while it cannot. 0 takes any free port and logs which.
+   * The port of the health endpoints, which answer over HTTP. `/live` answers 200 while the event loop runs. `/ready`
+   * answers 200 while the worker can take jobs, else 503. With 0 the worker takes any free port and logs its number.
    *
-   * @default none: nothing is served
+   * @default none: the worker serves no health endpoints
    */
   healthPort?: number
   /**
-   * The address at which `healthPort` is open. The answers hold no secrets, but `127.0.0.1` keeps them to this machine.
+   * The address on which the worker opens `healthPort`. The answers hold no secrets. Use `127.0.0.1` to serve only this
+   * machine.
    *
-   * @default all addresses, so that an orchestrator such as Kubernetes reaches it
+   * @default all addresses, so that an orchestrator such as Kubernetes can reach the endpoints
    */
   healthHost?: string
   /**
-   * Whether to end by itself once no job is due.
+   * Whether the worker stops once no job is due.
    *
    * @default false
    */
   once?: boolean
   /**
-   * Whether statements are prepared by name. Turn it off behind a pooler that cannot keep them. The worker needs
-   * `LISTEN`, so a pooler must be in session mode in any case.
+   * Whether to use named prepared statements. Turn this off behind a pooler that does not support them. The worker
+   * needs `LISTEN`, so a pooler must be in session mode in any case.
    *
    * @default true
    */
@@ -101,61 +103,63 @@ export interface WorkerOptions {
    */
   schema?: string
   /**
-   * What is kept of runs that have ended, and for how long; `false` records nothing. Views such as `kretes.runs` show it.
+   * What the worker records of ended runs, and for how long. `false` records nothing. Views such as `kretes.runs` show
+   * the records.
    *
-   * @default successes for 7 days and failures for 30, without payloads
+   * @default successes for 7 days and failures for 30 days, without payloads
    */
   ledger?: false | LedgerOptions
   /**
-   * Told of each job's start and end, and of what the worker itself goes through.
+   * Receives a line for the start and the end of each job, and for events of the worker.
    *
-   * @default none
+   * @default none: the worker logs nothing
    */
   logger?: Logger
 }
 
-/** What a worker keeps of runs that have ended. */
+/** What a worker records of ended runs. */
 export interface LedgerOptions {
   /**
-   * For how long runs that did not fail are kept: at least so long, and up to a day longer. `'forever'` keeps them all;
-   * `false` keeps none, though they are counted. Of several workers the shortest time holds: each removes what is too old
-   * for itself.
+   * How long to keep runs that did not fail. A run is kept for at least this time, and up to a day longer. `'forever'`
+   * keeps all of them; `false` keeps none, but still counts them. If several workers use different times, the shortest
+   * one wins, because each worker removes the runs that are too old by its own setting.
    *
    * @default '7d'
    */
   keepSuccesses?: Keep
   /**
-   * The same for runs that failed, timed out, or were lost with their worker.
+   * How long to keep runs that failed, timed out, or were lost with their worker. The same rules hold as for
+   * `keepSuccesses`.
    *
    * @default '30d'
    */
   keepFailures?: Keep
   /**
-   * Whether what tasks were given is kept with their runs.
+   * Whether to keep the payload of a job with its runs.
    *
    * @default false
    */
   keepPayloads?: boolean
   /**
-   * Names to hide beside the usual ones. `[redacted]` replaces the values below such a name in what is kept of payloads,
-   * results, log fields and thrown values, at any depth. A name is hidden if one of its words is: `card` hides
-   * `cardNumber` and `credit_card`. The usual words are password, passphrase, pwd, pass, secret, token, cookie,
-   * credential, authorization, bearer, jwt, otp, cvv, cvc, and key after api, access, auth, private, secret, signing,
-   * encryption, ssh and master.
+   * More names of fields to hide in the records. `[redacted]` replaces the value of a hidden field in payloads,
+   * results, log fields and thrown values, at any depth. A field is hidden if one word of its name is in the list:
+   * `card` hides `cardNumber` and `credit_card`. The built-in words are password, passphrase, pwd, pass, secret, token,
+   * cookie, credential, authorization, bearer, jwt, otp, cvv, cvc, and key after api, access, auth, private, secret,
+   * signing, encryption, ssh and master.
    *
-   * @default none besides the usual ones
+   * @default only the built-in words
    */
   redact?: readonly string[]
   /**
-   * How many bytes of JSON the result of a task may take; a larger one is not kept: the log says so, and the
-   * caller who waits for it gets `RESULT_NOT_KEPT`.
+   * The largest result of a task to keep, in bytes of JSON. The worker does not keep a larger result and logs a
+   * warning; a caller that awaits the result gets the error `RESULT_NOT_KEPT`.
    *
    * @default 65536
    */
   maxResultBytes?: number
 }
 
-/** What {@linkcode WorkerOptions} may hold. */
+/** The names of the {@linkcode WorkerOptions}. */
 export const WORKER_OPTIONS: Names<WorkerOptions> = {
   tasks: true,
   connection: true,
@@ -175,7 +179,7 @@ export const WORKER_OPTIONS: Names<WorkerOptions> = {
   logger: true
 }
 
-/** What {@linkcode LedgerOptions} may hold. */
+/** The names of the {@linkcode LedgerOptions}. */
 export const LEDGER_OPTIONS: Names<LedgerOptions> = {
   keepSuccesses: true,
   keepFailures: true,
@@ -191,7 +195,7 @@ export interface LedgerSettings extends Retention {
   readonly maxResultBytes: number
 }
 
-/** The options of a worker with every default in place. */
+/** {@linkcode WorkerOptions} after validation, with all defaults. */
 export interface ResolvedOptions {
   readonly tasks: string | URL | Readonly<Record<string, AnyTask>>
   readonly connection: string | URL | undefined
@@ -214,13 +218,16 @@ export interface ResolvedOptions {
 }
 
 /**
- * @throws {TypeError} if there is no such option
- * @throws {RangeError} if a number is none, or too small to work with, or a duration of the backoff is
+ * Validates the options of a worker and adds the defaults.
+ *
+ * @throws {TypeError} if an option is unknown
+ * @throws {RangeError} if a number or a duration is out of range
  */
 export function resolveOptions(options: WorkerOptions): ResolvedOptions {
   refuseUnknown(options, WORKER_OPTIONS, 'start a worker')
   const concurrency = wholeNumber('concurrency', options.concurrency, 10, 1)
-  // Measured: twice the concurrency drains half as fast as ten times; a killed worker strands what it has fetched.
+  // Measured: twice the concurrency is half as fast as ten times. But jobs that a killed worker has fetched are stuck
+  // for a while, so the default starts lower.
   const localQueueSize = wholeNumber('localQueueSize', options.localQueueSize, concurrency * 5, concurrency)
   return {
     tasks: options.tasks ?? 'tasks',
@@ -228,7 +235,7 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
     concurrency,
     localQueueSize,
     maxLocalQueueSize: options.localQueueSize === undefined ? localQueueSize * 10 : localQueueSize,
-    // The engine's timers take no longer time. That it asks once in 24 days in place of never, nobody notices.
+    // The engine's timers cannot run longer. A fetch once in 24 days does no harm.
     localQueueTtlMs: Math.min(milliseconds('localQueueTtl', options.localQueueTtl, 500, 1), LONGEST_TIMER_MS),
     pollIntervalMs: Math.min(milliseconds('pollInterval', options.pollInterval, 5_000, 10), LONGEST_TIMER_MS),
     shutdownTimeoutMs: milliseconds('shutdownTimeout', options.shutdownTimeout, 25_000, 0),
@@ -274,5 +281,5 @@ function portNumber(given: number): number {
   throw new RangeError(`Cannot start a worker: healthPort is ${given}, not a whole number from 0 to 65535`)
 }
 
-/** What the database and the engine take for a number. */
+/** The largest number that the database and the engine accept. */
 const MAX = 2 ** 31 - 1

@@ -23,7 +23,7 @@ import { releaseClaims } from './peers/release.ts'
 import { createSchemaWatch } from './schema-version.ts'
 import { startUpkeep } from './upkeep.ts'
 
-/** What {@linkcode startRuntime} takes. */
+/** The options of {@linkcode startRuntime}. */
 export interface RuntimeOptions {
   readonly options: ResolvedOptions
   readonly url: string | undefined
@@ -37,37 +37,37 @@ export interface RuntimeOptions {
   /** Called before each fetch: it is connected, and known to its peers. */
   onReady(): void
   readonly outage: Outage
-  /** Gives up a start that waits for the database. */
+  /** Aborts a start that waits for the database. */
   readonly signal: AbortSignal
 }
 
-/** The engine and all that works with it, under one name in the register of workers. */
+/** The engine and the parts that work with it. Together they have one entry in the table of workers. */
 export interface Runtime {
   readonly status: EngineStatus
-  /** Resolves when it has ended; with the reason if it was not asked to. */
+  /** Resolves when the runtime has ended; with the reason if nothing called `stop`. */
   readonly ended: Promise<RuntimeEnd | undefined>
-  /** Resolves once it holds no job and none is due. */
+  /** Resolves once the worker holds no job and none is due. */
   whenIdle(): Promise<void>
-  /** Stops fetching, gives back what was prefetched and resolves when the running jobs have ended. */
+  /** Stops fetching, gives back prefetched jobs and resolves when the running jobs have ended. */
   stop(): Promise<void>
-  /** Looks after the database once, before its release: one that runs once seldom lives until the first round. */
-  lookAround(): Promise<void>
+  /** Does the upkeep once, for a worker that ends before its first round of upkeep. Call it before `release`. */
+  runUpkeep(): Promise<void>
   /**
-   * Lets go of what it still holds, for other workers to run, and closes the connections. Returns how many jobs it could
-   * not let go of while the database did not answer; may be asked again. If it is not, a peer will see to them, as it
-   * would if this worker had died.
+   * Gives the jobs that the worker still holds to other workers, and closes the connections. Returns how many jobs it
+   * could not give back because the database did not answer. You may call it again; otherwise another worker rescues
+   * these jobs, as it does when a worker dies.
    */
   release(): Promise<number>
 }
 
-/** Why a runtime ended unasked. */
+/** Why a runtime ended although nothing called `stop`. */
 export interface RuntimeEnd {
   readonly reason: Error
-  /** Whether its running jobs are others' now. */
+  /** Whether other workers have taken over its running jobs. */
   readonly isDeclaredDead: boolean
 }
 
-/** Assembles what a worker consists of, and starts it. */
+/** Creates the parts of a worker and starts them. */
 export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runtime> {
   const { options, url, tasks, executor, endings, fit, control, onReady, outage, signal } = runtimeOptions
   const { schema, logger, ledger, concurrency } = options
@@ -95,7 +95,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     claims,
     engine,
     release: worker => releaseClaims(worker, { control, schema, kept, claims, endings, logger }),
-    onHung: distrust
+    onHung: reconnect
   })
   const connections = openConnections({
     url,
@@ -103,13 +103,13 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     prepare: options.prepare,
     logger,
     probe: control.probe,
-    onHung: distrust
+    onHung: reconnect
   })
   const listening = watchListening({
     watch: connections.watch,
     onListening() {
       outage.recovered(listening)
-      // Notifications of what was scheduled before are lost.
+      // Notifications of jobs that were scheduled before are lost.
       engine.wake()
     },
     onLost: error => outage.failed(listening, error)
@@ -153,14 +153,14 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
   })
   const parts = [claiming, cancellations, schemaWatch, listening, progress, upkeep]
 
-  // What makes one connection hang seldom spares the others.
-  function distrust(listenAnew = listening.suspect): void {
+  // If one connection hangs, the others probably hang, too.
+  function reconnect(): void {
     control.replace()
-    connections.distrust()
-    listenAnew()
+    connections.closeIdle()
+    listening.renew()
   }
-  // Another server may have taken over, and what is connected to the old one would not notice.
-  const forgetOutage = outage.whenWritable(() => distrust(listening.renew))
+  // Another server may have taken over. Connections to the old server would not notice.
+  const forgetOutage = outage.whenWritable(reconnect)
 
   function giveUp(): void {
     draining.abort()
@@ -213,11 +213,11 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     status: statusOf(engine.id, listening, membership),
     ended: Promise.race([
       engine.ended.then(reason => reason && { reason, isDeclaredDead: false }),
-      membership.declaredDead.then(() => ({ reason: new Error('it was taken for dead'), isDeclaredDead: true }))
+      membership.declaredDead.then(() => ({ reason: new Error('a peer declared it dead'), isDeclaredDead: true }))
     ]),
     whenIdle: claiming.whenIdle,
-    async lookAround() {
-      await Promise.all([claiming.lookAround(), upkeep.lookOnce()])
+    async runUpkeep() {
+      await Promise.all([claiming.warnOfUnknownTasks(), upkeep.runOnce()])
     },
     async stop() {
       draining.abort()
@@ -227,7 +227,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
   }
 }
 
-/** For the engine's listener, and for completions while every worker's statement is under way. */
+/** One for the engine's listener, and one for completions while all other connections are in use. */
 const EXTRA_CONNECTIONS = 2
 
 const RELEASE_TIMEOUT_MS = 5_000

@@ -4,16 +4,16 @@ import type { Logger } from '../logger.ts'
 import type { Execute } from '../sql/statement.ts'
 import { type Throttled, throttle } from './throttle.ts'
 
-/** What {@linkcode createSchemaWatch} takes. */
+/** The options of {@linkcode createSchemaWatch}. */
 export interface SchemaWatchOptions {
   readonly execute: Execute
   readonly schema: string
-  /** A newer version has migrated the engine's schema so far that this one's engine has to end. */
+  /** Called when a newer version has migrated the engine's schema so far that this version's engine must end. */
   onNewer(error: BackgroundError): void
   readonly logger: Logger
 }
 
-/** Looks at the schema's version when asked. That version ends the engine; a notification is only a hint to look. */
+/** Reads the schema's version when asked. Only that version ends the engine; a notification is a hint to read it. */
 export function createSchemaWatch({ execute, schema, onNewer, logger }: SchemaWatchOptions): Throttled {
   let isNewer = false
   const watch = throttle(async () => {
@@ -22,7 +22,7 @@ export function createSchemaWatch({ execute, schema, onNewer, logger }: SchemaWa
     } catch (error) {
       isNewer = error instanceof BackgroundError && error.code === 'DATABASE_NEWER'
       if (isNewer) return onNewer(error as BackgroundError)
-      logger.debug(`Cannot look at the version of the schema: ${error}`, { error })
+      logger.debug(`Cannot read the version of the schema: ${error}`, { error })
       watch.ask()
     }
   }, PAUSE_MS)

@@ -4,7 +4,7 @@ import type { Logger } from '../logger.ts'
 import type { Executor } from './execution/execute.ts'
 import type { Runtime } from './runtime.ts'
 
-/** What {@linkcode shutDown} takes. */
+/** The options of {@linkcode shutDown}. */
 export interface ShutdownOptions {
   readonly runtime: Runtime
   readonly executor: Executor
@@ -15,15 +15,15 @@ export interface ShutdownOptions {
 }
 
 /**
- * Stops a runtime: running jobs may finish until the deadline; then their signals abort, and a moment later the worker
- * lets go of those that still run.
+ * Stops a runtime. Running jobs may finish until the deadline; then their signals abort. One second later, jobs that
+ * still run go back to the database for other workers.
  *
- * @returns how many jobs it had to leave unfinished
+ * @returns how many jobs did not finish
  */
 export async function shutDown({ runtime, executor, deadline, isDone, logger }: ShutdownOptions): Promise<number> {
   const ending = runtime.stop()
   await Promise.race([ending, deadline.passed])
-  // A worker that was taken for dead has let go of runs before.
+  // A worker that was declared dead has released runs earlier; they do not count again.
   const before = executor.released
   if (executor.running > 0) {
     const jobs = executor.running === 1 ? '1 job' : `${executor.running} jobs`
@@ -31,21 +31,21 @@ export async function shutDown({ runtime, executor, deadline, isDone, logger }: 
     executor.abort(new Error('The worker is stopping'))
     await Promise.race([ending, setTimeout(GRACE_MS, undefined, { ref: false })])
   }
-  if (isDone) await runtime.lookAround()
+  if (isDone) await runtime.runUpkeep()
   const unfinished = executor.running + executor.released - before
   const left = await runtime.release()
-  if (left > 0) logger.warn(`The database does not answer; ${left} jobs go to other workers once it does`)
+  if (left > 0) logger.warn(`The database does not answer; other workers take over ${left} jobs once it does`)
   return unfinished
 }
 
-/** How long a shutdown may take. */
+/** The time by which running jobs must have finished. */
 export interface Deadline {
   readonly passed: Promise<void>
-  /** Sets it, or brings it forward; it never moves back. */
+  /** Sets the deadline, or moves it forward. A later time has no effect. */
   shorten(timeoutMs: number): void
 }
 
-/** Makes a deadline that does not pass until it is set. */
+/** Creates a deadline. It does not pass until it is set. */
 export function createDeadline(): Deadline {
   const { promise: passed, resolve } = Promise.withResolvers<void>()
   let atMs = Number.POSITIVE_INFINITY
@@ -60,5 +60,5 @@ export function createDeadline(): Deadline {
   }
 }
 
-/** How long tasks get to react to their aborted signal. */
+/** How long tasks may take to react to their aborted signal. */
 const GRACE_MS = 1_000

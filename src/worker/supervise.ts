@@ -13,7 +13,7 @@ import type { Outage } from './outage.ts'
 import { type Runtime, startRuntime } from './runtime.ts'
 import { createDeadline, shutDown } from './shutdown.ts'
 
-/** What {@linkcode supervise} takes. */
+/** The options of {@linkcode supervise}. */
 export interface SuperviseOptions {
   readonly options: ResolvedOptions
   readonly tasks: ReadonlyMap<string, AnyTask>
@@ -22,22 +22,25 @@ export interface SuperviseOptions {
   readonly outage: Outage
 }
 
-/** A runtime that is kept running. */
+/** Keeps a runtime running, and replaces it when it fails. */
 export interface Supervisor {
   /** How many jobs run now. */
   readonly running: number
-  /** Whether it has been asked to stop. */
+  /** Whether `stop` was called. */
   readonly isStopping: boolean
   readonly status: EngineStatus
-  /** Resolves once it can take jobs. */
+  /** Resolves once the worker can take jobs. */
   readonly ready: Promise<void>
-  /** Resolves when it has stopped for good; rejects if no engine of this version can work here any more. */
+  /** Resolves when the worker has stopped; rejects if this version's engine can no longer work with the database. */
   readonly finished: Promise<void>
-  /** Stops it; running jobs get this long. Asked again, the shorter time holds. Resolves with the jobs left unfinished. */
+  /**
+   * Stops the worker. Running jobs may take `timeoutMs` to finish; after several calls, the earliest deadline holds.
+   * Resolves with the number of jobs that did not finish.
+   */
   stop(timeoutMs: number): Promise<number>
 }
 
-/** Keeps a runtime running until it is asked to stop; one that ends unasked is followed by a new one. */
+/** Starts a runtime and keeps one running until `stop` is called. If a runtime fails, a new one replaces it. */
 export async function supervise({ options, tasks, url, control, outage }: SuperviseOptions): Promise<Supervisor> {
   const { logger, once, shutdownTimeoutMs, backoff, ledger } = options
   const fit = createFit(await readEncoding(control.execute))
@@ -68,12 +71,12 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
 
   async function live(): Promise<void> {
     for (;;) {
-      // Tasks that ignore their signal keep it from ending: once it is asked to stop, this does not wait for it.
+      // Tasks that ignore their signal keep the runtime from ending, so `stop` must not wait for its end here.
       const end = await Promise.race([runtime.ended, asked.promise])
       if (stopped || !end) break
       const { reason, isDeclaredDead } = end
-      logger.error(`The engine ended and is started anew: ${reason.message}`, { error: reason })
-      if (isDeclaredDead) executor.abort(new Error('The worker was taken for dead, and others run the job again'))
+      logger.error(`The engine ended unexpectedly and restarts: ${reason.message}`, { error: reason })
+      if (isDeclaredDead) executor.abort(new Error('The worker was declared dead; other workers run the job'))
       restarting = restart()
       await restarting.catch(cause => {
         stopping.abort()
@@ -84,17 +87,17 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
   }
 
   async function restart(): Promise<void> {
-    // Not awaited: it waits for the running jobs. The new one has others to run meanwhile.
+    // Not awaited: `stop` waits for the running jobs, and the new runtime can run other jobs meanwhile.
     runtime.stop()
-    let told = ''
+    let lastProblem = ''
     const restarted = repeat(replaceRuntime, {
       signal,
       pauses: PAUSES,
       onFailure(error) {
         if (error instanceof BackgroundError && error.code === 'DATABASE_NEWER') throw error
-        const problem = `The engine could not be started, and is tried again until it can: ${error}`
-        if (problem !== told) logger.warn(problem, { error })
-        told = problem
+        const problem = `Cannot start the engine, trying again: ${error}`
+        if (problem !== lastProblem) logger.warn(problem, { error })
+        lastProblem = problem
       }
     })
     await restarted.catch(error => {
@@ -103,9 +106,9 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
   }
 
   async function replaceRuntime(): Promise<void> {
-    // Until nothing is left, or its jobs would count as those of a lost worker.
+    // Repeated until no job is left. Otherwise the jobs would count as those of a lost worker.
     const left = await runtime.release()
-    // A newer version may have migrated the database under this one, and that be what ended the engine.
+    // The engine may have ended because a newer version has migrated the database.
     await outage.outlast(() => refuseNewerEngine(control.execute, options.schema), signal)
     if (left > 0) throw new Error(`${left} jobs are still locked`)
     const next = await outage.outlast(start, signal)

@@ -1,15 +1,15 @@
-/** Work that is done at most so often, however often it is asked for. */
+/** Work with a minimum pause between two runs. */
 export interface Throttled {
-  /** Has it done: at once, or, when it was done just now, once for all who ask meanwhile. */
+  /** Runs the work now. During a run or its pause, all calls together cause one more run after the pause. */
   ask(): void
   stop(): void
 }
 
 /**
- * Bounds how often work is done, whoever asks for it: anybody can send notifications, as many as they like.
+ * Limits how often work runs. Notifications trigger this work, and any login can send any number of them.
  *
- * @param work never rejects
- * @param pauseMs how long it rests after each time
+ * @param work must not reject
+ * @param pauseMs how long to pause after each run, in milliseconds
  */
 export function throttle(work: () => Promise<void>, pauseMs: number): Throttled {
   let isBusy = false

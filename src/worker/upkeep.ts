@@ -9,9 +9,9 @@ import type { Partition } from '../sql/ledger/upkeep.ts'
 import type { Connections } from '../sql/statement.ts'
 import type { LedgerSettings } from './options.ts'
 
-/** What {@linkcode startUpkeep} takes. */
+/** The options of {@linkcode startUpkeep}. */
 export interface UpkeepOptions {
-  /** Of the ledger; without, there is none to look after. */
+  /** The settings of the ledger. `undefined` turns upkeep off. */
   readonly settings: LedgerSettings | undefined
   readonly control: Connections
   readonly url: string | undefined
@@ -19,32 +19,32 @@ export interface UpkeepOptions {
   readonly logger: Logger
 }
 
-/** Looks after what grows in the database while the worker lives. */
+/** Removes old rows from the database and folds its counters while the worker runs. */
 export interface Upkeep {
-  /** Runs were recorded: there is something to fold. */
+  /** Call when runs were recorded: the next rounds have counters to fold. */
   recorded(): void
-  /** Makes room for runs of today, which somebody could not record. */
+  /** Creates the missing partition for today's runs. Call when a run could not be recorded without it. */
   mend(): Promise<void>
-  /** Does the first round now, unless it has been; what takes long is left to another worker. */
-  lookOnce(): Promise<void>
+  /** Does the first round now, unless it is done already. Waits 5 seconds at most; another worker does the rest. */
+  runOnce(): Promise<void>
   stop(): void
 }
 
 /**
- * Every worker looks after the ledger now and then; the database sees to it that they do so one at a time. One that
- * records nothing does so once an hour, so that an idle worker costs the database nothing.
+ * Every worker does upkeep in rounds; a lock in the database keeps two workers from doing so at the same time. A worker
+ * that records nothing does a round once an hour, so an idle worker costs the database almost nothing.
  */
 export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOptions): Upkeep {
   let timer: NodeJS.Timeout | undefined
   const stopping = new AbortController()
   let isStopped = false
   let rounds = 0
-  let untilMs = 0
-  let told = ''
+  let foldingUntilMs = 0
+  let lastProblem = ''
 
   async function round(): Promise<void> {
     const isDue = rounds++ % IDLE_EVERY === 0
-    if (isDue || performance.now() < untilMs) await tidy()
+    if (isDue || performance.now() < foldingUntilMs) await tidy()
     if (!isStopped) timer = setTimeout(round, INTERVAL_MS * (0.5 + Math.random()))
     timer?.unref()
   }
@@ -54,29 +54,29 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
       const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout(FOLDING_MS)])
       const tidied = settings && (await tidyLedger(control, schema, settings, limit))
       if (tidied?.isBehind && !isStopped) {
-        logger.warn('Folding the counters of runs takes longer than half a round: the next goes on', {
+        logger.warn('Folding the counters of runs did not finish in time; the next round continues', {
           event: 'ledger.behind',
           folded: tidied.folded
         })
       }
       if (tidied && tidied.due.length > 0 && !isStopped) await drop(tidied.due)
-      told = ''
+      lastProblem = ''
     } catch (error) {
-      // That the database is away, others have said.
+      // Other parts of the worker log that the database is unavailable.
       const isNews = !isStopped && !isTransientFailure(error)
-      const problem = `Cannot look after the database: ${error instanceof Error ? error.message : error}`
-      if (isNews && problem !== told) logger.warn(problem, { event: 'ledger.upkeep', error })
-      told = problem
+      const problem = `Cannot do the upkeep of the ledger: ${error instanceof Error ? error.message : error}`
+      if (isNews && problem !== lastProblem) logger.warn(problem, { event: 'ledger.upkeep', error })
+      lastProblem = problem
     }
   }
 
-  /** On a connection of its own: it may have to wait for somebody who reads what goes, but not for long. */
+  /** Uses its own connection, because it may wait for transactions that read the old runs. The wait is limited. */
   async function drop(due: readonly Partition[]): Promise<void> {
     const session = openSession(connect({ url }, { max: 1, prepare: false, name: 'kretes upkeep' }))
     const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout(DROPPING_MS)])
     const giveUp = async (): Promise<void> => {
       session.cancel()
-      // A server that does not answer is not waited for either.
+      // If the server does not answer the cancel request either, close the connection.
       await sleep(CANCEL_MS, undefined, { ref: false })
       session.abandon(connectTimeout())
     }
@@ -87,7 +87,7 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
     } catch (error) {
       if (!limit.aborted) throw error
       if (!isStopped)
-        logger.warn('Old runs are not removed yet: a transaction that may read them is open', {
+        logger.warn('Cannot remove old runs yet: an open transaction may read them', {
           event: 'ledger.waiting'
         })
     } finally {
@@ -96,15 +96,15 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
     }
   }
 
-  // Not among all the rest that a worker does when it starts.
+  // Upkeep starts a little later, so that it does not slow down the start of the worker.
   timer = setTimeout(round, FIRST_AFTER_MS * (0.5 + Math.random()))
   timer.unref()
   return {
     recorded() {
-      untilMs = performance.now() + FOLDED_AFTER_MS
+      foldingUntilMs = performance.now() + FOLDED_AFTER_MS
     },
     mend: () => makeRoom(control.execute, schema),
-    async lookOnce() {
+    async runOnce() {
       if (rounds > 0) return
       clearTimeout(timer)
       await Promise.race([round(), sleep(MOST_MS, undefined, { ref: false })])
@@ -121,13 +121,13 @@ const FIRST_AFTER_MS = 1_000
 const INTERVAL_MS = 30_000
 const MOST_MS = 5_000
 
-/** Counters of the minute in which something ends are folded once it has passed. */
+/** The counters of a minute are folded only after that minute. */
 const FOLDED_AFTER_MS = 240_000
 
-/** Once in about an hour. */
+/** Without recorded runs, one round in 120: about one per hour. */
 const IDLE_EVERY = 120
 
-/** Another round comes soon. */
+/** Half of a round's interval. The next round continues unfinished work. */
 const FOLDING_MS = 15_000
 const DROPPING_MS = 60_000
 const CANCEL_MS = 1_000

@@ -14,27 +14,27 @@ import { createOutage } from './outage.ts'
 import { type Supervisor, supervise } from './supervise.ts'
 import { checkTasks, loadTasks } from './tasks/load.ts'
 
-/** A worker that runs. */
+/** A running worker. */
 export interface Worker extends AsyncDisposable {
-  /** The names of the tasks that it runs. */
+  /** The names of the tasks that the worker runs. */
   readonly tasks: readonly string[]
-  /** How many jobs it runs at the same time. */
+  /** How many jobs the worker runs at the same time. */
   readonly concurrency: number
-  /** How many run now. */
+  /** How many jobs are running now. */
   readonly running: number
-  /** The database it works on, as a log may name it, and whether that is the embedded one. */
+  /** The database: its name without secrets, for logs, and whether it is the embedded one. */
   readonly database: { readonly label: string; readonly isEmbedded: boolean }
-  /** Resolves once it can take jobs: it is connected, and known to its peers. */
+  /** Resolves once the worker can take jobs: it is connected and registered in the database. */
   readonly ready: Promise<void>
-  /** Resolves when it has stopped, whoever asked for it; rejects if it could not go on. */
+  /** Resolves when the worker has stopped, for whatever reason; rejects if an error stopped it. */
   readonly finished: Promise<void>
   /**
-   * Stops: fetches no more, gives back what it has not begun, lets running jobs finish. After `timeout` it aborts
-   * their signals, and those that do not end then go back for another worker to run, at no cost of an attempt. A second
-   * call with a shorter time hurries the first.
+   * Stops the worker. The worker fetches no more jobs, gives back fetched jobs that have not started, and lets running
+   * jobs finish. After `timeout` it aborts their signals. Jobs that still do not end go back to the database, and other
+   * workers run them as the same attempt. A second call can only shorten the time.
    *
-   * @returns how many jobs it had to leave unfinished
-   * @throws {RangeError} if the time is negative or infinite; then it goes on
+   * @returns how many jobs did not finish
+   * @throws {RangeError} if the timeout is negative or infinite; the worker keeps running
    * @example
    * ```ts
    * import { startWorker } from 'kretes/worker'
@@ -45,7 +45,7 @@ export interface Worker extends AsyncDisposable {
    */
   stop(options?: {
     /**
-     * How long running jobs get.
+     * How long running jobs may take to finish.
      *
      * @default the worker's `shutdownTimeout`
      */
@@ -54,11 +54,11 @@ export interface Worker extends AsyncDisposable {
 }
 
 /**
- * Starts a worker: loads the tasks, brings the database's schema up to date and runs jobs until it is stopped.
+ * Starts a worker. The worker loads the tasks, migrates the database's schema and runs jobs until you stop it.
  *
- * @throws {BackgroundError} `TASKS` with all that is wrong with the task files, or what is wrong with the database
- * @throws {TypeError} if there is no such option
- * @throws {RangeError} if a number among the options is out of range
+ * @throws {BackgroundError} `TASKS` with every problem of the task files, or the code of a problem with the database
+ * @throws {TypeError} if an option is unknown
+ * @throws {RangeError} if a number or a duration among the options is out of range
  * @example
  * ```ts
  * import { startWorker } from 'kretes/worker'
@@ -91,7 +91,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<Worker> 
       throw error
     })
     const finished = supervisor.finished.finally(leave)
-    // Who never looks at it is not to be killed by it: `stop` tells the same.
+    // A caller that never reads `finished` must not get an unhandled rejection. `stop` rejects with the same error.
     finished.catch(() => {})
     const stop: Worker['stop'] = async (options = {}) => {
       refuseUnknown(options, { timeout: true }, 'stop the worker')

@@ -61,7 +61,7 @@ const refused: [url: string, env: Environment, reason: string][] = [
   ['postgres://a@h/d?connect_timeout=soon', {}, 'its connect_timeout is "soon", not a whole number of seconds'],
   ['postgres://a@h:0x15/d', {}, 'its port is "0x15", not a number from 1 to 65535'],
   ['postgres://a@h:70000/d', {}, 'its port is "70000", not a number from 1 to 65535'],
-  ['postgres://a@::1/d', {}, 'its host is none: an address of IPv6 is written in brackets, as [::1]'],
+  ['postgres://a@::1/d', {}, 'its host is not valid: write an IPv6 address in brackets, as in [::1]'],
   ['postgres://a@one,two/d?port=1,2,3', {}, 'it has 2 hosts and 3 ports'],
   ['postgres://a@h/d?verbose', {}, 'its parameter "verbose" is not written as name=value']
 ]

@@ -59,7 +59,7 @@ const refused: [string, string | undefined, string | undefined, string][] = [
     'bytes that are no text',
     'postgres://u%ff:secret@h/d',
     undefined,
-    'the connection: what its user writes with % is no text in UTF-8'
+    'the connection: the % escapes in its user are not valid UTF-8'
   ]
 ]
 for (const [what, connection, fromEnvironment, reason] of refused) {

@@ -82,8 +82,8 @@ test('is none the worse for a dead one whose jobs it cannot give to others, and 
     failed.map(({ fields }) => fields.worker),
     ['worker-a']
   )
-  assert.match(failed[0]?.message ?? '', /^Cannot give the jobs of a lost worker to others, .+: .*not this one/)
-  assert.not.ok(logger.lines.some(({ message }) => message.startsWith('The worker cannot show that it lives')))
+  assert.match(failed[0]?.message ?? '', /^Cannot rescue the jobs of a lost worker, .+: .*not this one/)
+  assert.not.ok(logger.lines.some(({ message }) => message.startsWith('Cannot send a heartbeat')))
   await fill(database, 'Note', 1)
   await until(() => ran === 1)
 })
@@ -188,7 +188,7 @@ test('notices that it was taken for dead, and goes on under a new name', async (
   })
   await until(() => logger.of('worker.declared-dead').length === 1)
   await until(async () => (await countJobs(database)) === 0)
-  assert.match(String(aborted[0]), /taken for dead/)
+  assert.match(String(aborted[0]), /declared dead/)
   const [after] = await sql`select id from kretes.workers`
   assert.is.not(after?.id, before?.id)
   await fill(database, 'Wait', 1)

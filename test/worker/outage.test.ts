@@ -56,7 +56,9 @@ test('is a line when it goes and a line when it is back, and nobody is taken for
     assert.is(logger.of('database.away').length, logger.of('database.back').length)
     // One for each time it went, or a few more: who is idle may find out late.
     assert.ok(loud.length <= 8, loud.map(({ message }) => message).join('\n'))
-    for (const { message } of loud) assert.match(message, /^The database is away: .+; trying again until it is back$/)
+    for (const { message } of loud) {
+      assert.match(message, /^The database is unavailable: .+; trying again until it is back$/)
+    }
     for (const { message } of logger.of('database.back')) assert.match(message, /^The database is back after [\d.]+ s$/)
   }
   assert.is(done, 300)

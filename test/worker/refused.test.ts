@@ -58,7 +58,7 @@ for (const ledger of [{}, false] as const) {
     })
     for (const { task, error } of left || []) {
       if (task === 'Broken') assert.match(error, /^Error: broken/)
-      else assert.match(error, /^What went wrong is not kept: its details could not be stored: .*refused/)
+      else assert.match(error, /^The error was not kept: its details could not be stored: .*refused/)
     }
     assert.is(log.of('worker.blocked').length, 0)
     if (!ledger) return
@@ -73,7 +73,7 @@ for (const ledger of [{}, false] as const) {
         ['UnfitError', 'failed']
       ]
     )
-    assert.match(problems[3]?.error_message, /^What went wrong is not kept: its details could not be stored: /)
+    assert.match(problems[3]?.error_message, /^The error was not kept: its details could not be stored: /)
     const unfit = jobs.find(({ task }) => task === 'Unfit')
     const error = await unfit?.result({ timeout: '10s' }).catch((error: Error) => error)
     assert.match((error as Error).message, /its result is not kept: its details could not be stored: .*refused/)

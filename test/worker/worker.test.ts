@@ -195,7 +195,7 @@ test('says once that jobs wait which no worker knows, however many of them, and 
   await work(database, { tasks: { Note: () => {} }, logger })
   await until(() => logger.of('worker.unknown-tasks').length === 1)
   const [line] = logger.of('worker.unknown-tasks')
-  assert.match(line?.message ?? '', /^Jobs wait that no worker will run, since none has their task: V\. /)
+  assert.match(line?.message ?? '', /^Jobs wait for tasks that no worker has: V\. /)
 })
 
 test('is ready once it is known to its peers', async () => {

@@ -2,17 +2,17 @@ import { userInfo } from 'node:os'
 import { isSetting, PARAMETERS, unknownParameter, VARIABLES } from './parameters.ts'
 import { readUri, wrong } from './uri.ts'
 
-/** Where a database is and how it lets us in, read as libpq reads it. */
+/** The servers of a database and the parameters of the connection, as libpq reads them. */
 export interface Address {
-  /** In the order in which they are tried. */
+  /** The servers, in the order in which they are tried. */
   readonly hosts: readonly Host[]
   readonly user: string
   readonly database: string
-  /** What else is given, by libpq's names. */
+  /** All given parameters, by libpq's names. */
   readonly parameters: Given
-  /** Settings of the server for each session. */
+  /** Server settings for each session. */
   readonly settings: Readonly<Record<string, string>>
-  /** Who names it, for an error. */
+  /** The source of the address, for error messages. */
   readonly what: string
 }
 
@@ -20,7 +20,7 @@ export interface Address {
 export interface Host {
   /** A name, an IP address, or the directory of a Unix socket. */
   readonly name: string
-  /** The IP address to connect to, if the name is not to be looked up. */
+  /** The IP address to connect to; the name is then not looked up. */
   readonly ip?: string | undefined
   readonly port: number
 }
@@ -28,15 +28,15 @@ export interface Host {
 /** Values by the names of their parameters. */
 export type Given = Readonly<Record<string, string | undefined>>
 
-/** Variables, such as those of a process. */
+/** Environment variables. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Reads a connection string. What it leaves out comes from the environment, and then from libpq's defaults; but a server
- * is looked for at `localhost`, since where its socket is depends on how it was built.
+ * Reads a connection string. Missing parts come from the environment, then from libpq's defaults. The default host is
+ * `localhost`, since the place of a server's socket depends on its build.
  *
- * @param url without, the environment says all
- * @param what who names it, for an error
+ * @param url the connection string; with `undefined` all parts come from the environment
+ * @param what the source of the connection string, for error messages
  * @throws {TypeError} if it cannot be read, or has a parameter that has no meaning here
  */
 export function readAddress(url: string | undefined, env: Environment, what = 'the connection'): Address {
@@ -56,11 +56,11 @@ export function readAddress(url: string | undefined, env: Environment, what = 't
     given[name] = value
   }
   const user = given.user || systemUser(env) || ''
-  if (!user) throw wrong(what, 'it names no user, and the system has no name for this one')
+  if (!user) throw wrong(what, 'it names no user, and the system user has no name')
   return { hosts: toHosts(given, what), user, database: given.dbname || user, parameters: given, settings, what }
 }
 
-/** How a log may name a database: without its password and parameters. */
+/** Returns the name of a database for logs, without password and parameters. */
 export function describeAddress({ hosts, parameters: { dbname, user } }: Address, isUserNamed: boolean): string {
   const places = hosts.map(({ name, port }) => {
     const host = name.includes(':') ? `[${name}]` : name
@@ -102,7 +102,7 @@ function systemUser(env: Environment): string | undefined {
   try {
     return userInfo().username
   } catch {
-    // A container may run under a number that has no name.
+    // A container may run as a user id without a name.
     return env.USER ?? env.LOGNAME ?? env.USERNAME
   }
 }

@@ -4,7 +4,7 @@ import { type Address, isSocket } from './address.ts'
 import { passwordFromFile } from './passfile.ts'
 import { type Tls, tlsOf } from './tls.ts'
 
-/** Options of postgres.js that leave nothing to its own reading of a connection string or the environment. */
+/** Options of postgres.js. They are complete: the driver reads neither a connection string nor the environment. */
 export interface PostgresOptions {
   readonly host: string[]
   readonly port: number[]
@@ -20,9 +20,9 @@ export interface PostgresOptions {
 }
 
 /**
- * Options of postgres.js for an address.
+ * Returns the options of postgres.js for an address.
  *
- * @param name what `pg_stat_activity` shows, unless the address says so itself
+ * @param name the name that `pg_stat_activity` shows; a name in the address wins over it
  */
 export function optionsForPostgres(address: Address, name: string): PostgresOptions {
   const { hosts, user, database, parameters, settings } = address
@@ -43,7 +43,7 @@ export function optionsForPostgres(address: Address, name: string): PostgresOpti
   }
 }
 
-/** Options of node-postgres, alike. */
+/** Options of node-postgres. They are complete, too. */
 export interface PgOptions {
   readonly host: string
   readonly port: number
@@ -56,11 +56,11 @@ export interface PgOptions {
   readonly connectionTimeoutMillis: number
   readonly application_name: string
   readonly options: string | undefined
-  /** Whether a server that has no TLS will do. */
+  /** Whether to connect without TLS if the server has none. */
   readonly isTlsOptional: boolean
 }
 
-/** Options of node-postgres for each host of an address: it knows no more than one. */
+/** Returns the options of node-postgres for each host of an address, since that driver supports only one host. */
 export function optionsForPg(address: Address, name: string): PgOptions[] {
   const { hosts, user, database, parameters, settings } = address
   const tls = withName(tlsOf(address), address)
@@ -84,7 +84,7 @@ function passwordOf(address: Address): string {
   return address.parameters.password ?? passwordFromFile(address) ?? ''
 }
 
-/** Whoever connects to an address still asks for the name. */
+/** The certificate is checked against the host's name, even if the connection goes to its IP address. */
 function withName(tls: Tls, { hosts }: Address): Tls {
   const [only] = hosts
   return typeof tls === 'object' && only?.ip && !isIP(only.name) ? { ...tls, servername: only.name } : tls
@@ -94,7 +94,7 @@ function nameOf({ parameters }: Address, name: string): string {
   return parameters.application_name ?? parameters.fallback_application_name ?? name
 }
 
-/** Not longer than by default: others wait for what a worker has to say. */
+/** Limited to the default of 10 seconds: peers wait for a worker's heartbeat. */
 function secondsToConnect({ parameters: { connect_timeout } }: Address): number {
   const given = Number(connect_timeout ?? 0)
   return given > 0 ? Math.min(Math.max(given, 2), MOST_SECONDS) : MOST_SECONDS

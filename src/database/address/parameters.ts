@@ -1,6 +1,6 @@
 import { didYouMean, nearMatches } from '../../text/suggest.ts'
 
-/** Says what is wrong with a value, if anything is. */
+/** Returns the problem of a value, or `undefined`. */
 type Check = (value: string) => string | undefined
 
 const any: Check = () => undefined
@@ -11,7 +11,7 @@ const oneOf =
 const unsupported: Check = () => 'which is not supported'
 const seconds: Check = value => (/^-?\d+$/.test(value) ? undefined : 'not a whole number of seconds')
 
-/** The parameters of a connection string, and which of their values have a meaning here. */
+/** The parameters of a connection string, with a check of their values. */
 export const PARAMETERS: Readonly<Record<string, Check>> = {
   host: any,
   hostaddr: any,
@@ -24,7 +24,7 @@ export const PARAMETERS: Readonly<Record<string, Check>> = {
   application_name: any,
   fallback_application_name: any,
   options: any,
-  // Both drivers read and write nothing else.
+  // Both drivers support only UTF8.
   client_encoding: value => (/^(auto|utf-?8|unicode)$/i.test(value) ? undefined : 'not UTF8'),
   target_session_attrs: oneOf('any', 'read-write', 'read-only', 'primary', 'standby', 'prefer-standby'),
   channel_binding: oneOf('disable', 'prefer', 'require'),
@@ -36,7 +36,7 @@ export const PARAMETERS: Readonly<Record<string, Check>> = {
   sslpassword: any,
   ssl_min_protocol_version: oneOf('TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'),
   ssl_max_protocol_version: oneOf('TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'),
-  // Left out without harm: how a connection is kept alive, and what is tried before the rest.
+  // Accepted and ignored, which does no harm: keepalive settings and attempts that libpq makes first.
   keepalives: any,
   keepalives_idle: any,
   keepalives_interval: any,
@@ -52,14 +52,14 @@ export const PARAMETERS: Readonly<Record<string, Check>> = {
   krbsrvname: any,
   min_protocol_version: any,
   max_protocol_version: any,
-  // Left out, they would have a connection mean less than it says.
+  // Refused, since ignoring them would make a connection less strict than its string says.
   service: unsupported,
   sslcrl: unsupported,
   sslcrldir: unsupported,
   requirepeer: unsupported,
   require_auth: unsupported,
   replication: unsupported,
-  // Of other clients, for themselves: Prisma, node-postgres, Supabase.
+  // Parameters of other clients: Prisma, node-postgres, Supabase.
   schema: any,
   connection_limit: any,
   pool_timeout: any,
@@ -70,7 +70,7 @@ export const PARAMETERS: Readonly<Record<string, Check>> = {
   supa: any
 }
 
-/** The parameters for which there is a variable of the environment. */
+/** The environment variables, with the names of their parameters. */
 export const VARIABLES: Readonly<Record<string, string>> = {
   PGHOST: 'host',
   PGHOSTADDR: 'hostaddr',
@@ -93,12 +93,12 @@ export const VARIABLES: Readonly<Record<string, string>> = {
   PGSSLMAXPROTOCOLVERSION: 'ssl_max_protocol_version'
 }
 
-/** Whether a name is that of a setting which a session of the server may have. */
+/** Whether a name is a setting that a session of the server may change. */
 export function isSetting(name: string): boolean {
   return SETTINGS.has(name.toLowerCase()) || /^enable_[a-z_]+$/i.test(name) || /^[a-z_]\w*(?:\.\w+)+$/i.test(name)
 }
 
-/** What to say of a name that is neither. */
+/** Returns the problem of a name that is neither a parameter nor a setting. */
 export function unknownParameter(name: string): string {
   const matches = nearMatches(name, [...Object.keys(PARAMETERS), ...SETTINGS])
   return `it has the parameter ${JSON.stringify(name.slice(0, 40))}, which PostgreSQL does not know${didYouMean(matches)}`

@@ -5,8 +5,8 @@ import process from 'node:process'
 import { type Address, isSocket } from './address.ts'
 
 /**
- * The password for a database from a password file, as libpq reads it: from `passfile`, or else from the one in the home
- * directory. One that others may read is left alone.
+ * Reads the password of a database from a password file, as libpq does: from `passfile`, or else from the file in the
+ * home directory. A file that other users can read is ignored.
  */
 export function passwordFromFile({ hosts, database, user, parameters }: Address): string | undefined {
   const path = parameters.passfile ?? defaultPath()

@@ -3,19 +3,19 @@ import { type ConnectionOptions, checkServerIdentity, type SecureVersion } from 
 import { type Address, isSocket } from './address.ts'
 import { wrong } from './uri.ts'
 
-/** How connections are encrypted: not at all, if the server can, or always and with this. */
+/** How to encrypt connections: `false` never, `'prefer'` if the server supports it, else always with these options. */
 export type Tls = false | 'prefer' | ConnectionOptions
 
 /**
- * What `sslmode` and its like ask for, as libpq has it, and `no-verify` as node-postgres. Without any, nothing is
- * encrypted, as by both drivers; libpq would if the server can.
+ * Reads `sslmode` and related parameters as libpq does, and `no-verify` as node-postgres does. By default connections
+ * are not encrypted, as in both drivers; libpq would encrypt if the server supports it.
  *
  * @throws {TypeError} if parameters contradict each other, or a file cannot be read
  */
 export function tlsOf({ hosts, parameters, what }: Address): Tls {
   const { sslrootcert, sslcert, sslkey, sslpassword, channel_binding, sslnegotiation } = parameters
   const isBound = channel_binding === 'require' || sslnegotiation === 'direct'
-  // libpq encrypts nothing that goes through a Unix socket.
+  // Like libpq, do not encrypt a Unix socket.
   if (hosts.every(isSocket)) return false
   const mode = modeOf(parameters.sslmode, sslrootcert, isBound)
   if (mode === 'disable' && isBound) throw wrong(what, 'its sslmode is disable, but its other parameters ask for TLS')
@@ -35,7 +35,7 @@ export function tlsOf({ hosts, parameters, what }: Address): Tls {
     ...(sslpassword && { passphrase: sslpassword }),
     ...(parameters.ssl_min_protocol_version && { minVersion: parameters.ssl_min_protocol_version as SecureVersion }),
     ...(parameters.ssl_max_protocol_version && { maxVersion: parameters.ssl_max_protocol_version as SecureVersion }),
-    // The drivers do not tell the name of a host that is an address.
+    // The drivers do not pass the name of a host that is an IP address.
     checkServerIdentity: (name, certificate) => {
       if (mode !== 'verify-full') return undefined
       return checkServerIdentity(hosts.length === 1 && only ? only.name : name, certificate)

@@ -1,15 +1,15 @@
 /**
- * Reads the parts of a connection string, under libpq's names for them. Not as a web address: `#` and `+` stand for
- * themselves, a host may be a path, and there may be several.
+ * Reads the parts of a connection string and returns them by libpq's names. It differs from a web address: `#` and `+`
+ * have no special meaning, a host may be a path, and there may be several hosts.
  *
- * @throws {TypeError} if it is none
+ * @throws {TypeError} if the text is not a connection string
  */
 export function readUri(text: string, what: string): Record<string, string> {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(text)?.[1]?.toLowerCase()
   if (scheme && scheme !== 'postgres' && scheme !== 'postgresql') {
     throw wrong(what, `its scheme is ${scheme}, not postgres`)
   }
-  // The value itself stays out of the message: it holds a password.
+  // Keep the value out of the message: it may contain a password.
   const rest = /^postgres(?:ql)?:\/\/(.*)$/is.exec(text)?.[1]
   if (rest === undefined) throw wrong(what, 'it is not a URL such as postgres://user@host/database')
   const { login, hosts, path, query } = split(rest)
@@ -28,7 +28,7 @@ export function readUri(text: string, what: string): Record<string, string> {
   return given
 }
 
-/** An error that says what is wrong. */
+/** Creates the error for a connection string that cannot be used. */
 export function wrong(what: string, reason: string): TypeError {
   return new TypeError(`Cannot use ${what}: ${reason}`)
 }
@@ -40,7 +40,7 @@ interface Parts {
   readonly query: string
 }
 
-/** A password may hold any sign but `/`, which ends what comes before the database. */
+/** A password may contain any character except `/`, which starts the name of the database. */
 function split(rest: string): Parts {
   const slash = rest.indexOf('/')
   const at = rest.lastIndexOf('@', slash < 0 ? rest.length : slash)
@@ -55,7 +55,7 @@ function readHost(text: string, what: string): { host: string; port: string } {
     undefined
   ]
   if (ip === undefined && name === '' && port === '' && text !== '') {
-    throw wrong(what, 'its host is none: an address of IPv6 is written in brackets, as [::1]')
+    throw wrong(what, 'its host is not valid: write an IPv6 address in brackets, as in [::1]')
   }
   return { host: decode(ip ?? name, what, 'host'), port: decode(port, what, 'port') }
 }
@@ -71,7 +71,7 @@ function readQuery(query: string, what: string): [string, string][] {
     })
 }
 
-/** Names that other clients have for what libpq has, too. */
+/** Translates parameter names of other clients into libpq's names. */
 function alias(name: string, value: string): [string, string] {
   if (name === 'ssl') return ['sslmode', SSL_MODES[value] ?? value]
   return [name === 'database' ? 'dbname' : name, value]
@@ -91,7 +91,7 @@ function decode(text: string, what: string, part: string): string {
   try {
     return decodeURIComponent(text)
   } catch {
-    throw wrong(what, `what its ${part} writes with % is no text in UTF-8`)
+    throw wrong(what, `the % escapes in its ${part} are not valid UTF-8`)
   }
 }
 

@@ -1,29 +1,30 @@
-/** What {@linkcode createBatchSizer} takes. */
+/** The options of {@linkcode createBatchSizer}. */
 export interface BatchSizerOptions {
   /** How many jobs can run at the same time. */
   readonly concurrency: number
-  /** How many to fetch at once to begin with, and no fewer unless some had to go back. */
+  /** The size of the first fetch, and the smallest size until jobs have to go back. */
   readonly least: number
+  /** The largest size. */
   readonly most: number
 }
 
 /** Decides how many jobs are fetched at once. */
 export interface BatchSizer {
-  /** How many the next fetch asks for. */
+  /** How many jobs the next fetch asks for. */
   readonly size: number
-  /** A fetch begins. */
+  /** Call when a fetch begins. */
   fetching(): void
-  /** It has brought these jobs. */
+  /** Call with the jobs that a fetch has returned. */
   fetched(jobs: readonly { job_queue_id: number | null }[]): void
-  /** Some of them waited in vain, and went back for others to take. */
+  /** Call when fetched jobs have waited too long and went back for other workers. */
   returned(): void
 }
 
 /**
- * Fetches more at once while a fetch takes longer than running what the one before brought: with trivial jobs, and
- * where each fetch has to pass over the backlog of a locked queue. With jobs that take their time it stays small, so
- * that a worker does not sit on what others could run; and once jobs had to go back, it takes no more than it can run,
- * or it would have them again before another hears of them.
+ * The size grows while a fetch takes longer than running the jobs of the previous fetch. This is so with very short
+ * jobs, and when each fetch has to pass over the backlog of a locked queue. With longer jobs the size stays small, so
+ * that a worker does not hold jobs that other workers could run. Once jobs had to go back, the worker fetches no more
+ * than it can run; otherwise it would fetch the same jobs again before another worker hears of them.
  */
 export function createBatchSizer({ concurrency, least, most }: BatchSizerOptions): BatchSizer {
   let size = least
@@ -43,7 +44,7 @@ export function createBatchSizer({ concurrency, least, most }: BatchSizerOptions
       endedMs = performance.now()
       const fetchMs = endedMs - beganMs
       const isWorthMore = count >= size && (fetchMs > drainMs || (size < least && drainMs < SHORT_MS))
-      // Of a queue's jobs the engine keeps one and drops the others, so then a small number says nothing.
+      // A fetch takes only one job from each named queue, so a small number of such jobs says nothing.
       const isShort = count < size / 2 && jobs.every(job => job.job_queue_id === null)
       const isWorthLess = isShort || drainMs > fetchMs * 8
       const fewest = Math.min(least, size)
@@ -56,5 +57,5 @@ export function createBatchSizer({ concurrency, least, most }: BatchSizerOptions
   }
 }
 
-/** Jobs of which as many as can run at the same time are done in this time are worth fetching ahead. */
+/** If a worker is done with a fetch in less time than this, fetching more at once pays off. */
 const SHORT_MS = 250

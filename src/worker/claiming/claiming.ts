@@ -19,12 +19,12 @@ import { createSettlement } from './settle.ts'
 import { createJobStore } from './store.ts'
 import { createUnknownTasks } from './unknown-tasks.ts'
 
-/** What {@linkcode createClaiming} takes. */
+/** The options of {@linkcode createClaiming}. */
 export interface ClaimingOptions {
   readonly options: ResolvedOptions
-  /** The names of the tasks that it runs. */
+  /** The names of the tasks that the worker runs. */
   readonly tasks: readonly string[]
-  /** Which runs the ledger keeps; without, it records nothing. */
+  /** Which runs the ledger keeps. `undefined` records nothing. */
   readonly kept: Kept | undefined
   readonly engine: Engine
   readonly claims: Claims
@@ -32,33 +32,33 @@ export interface ClaimingOptions {
   readonly membership: Membership
   readonly upkeep: Upkeep
   readonly outage: Outage
-  /** For statements that must not wait behind those of jobs. */
+  /** Runs statements that must not wait behind the statements of jobs. */
   readonly control: Execute
-  /** For the statements of jobs. */
+  /** Runs the statements of jobs. */
   readonly execute: Execute
-  /** Aborts when no more jobs are wanted. */
+  /** Aborts when the worker fetches no more jobs. */
   readonly draining: AbortSignal
-  /** Aborts when the worker lets go of all that it holds. */
+  /** Aborts when the worker releases all its jobs. */
   readonly closing: AbortSignal
   /** Ends a claim that the engine has failed without running the job. */
   refuse(claim: Claim, error: Error): Promise<void>
-  /** Called before each fetch: the worker is connected, and known to its peers. */
+  /** Called before each fetch, once the worker is connected and registered. */
   onReady(): void
 }
 
-/** Fetches jobs at the right time, and writes what became of them. */
+/** Decides when to fetch jobs, fetches them, and writes how they ended. */
 export interface Claiming {
   readonly store: JobStore
-  /** A notification of new jobs has come. Any login can send one. */
+  /** Call when a notification of new jobs arrives. Any login can send one. */
   scheduled(): void
   /** Resolves once the worker holds no job and none is due. */
   whenIdle(): Promise<void>
-  /** Looks for jobs that no worker will run. */
-  lookAround(): Promise<void>
+  /** Warns now about jobs that no worker will run. */
+  warnOfUnknownTasks(): Promise<void>
   stop(): void
 }
 
-/** Puts together what decides about fetches, and what carries them out. */
+/** Creates the parts that decide about fetches and the part that carries them out. */
 export function createClaiming(claiming: ClaimingOptions): Claiming {
   const { options, tasks, engine, claims, membership, upkeep, control, draining, closing } = claiming
   const { schema, logger } = options
@@ -70,7 +70,7 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     logger
   })
   const idle = createIdleCheck({
-    // A job that a fetch has just locked would seem to be another worker's.
+    // During a fetch, a job that it has just locked would seem to belong to another worker.
     isIdle: () => claims.size === 0 && policy.state !== 'fetching',
     hasSuspects: () => membership.liveness?.hasSuspects ?? true,
     hasDueJobs: () => hasDueJobs(control, schema, tasks, engine.id),
@@ -108,7 +108,7 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     store,
     scheduled: policy.scheduled,
     whenIdle: idle.whenIdle,
-    lookAround: unknownTasks.look,
+    warnOfUnknownTasks: unknownTasks.look,
     stop() {
       policy.stop()
       unknownTasks.stop()
@@ -117,5 +117,5 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
 }
 
 function wakeOthers(control: Execute, count: number, logger: Logger): void {
-  notifyWorkers(control, count).catch(error => logger.debug(`Cannot wake others: ${error}`))
+  notifyWorkers(control, count).catch(error => logger.debug(`Cannot wake other workers: ${error}`))
 }

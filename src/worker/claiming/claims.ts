@@ -1,20 +1,20 @@
 import type { ClaimedJob } from '../../sql/worker/claim.ts'
 import { type Claim, toClaim } from '../execution/claim.ts'
 
-/** The claims of a worker: the jobs that it has locked, and what has become of them until that is written. */
+/** The claims of a worker: each job that it has locked, until the database has confirmed how the job ended. */
 export interface Claims {
   readonly size: number
   all(): IterableIterator<Claim>
   /** The newest claim of a job. */
   of(job: string): Claim | undefined
   add(row: ClaimedJob): void
-  /** The database has confirmed what became of them. */
+  /** Removes claims. Call when the database has confirmed how they ended. */
   confirm(claims: readonly Claim[]): void
 }
 
 /**
- * Keeps account of claims, not of jobs: while a statement is repeated whose answer was lost, the worker may have claimed
- * the job anew that it unlocks.
+ * Tracks claims, not jobs. When the answer to a statement is lost, the worker repeats the statement; meanwhile it may
+ * have claimed the same job again.
  */
 export function createClaims(): Claims {
   const all = new Set<Claim>()

@@ -1,34 +1,34 @@
 import type { Logger } from '../../logger.ts'
 
-/** What {@linkcode createLookout} takes. */
+/** The options of {@linkcode createLookout}. */
 export interface LookoutOptions {
-  /** In how many milliseconds jobs come due within a time, the next first. */
+  /** Returns after how many milliseconds jobs come due within the given time, the earliest first. */
   look(withinMs: number): Promise<readonly number[]>
-  /** Makes the worker fetch, if it is short of jobs. */
+  /** Makes the worker fetch if it can run more jobs. */
   wake(): void
-  /** Whether it is. */
+  /** Whether the worker can run more jobs than it holds. */
   isHungry(): boolean
   /** How far to look ahead, and how often, in milliseconds. */
   readonly intervalMs: number
   readonly logger: Logger
 }
 
-/** Wakes the worker when jobs come due. The engine by itself would find them at its next poll. */
+/** Wakes the worker when jobs come due. Otherwise the engine would find them only at its next poll. */
 export interface Lookout {
-  /** Something may have been scheduled: looks soon, or once the worker has use for it. */
+  /** Call when jobs may have been scheduled. Looks soon, or once the worker can run more jobs. */
   refresh(): void
-  /** The worker got fewer jobs than it asked for, and is about to have use for more. */
+  /** Call when a fetch has returned fewer jobs than it asked for: soon the worker can run more jobs. */
   catchUp(): void
   stop(): void
 }
 
 /**
- * Looks ahead now and then, and whenever told to, and sets an alarm for what it has seen. While the worker has jobs at
- * hand an alarm would be in vain, so what is scheduled then is looked for when a fetch leaves it short of jobs: it does
- * not come to rest without one.
+ * Looks ahead at regular intervals and on demand, and sets a timer for the jobs it finds. While the worker has jobs
+ * that have not started, a timer is of no use. Jobs that are scheduled meanwhile are looked for after the next fetch
+ * that returns fewer jobs than it asked for; the engine always makes this fetch before it goes idle.
  */
 export function createLookout({ look, wake, isHungry, intervalMs, logger }: LookoutOptions): Lookout {
-  let alarm: NodeJS.Timeout | undefined
+  let dueTimer: NodeJS.Timeout | undefined
   let pause: NodeJS.Timeout | undefined
   let isLooking = false
   let isStale = false
@@ -52,20 +52,20 @@ export function createLookout({ look, wake, isHungry, intervalMs, logger }: Look
       .then(
         times => {
           if (isStopped) return
-          clearTimeout(alarm)
-          // Counted from the answer: a little late is late by a fraction of a round trip, a little early is a fetch in vain.
+          clearTimeout(dueTimer)
+          // Counted from the answer. This is late by a part of a round trip; a timer that is too early fetches nothing.
           const nowMs = performance.now()
-          setAlarm(times.map(ms => ms + nowMs))
+          setDueTimer(times.map(ms => ms + nowMs))
         },
         error => logger.debug(`Cannot look ahead for jobs that come due: ${error}`, { error })
       )
       .finally(() => {
         isLooking = false
         if (isStopped) return
-        // Within the margin, and later than the look that follows the engine's own poll if that finds nothing.
+        // Within the margin, and after the look that follows an empty poll of the engine.
         clearTimeout(round)
         round = setTimeout(lookAhead, intervalMs + MARGIN_MS / 2)
-        // A flood of notifications is answered by a look now and then.
+        // Many notifications in a short time cause only one look per pause.
         pause = setTimeout(() => {
           pause = undefined
           if (isStale) refresh()
@@ -73,13 +73,13 @@ export function createLookout({ look, wake, isHungry, intervalMs, logger }: Look
       })
   }
 
-  function setAlarm([next, ...others]: readonly number[]): void {
+  function setDueTimer([next, ...others]: readonly number[]): void {
     if (next === undefined) return
-    alarm = setTimeout(
+    dueTimer = setTimeout(
       () => {
         wake()
         const nowMs = performance.now()
-        setAlarm(others.filter(ms => ms > nowMs))
+        setDueTimer(others.filter(ms => ms > nowMs))
       },
       Math.max(0, next - performance.now()) + 1
     )
@@ -92,13 +92,13 @@ export function createLookout({ look, wake, isHungry, intervalMs, logger }: Look
     stop() {
       isStopped = true
       clearTimeout(round)
-      clearTimeout(alarm)
+      clearTimeout(dueTimer)
       clearTimeout(pause)
     }
   }
 }
 
-/** So that a job due right after the next look is not missed by both. */
+/** Two looks overlap by this time, so that no job falls between them. */
 const MARGIN_MS = 500
 
 const PAUSE_MS = 20

@@ -6,24 +6,24 @@ import { createBatchSizer } from './batch-size.ts'
 import { createLookout } from './due.ts'
 import { createPacer } from './pace.ts'
 
-/** What {@linkcode createFetchPolicy} takes. */
+/** The options of {@linkcode createFetchPolicy}. */
 export interface FetchPolicyOptions {
   readonly options: Pick<ResolvedOptions, 'concurrency' | 'localQueueSize' | 'maxLocalQueueSize' | 'pollIntervalMs'>
   readonly engine: Pick<Engine, 'isHungry' | 'wake'>
-  /** Wakes every worker's fetch, by the engine's own notification. */
+  /** Makes all workers fetch, with the engine's own notification. */
   wakeOthers(count: number): void
-  /** In how many milliseconds jobs come due within a time, the next first. */
+  /** Returns after how many milliseconds jobs come due within the given time, the earliest first. */
   look(withinMs: number): Promise<readonly number[]>
   readonly logger: Logger
 }
 
 /**
- * What the worker does about new jobs:
+ * The state of a worker's fetches:
  *
- * - `resting`: a fetch waits for its turn, because it would hardly bring anything yet
- * - `fetching`: it asks the database
- * - `fed`: it has jobs at hand that have not begun
- * - `hungry`: it could run more, and sleeps until something wakes it
+ * - `resting`: a fetch is delayed, because it would probably return no jobs yet
+ * - `fetching`: a fetch is under way
+ * - `fed`: the worker has fetched jobs that have not started
+ * - `hungry`: the worker could run more jobs, and waits until something wakes it
  */
 export type FetchState = 'resting' | 'fetching' | 'fed' | 'hungry'
 
@@ -32,22 +32,22 @@ export interface FetchPolicy {
   readonly state: FetchState
   /** Awaited before each fetch; resolves with how many jobs to ask for. */
   begin(): Promise<number>
-  /** A fetch has brought these jobs, and the engine is about to decide whether it fetches once more. */
+  /** Call with the jobs that a fetch has returned, before the engine decides whether to fetch again. */
   fetched(jobs: readonly ClaimedJob[]): void
-  /** A fetch has failed. */
+  /** Call when a fetch has failed. */
   failed(): void
-  /** What became of jobs is written. */
+  /** Call when the database has confirmed how jobs ended. */
   settled(change: Settled): void
-  /** So many jobs have waited here in vain, and went back for others to take. */
+  /** Call when so many fetched jobs have waited too long and went back for other workers. */
   returned(count: number, releasesQueues: boolean): void
-  /** A notification of new jobs has come. Any login can send one. */
+  /** Call when a notification of new jobs arrives. Any login can send one. */
   scheduled(): void
-  /** No more fetch is wanted: one that waits goes on at once. */
+  /** Call when the worker needs no more jobs. A fetch that is delayed continues now. */
   drain(): void
   stop(): void
 }
 
-/** What was written. */
+/** The effects of writing how jobs ended. */
 export interface Settled {
   /** Whether named queues are free now. */
   readonly releasesQueues: boolean
@@ -56,10 +56,10 @@ export interface Settled {
 }
 
 /**
- * The engine sleeps for its poll interval when a fetch brings less than it asked for. With named queues that says
- * nothing about what waits: a fetch brings one job of each queue, and a queue stays locked until its job's end has been
- * written. So this worker fetches once more after a fetch from queues, and again after it has released one. Other workers
- * are not woken: a notification for each job would set all of them upon the database.
+ * The engine sleeps for its poll interval when a fetch returns fewer jobs than it asked for. With named queues, other
+ * jobs may still wait: a fetch returns one job of each queue, and a queue stays locked until the end of its job is
+ * written. So this worker fetches again after a fetch from queues, and after it has released a queue. It wakes other
+ * workers only if it is too busy: a notification for each job would make all workers query the database.
  */
 export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
   const { options, engine, wakeOthers, look, logger } = given
@@ -102,7 +102,7 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
       const isFromQueues = jobs.some(job => job.job_queue_id !== null)
       const isCut = jobs[0]?.is_cut ?? false
       const isFull = isCut || jobs.length >= asked
-      // What the engine asks for is not what it gets, so it takes any number for a sign that there are no more.
+      // The fetch may ask for more or fewer jobs than the engine did, so the engine may believe that no more jobs wait.
       if (isFromQueues || isFull) engine.wake()
       if (jobs.length === 0) lookout.refresh()
       else if (!isFull) lookout.catchUp()
@@ -114,7 +114,7 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
       if (hasRetries) lookout.refresh()
       if (!releasesQueues || pacer.hurry()) return
       if (engine.isHungry) return engine.wake()
-      // Too busy for the queue's next job, so another may have it.
+      // This worker is too busy for the queue's next job, so another worker may run it.
       const nowMs = performance.now()
       if (nowMs - lastForwardMs < FORWARD_INTERVAL_MS) return
       lastForwardMs = nowMs
@@ -123,7 +123,7 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
     returned(count, releasesQueues) {
       sizer.returned()
       if (releasesQueues) pacer.hurry()
-      // They are for a worker that idles, which finds them only when told.
+      // An idle worker finds these jobs only if it is notified.
       wakeOthers(count)
     },
     scheduled() {

@@ -1,25 +1,25 @@
 import { isConnectionFailure } from '../../database/failure.ts'
 
-/** What {@linkcode createIdleCheck} takes. */
+/** The options of {@linkcode createIdleCheck}. */
 export interface IdleCheckOptions {
   /** Whether the worker holds no job. */
   isIdle(): boolean
-  /** Whether jobs of peers that seem to be dead may yet become this worker's. */
+  /** Whether some workers seem to be dead, so that this worker may get their jobs. */
   hasSuspects(): boolean
   /** Whether the database has a job that the worker could run now. */
   hasDueJobs(): Promise<boolean>
   wake(): void
 }
 
-/** Finds out when there is nothing left to do. */
+/** Finds out when no job is left to do. */
 export interface IdleCheck {
-  /** The worker has just settled a job or fetched in vain. */
+  /** Call when the worker has settled jobs or a fetch has returned none. */
   check(): void
-  /** Resolves once it holds no job and none is due. */
+  /** Resolves once the worker holds no job and none is due. */
   whenIdle(): Promise<void>
 }
 
-/** Asks the database only while somebody waits for the answer. */
+/** Creates an idle check. It queries the database only after `whenIdle` was called. */
 export function createIdleCheck({ isIdle, hasSuspects, hasDueJobs, wake }: IdleCheckOptions): IdleCheck {
   let waiting: PromiseWithResolvers<void> | undefined
   let isAsking = false
@@ -27,7 +27,7 @@ export function createIdleCheck({ isIdle, hasSuspects, hasDueJobs, wake }: IdleC
   function check(): void {
     if (!waiting || isAsking || !isIdle()) return
     isAsking = true
-    // Asked first: what is rescued then is due before the database is asked.
+    // Check this before the query: jobs that are rescued meanwhile are due by the time of the query.
     if (hasSuspects()) {
       setTimeout(() => {
         isAsking = false
@@ -39,7 +39,7 @@ export function createIdleCheck({ isIdle, hasSuspects, hasDueJobs, wake }: IdleC
       .then(
         isDue => {
           if (!isDue && isIdle()) waiting?.resolve()
-          // Another worker may be about to release what is due, so this one asks again soon, not at once.
+          // Another worker may be about to settle the due jobs, so this worker asks again after a short pause.
           else if (isDue) setTimeout(wake, RECHECK_MS)
         },
         error => {

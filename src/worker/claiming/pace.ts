@@ -1,35 +1,37 @@
-/** Keeps a worker from asking in vain too often. */
+/** Limits how often a worker makes fetches that return no jobs. */
 export interface Pacer {
   /** Awaited before each fetch. */
   turn(): Promise<void>
-  /** A fetch has brought these jobs. */
+  /** Call with the jobs that a fetch has returned. */
   fetched(jobs: readonly { job_queue_id: number | null }[]): void
-  /** A notification of new jobs has come. Any login can send one. */
+  /** Call when a notification of new jobs arrives. Any login can send one. */
   scheduled(): void
   /**
-   * The next fetch will hardly be in vain: this worker has released a named queue, or a job comes due. Returns whether a
-   * fetch was waiting, and begins now.
+   * Call when the next fetch will probably return jobs: this worker has released a named queue, or a job comes due.
+   * Returns true if a fetch was delayed; the fetch then starts now.
    */
   hurry(): boolean
 }
 
 /**
- * A fetch that finds nothing but passes over the backlog of a queue that another worker has locked is dear, and each job
- * that is added to that queue asks for one from every worker. So the next fetch after a dear one in vain waits, longer
- * the dearer it was and the more there were, unless it is known by then that it will not be in vain. Anybody can ask for
- * fetches, so cheap ones in vain rest, too, once there were many in a row.
+ * Some empty fetches are expensive: they pass over the backlog of a queue that another worker has locked. Each job that
+ * is added to this queue makes every worker fetch. So after an expensive empty fetch the next one is delayed: longer
+ * after a slower fetch, and longer after several of them, unless the next fetch will probably return jobs. Any login
+ * can trigger fetches, so cheap fetches are delayed, too, after many empty ones in a row.
  *
- * A fetch that follows one with jobs of named queues is a look: it passes over the backlogs of these queues, which are
- * locked now, to find other jobs. After a look in vain, the next look waits until this worker releases a queue or new jobs
- * are announced. It does not wait for long, because other workers release their queues unannounced.
+ * A fetch that follows a fetch with jobs of named queues is a look: it passes over the backlogs of these queues, which
+ * are locked now, to find other jobs. After an empty look, the next look is delayed until this worker releases a queue
+ * or a notification of new jobs arrives. The delay is limited, because other workers release their queues without
+ * notice.
  *
- * @param pollIntervalMs how long a look waits at most
+ * @param pollIntervalMs the longest delay of a look, in milliseconds
+ * @param lookIntervalMs the shortest delay of a look after an empty one, in milliseconds
  */
 export function createPacer(pollIntervalMs: number, lookIntervalMs = LOOK_INTERVAL_MS): Pacer {
   let beganMs = 0
   let waitUntilMs = 0
-  let inVain = 0
-  let inRow = 0
+  let expensiveInRow = 0
+  let emptyInRow = 0
   let isHopeful = false
   let isLook = false
   let lookAgainMs = 0
@@ -40,8 +42,8 @@ export function createPacer(pollIntervalMs: number, lookIntervalMs = LOOK_INTERV
     return Math.max(waitUntilMs, isLook ? lookAgainMs : 0) - performance.now()
   }
 
-  /** Whether it was waiting. */
-  function end(): boolean {
+  /** Ends the delay of a fetch. Returns whether one was delayed. */
+  function endDelay(): boolean {
     const wasWaiting = proceed !== undefined
     proceed?.()
     proceed = undefined
@@ -52,7 +54,7 @@ export function createPacer(pollIntervalMs: number, lookIntervalMs = LOOK_INTERV
     async turn() {
       for (let ms = waitMs(); ms > 0; ms = waitMs()) {
         await new Promise<void>(resolve => {
-          const timer = setTimeout(end, ms)
+          const timer = setTimeout(endDelay, ms)
           proceed = () => {
             clearTimeout(timer)
             resolve()
@@ -72,34 +74,35 @@ export function createPacer(pollIntervalMs: number, lookIntervalMs = LOOK_INTERV
         lookAgainMs = count > 0 ? 0 : nowMs + pauseMs
       }
       isLook = jobs.some(job => job.job_queue_id !== null)
-      inVain = count === 0 && tookMs > DEAR_MS ? inVain + 1 : 0
-      inRow = count === 0 ? inRow + 1 : 0
-      const restMs = inRow > MANY ? REST_MS : 0
-      waitUntilMs = nowMs + Math.min(MAX_WAIT_MS, Math.max(restMs, tookMs * WAIT_FACTOR * inVain))
+      expensiveInRow = count === 0 && tookMs > EXPENSIVE_MS ? expensiveInRow + 1 : 0
+      emptyInRow = count === 0 ? emptyInRow + 1 : 0
+      const restMs = emptyInRow > MANY ? REST_MS : 0
+      waitUntilMs = nowMs + Math.min(MAX_WAIT_MS, Math.max(restMs, tookMs * WAIT_FACTOR * expensiveInRow))
     },
     scheduled() {
       isLook = false
-      end()
+      endDelay()
     },
     hurry() {
       isHopeful = true
-      return end()
+      return endDelay()
     }
   }
 }
 
-/** An empty fetch on an idle database takes less. */
-const DEAR_MS = 4
+/** An empty fetch that takes longer is expensive. On an idle database it takes less. */
+const EXPENSIVE_MS = 4
 
-/** No more than a twentieth of a worker's time goes into asking in vain. */
+/** Expensive empty fetches take at most about a twentieth of a worker's time. */
 const WAIT_FACTOR = 20
 
 const MAX_WAIT_MS = 500
 
+/** After more empty fetches in a row than this, cheap fetches are delayed, too. */
 const MANY = 20
 const REST_MS = 10
 
 const LOOK_INTERVAL_MS = 100
 
-/** A look holds up the next job of the queues that it passes over. */
+/** A look delays the next job of the queues that it passes over, so looks take at most about 2 % of the time. */
 const LOOK_FACTOR = 50

@@ -4,12 +4,12 @@ import type { Executor } from '../execution/execute.ts'
 import { createPoisonGuard } from '../execution/poison.ts'
 import type { Claims } from './claims.ts'
 
-/** What {@linkcode createClaimRunner} takes. */
+/** The options of {@linkcode createClaimRunner}. */
 export interface ClaimRunnerOptions {
   readonly claims: Claims
   readonly tasks: ReadonlyMap<string, AnyTask>
   readonly executor: Executor
-  /** Marks a job that begins, so that it is to blame if its worker is lost. */
+  /** Marks a job as started, so that its losses are counted if the worker is lost. */
   markStarted(job: string): Promise<void>
 }
 
@@ -21,14 +21,14 @@ export interface ClaimRunner {
   refuse(claim: Claim, error: Error): Promise<void>
 }
 
-/** Joins claims with their tasks. */
+/** Creates a runner. It finds the claim and the task of a job and runs them. */
 export function createClaimRunner({ claims, tasks, executor, markStarted }: ClaimRunnerOptions): ClaimRunner {
   const poison = createPoisonGuard(markStarted)
   return {
     async run(job) {
       const claim = claims.of(job)
       const task = claim && tasks.get(claim.job.task)
-      if (!claim || !task) throw new Error(`There is no claim of job ${job}, or no task for it`)
+      if (!claim || !task) throw new Error(`Cannot run job ${job}: it has no claim or no task here`)
       await poison.run(claim, mark => executor.execute(claim, task, mark))
     },
     async refuse(claim, error) {
@@ -37,5 +37,5 @@ export function createClaimRunner({ claims, tasks, executor, markStarted }: Clai
   }
 }
 
-/** Of a job that is never run. */
+/** The task of a job that fails without running. */
 const unknownTask: AnyTask = () => {}

@@ -4,34 +4,33 @@ import type { Logger } from '../../logger.ts'
 import type { Claim } from '../execution/claim.ts'
 import type { Endings } from '../execution/ending.ts'
 
-/** What {@linkcode createSettlement} takes. */
+/** The options of {@linkcode createSettlement}. */
 export interface SettlementOptions {
-  /** Makes room in the ledger, if it can. */
+  /** Tries to create a missing partition of the ledger. */
   mend(): Promise<void>
   readonly strip: Endings['strip']
   readonly logger: Logger
-  /** Ends what is repeated: the worker stops. */
+  /** Aborts when the worker stops. It ends all repetitions. */
   readonly signal: AbortSignal
 }
 
-/** Sees to it that what became of jobs is written, whatever keeps the database from it. */
+/** Writes how jobs ended, and repeats this until the database accepts it. */
 export interface Settlement {
   /**
-   * Repeats what writes the endings of claims until it is done. Claims of which the database refuses a value are written in
-   * halves, until the one is alone whose value it is; then it is stripped.
+   * Writes the endings of claims and repeats this until it succeeds. If the database refuses a value, the claims are
+   * split in halves until the claim with that value is found; then details are removed from its ending.
    */
   write(claims: readonly Claim[], send: Send): Promise<void>
-  /** Resolves once not too many claims wait to be written, or the signal aborts. */
+  /** Resolves once at most 1,000 claims wait to be written, or the signal aborts. */
   whenFew(signal: AbortSignal): Promise<void>
 }
 
-/** Writes the endings of claims, as they are now. */
+/** Writes the current endings of claims once. */
 type Send = (claims: readonly Claim[]) => Promise<void>
 
 /**
- * A ledger that cannot be written, because its table is gone, or a privilege, or there is no partition for today, is no
- * reason to drop runs or to fail jobs: their endings wait, and once there are too many, so do the jobs that would be
- * next.
+ * The ledger may not be writable: its table, a privilege or today's partition may be missing. The worker then drops no
+ * runs and fails no jobs. Their endings wait, and once too many wait, the worker fetches no more jobs.
  */
 export function createSettlement({ mend, strip, logger, signal }: SettlementOptions): Settlement {
   const failing = new Set<object>()
@@ -46,23 +45,23 @@ export function createSettlement({ mend, strip, logger, signal }: SettlementOpti
     else if (waiting - change <= MOST_WAITING) few = Promise.withResolvers()
   }
 
-  /** Repeats until it is written, or the worker stops. */
-  async function insist(claims: readonly Claim[], send: Send): Promise<void> {
-    const who = {}
+  /** Repeats the attempt until it succeeds or the worker stops. */
+  async function writeUntilDone(claims: readonly Claim[], send: Send): Promise<void> {
+    const batch = {}
     let isWritten = false
     try {
       await repeat(() => attempt(claims, send), {
         signal,
         pauses: PAUSES,
         async onFailure(error) {
-          failed(who, claims, error)
+          failed(batch, claims, error)
           if (codeOf(error) !== NO_PARTITION) return
-          await mend().catch(cause => logger.debug(`Cannot make room in the ledger: ${cause}`, { error: cause }))
+          await mend().catch(cause => logger.debug(`Cannot add a partition to the ledger: ${cause}`, { error: cause }))
         }
       })
       isWritten = true
     } finally {
-      ended(who, isWritten)
+      ended(batch, isWritten)
     }
   }
 
@@ -79,21 +78,21 @@ export function createSettlement({ mend, strip, logger, signal }: SettlementOpti
         return await attempt(claims, send)
       }
       const middle = claims.length >> 1
-      await Promise.all([claims.slice(0, middle), claims.slice(middle)].map(half => insist(half, send)))
+      await Promise.all([claims.slice(0, middle), claims.slice(middle)].map(half => writeUntilDone(half, send)))
     }
   }
 
-  function failed(who: object, claims: readonly Claim[], error: unknown): void {
+  function failed(batch: object, claims: readonly Claim[], error: unknown): void {
     if (failing.size === 0) {
       const reason = error instanceof Error ? error.message : String(error)
       logger.error(`Cannot write how jobs ended: ${reason}; completions wait`, { event: 'worker.blocked', error })
     }
-    if (!failing.has(who)) late += claims.length
-    failing.add(who)
+    if (!failing.has(batch)) late += claims.length
+    failing.add(batch)
   }
 
-  function ended(who: object, isWritten: boolean): void {
-    if (!failing.delete(who) || failing.size > 0) return
+  function ended(batch: object, isWritten: boolean): void {
+    if (!failing.delete(batch) || failing.size > 0) return
     if (isWritten)
       logger.info(`How jobs ended is written again; ${late} had waited`, { event: 'worker.unblocked', late })
     late = 0
@@ -103,7 +102,7 @@ export function createSettlement({ mend, strip, logger, signal }: SettlementOpti
     async write(claims, send) {
       count(claims.length)
       try {
-        await insist(claims, send)
+        await writeUntilDone(claims, send)
       } finally {
         count(-claims.length)
       }
@@ -119,18 +118,18 @@ export function createSettlement({ mend, strip, logger, signal }: SettlementOpti
   }
 }
 
-/** No partition of the table takes the row. */
+/** No partition of the table accepts the row. */
 const NO_PARTITION = '23514'
 
-/** Values that their columns cannot hold, too much of them, or what a constraint or a trigger refuses. */
+/** A value that does not fit its column, a value that is too large, or a refusal by a constraint or a trigger. */
 const UNFIT = /^(?:22|54|P0|23(?!514))/
 
 function isUnfit(error: unknown): boolean {
-  // All values of many jobs may be longer than a text can be.
+  // A RangeError: the values of many jobs together may exceed the longest possible string.
   return UNFIT.test(codeOf(error) ?? '') || error instanceof RangeError
 }
 
 const PAUSES = { leastMs: 100, mostMs: 2_000 }
 
-/** How many jobs may have ended and not be written off before no more are fetched. */
+/** While more endings than this wait to be written, the worker fetches no jobs. */
 const MOST_WAITING = 1_000

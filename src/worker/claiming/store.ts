@@ -12,42 +12,42 @@ import type { Claims } from './claims.ts'
 import type { FetchPolicy } from './fetch-policy.ts'
 import type { Settlement } from './settle.ts'
 
-/** What {@linkcode createJobStore} takes. */
+/** The options of {@linkcode createJobStore}. */
 export interface JobStoreOptions {
   readonly execute: Execute
   readonly schema: string
-  /** Which runs the ledger keeps; without, it records nothing. */
+  /** Which runs the ledger keeps. `undefined` records nothing. */
   readonly kept: Kept | undefined
   readonly engine: Pick<Engine, 'id'>
-  /** The names of the tasks that it runs. */
+  /** The names of the tasks that the worker runs. */
   readonly tasks: readonly string[]
   readonly claims: Claims
   readonly policy: FetchPolicy
   readonly settlement: Settlement
   readonly outage: Outage
-  /** Aborts when no more jobs are wanted. */
+  /** Aborts when the worker fetches no more jobs. */
   readonly draining: AbortSignal
-  /** Aborts when the worker lets go of all that it holds. */
+  /** Aborts when the worker releases all its jobs. */
   readonly closing: AbortSignal
-  /** Awaited before each fetch: nothing is locked by a worker that its peers do not know. */
+  /** Awaited before each fetch. A worker must be registered before it locks jobs. */
   beforeFetch(): Promise<void>
-  /** Called with how many jobs a fetch has brought, and how many it could have. */
+  /** Called with the number of jobs that a fetch has returned, and the number it could have returned. */
   onFetched(count: number, asked: number): void
-  /** Called when a fetch failed, and the database may have locked jobs for it. */
+  /** Called when a fetch has failed. The database may have locked jobs for it. */
   onFetchLost(): void
   onSettled(): void
   /** Ends a claim that the engine has failed without running the job. */
   refuse(claim: Claim, error: Error): Promise<void>
 }
 
-/** The jobs of the database, as the engine takes them and brings them back. */
+/** Creates the store from which the engine claims jobs, and through which it settles them or gives them back. */
 export function createJobStore(options: JobStoreOptions): JobStore {
   const { execute, schema, kept, engine, tasks, claims, policy, settlement, outage } = options
   const { draining, closing } = options
   const returning = new Set<Promise<unknown>>()
 
   async function claim(): Promise<readonly ClaimedJob[]> {
-    // Were jobs fetched again while their return is repeated, the repetition would give them away while they run.
+    // Wait for jobs that are being given back. If a fetch took them again, a repeated return would unlock running jobs.
     await Promise.allSettled(returning)
     if (!draining.aborted) await settlement.whenFew(draining)
     if (!draining.aborted) await options.beforeFetch()
@@ -65,7 +65,7 @@ export function createJobStore(options: JobStoreOptions): JobStore {
     }
   }
 
-  /** Looks behind the queues that are stuck, until there are jobs or no more such queues. */
+  /** Fetches jobs, and leaves out stuck queues, until it finds jobs or no more queues are stuck. */
   async function look(size: number, without: readonly number[]): Promise<readonly ClaimedJob[]> {
     const rows = await execute<ClaimedJob>(claimJobs(schema, { worker: engine.id, tasks, size, without }))
     const { jobs, stuck } = jobsOf(rows)
@@ -107,7 +107,7 @@ export function createJobStore(options: JobStoreOptions): JobStore {
       for (const { id, error } of jobs) {
         const claim = claims.of(id)
         if (!claim) continue
-        if (!claim.ending) await options.refuse(claim, new Error(error ?? 'Its run came to no end'))
+        if (!claim.ending) await options.refuse(claim, new Error(error ?? 'The run ended without a result'))
         ended.push(claim)
       }
       await settle(ended)

@@ -1,33 +1,34 @@
 import type { Logger } from '../../logger.ts'
 
-/** What {@linkcode createUnknownTasks} takes. */
+/** The options of {@linkcode createUnknownTasks}. */
 export interface UnknownTasksOptions {
-  /** The tasks of due jobs that no worker knows. */
+  /** Returns the tasks of due jobs that no worker has. */
   find(): Promise<readonly string[]>
   readonly logger: Logger
 }
 
-/** Says when jobs wait that no worker will run, such as those of a task that a minifier has renamed. */
+/** Warns about waiting jobs whose task no worker has, for example a task that a minifier has renamed. */
 export interface UnknownTasks {
-  /** A fetch has left nothing that this worker could run: looks soon, and not again for a while. */
+  /** Call when a fetch has left no job that this worker could run. Looks soon, and at most once a minute. */
   fetchedAll(): void
   look(): Promise<void>
   stop(): void
 }
 
-/** Says so once for each task. */
+/** Warns once for each task. */
 export function createUnknownTasks({ find, logger }: UnknownTasksOptions): UnknownTasks {
-  const told = new Set<string>()
+  const warned = new Set<string>()
   let timer: NodeJS.Timeout | undefined
   let lookFromMs = Number.NEGATIVE_INFINITY
 
   async function look(): Promise<void> {
     try {
-      const tasks = (await find()).filter(task => !told.has(task))
+      const tasks = (await find()).filter(task => !warned.has(task))
       if (tasks.length === 0) return
-      for (const task of tasks) told.add(task)
-      const problem = `Jobs wait that no worker will run, since none has their task: ${tasks.join(', ')}`
-      logger.warn(`${problem}. Start a worker that has it, or delete them`, { event: 'worker.unknown-tasks', tasks })
+      for (const task of tasks) warned.add(task)
+      const problem = `Jobs wait for tasks that no worker has: ${tasks.join(', ')}`
+      const remedy = 'Start a worker that has these tasks, or delete the jobs'
+      logger.warn(`${problem}. ${remedy}`, { event: 'worker.unknown-tasks', tasks })
     } catch (error) {
       logger.debug(`Cannot look for jobs of unknown tasks: ${error}`, { error })
     }
@@ -47,5 +48,5 @@ export function createUnknownTasks({ find, logger }: UnknownTasksOptions): Unkno
 
 const INTERVAL_MS = 60_000
 
-/** Peers that start together with this worker register meanwhile. */
+/** Workers that start at the same time as this one can register meanwhile. */
 const DELAY_MS = 3_000

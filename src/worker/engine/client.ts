@@ -7,25 +7,25 @@ import {
   WORKER_SETTINGS
 } from '../../sql/database/settings.ts'
 
-/** All that the worker knows of the inside of node-postgres, whose types leave these parts out. */
-interface Inside {
+/** The private parts of node-postgres that the worker uses; its types leave them out. */
+interface ClientInternals {
   readonly processID: number | null
   readonly connection: pg.Connection
 }
 
 /**
- * Closes a connection whose peer may not answer. A goodbye would not be answered either, and a client that has said it
- * tells nobody when its connection ends.
+ * Closes a connection at once, for a server that may not answer. `end()` would wait for the server, and a client that
+ * is ending emits no event when its connection closes.
  */
 export function sever(client: object): void {
-  inside(client).connection.stream.destroy()
+  internalsOf(client).connection.stream.destroy()
 }
 
 /**
- * Prepares a new connection: states the settings that the worker relies on and asks which backend serves it, which behind
- * a pooler the driver does not know.
+ * Prepares a new connection: applies the settings that the worker relies on, and asks which backend serves it. Behind a
+ * pooler the driver does not know the backend.
  *
- * @throws if the server only reads: nothing can listen there, and the session may not notice when it writes again
+ * @throws if the server is read-only: `LISTEN` fails there, and the session may stay read-only when the server is not
  */
 export async function introduce(client: pg.ClientBase, timeoutMs: number): Promise<Introduction | undefined> {
   const isReadOnly = { text: isReadOnlyStatement.text, query_timeout: timeoutMs }
@@ -37,13 +37,13 @@ export async function introduce(client: pg.ClientBase, timeoutMs: number): Promi
   return rows[0]
 }
 
-/** The backend of a connection as the driver knows it, and the port at this end. */
+/** The backend of a connection as the driver knows it, and the local port. */
 function endsOf(client: pg.ClientBase): string[] {
-  const { processID, connection } = inside(client)
+  const { processID, connection } = internalsOf(client)
   const { localPort } = connection.stream as { localPort?: number }
   return [processID, localPort].map(part => String(part ?? ''))
 }
 
-function inside(client: object): Inside {
-  return client as Inside
+function internalsOf(client: object): ClientInternals {
+  return client as ClientInternals
 }

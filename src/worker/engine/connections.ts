@@ -12,12 +12,12 @@ import { commitStatement, type Execute, type Statement } from '../../sql/stateme
 import { introduce, sever } from './client.ts'
 import { createRoute } from './route.ts'
 
-/** What {@linkcode openConnections} takes. */
+/** The options of {@linkcode openConnections}. */
 export interface ConnectionsOptions {
-  /** The connection string; `undefined` leaves it to `PG*`. */
+  /** The connection string; with `undefined` the `PG*` variables name the database. */
   readonly url: string | undefined
   readonly max: number
-  /** Whether statements are prepared under their names. */
+  /** Whether to use named prepared statements. */
   readonly prepare: boolean
   readonly logger: Logger
   /** Opens a session that looks whether these hang. */
@@ -26,18 +26,18 @@ export interface ConnectionsOptions {
   onHung(): void
 }
 
-/** The connections on which the engine works. */
+/** The connections of the engine. */
 export interface Connections {
   readonly max: number
-  /** Runs a statement on any of them. */
+  /** Runs a statement on a free connection. */
   readonly execute: Execute
-  /** Takes one out, for as long as it is not released. */
+  /** Takes a connection out of the pool until it is released. */
   acquire(): Promise<pg.PoolClient>
-  /** Has a connection closed that does not answer a statement. To be called before it; returns what the answer calls. */
+  /** Closes a connection that does not answer a statement. Call it before the statement, and its result after the answer. */
   watch(client: pg.ClientBase, text: string): () => void
-  /** Closes those that are idle: another was found to hang, and these may, too. */
-  distrust(): void
-  /** Closes all; those that are busy, or whose peer does not answer, after a moment. */
+  /** Closes the idle connections, because another connection hangs. */
+  closeIdle(): void
+  /** Closes all connections. Those that are busy or do not answer are closed after a moment. */
   close(): Promise<void>
 }
 
@@ -62,7 +62,7 @@ export function openConnections({ url, max, prepare, logger, probe, onHung }: Co
       if (introduction) introductions.set(client, introduction)
     }
   })
-  // Without a listener, a connection that breaks while it is idle would end the process. Its next user sees it too.
+  // Without a listener, a connection that breaks while it is idle would end the process.
   pool.on('error', error => logger.debug(`A connection broke: ${error.message}`))
   pool.on('connect', client => client.on('error', () => {}))
   pool.on('acquire', client => idle.delete(client))
@@ -101,7 +101,7 @@ export function openConnections({ url, max, prepare, logger, probe, onHung }: Co
       client.release()
       return rows as readonly Row[]
     } catch (error) {
-      // It ends, and with it the state that the error has left it in.
+      // Passing the error closes the connection, since the error may have left a transaction open.
       client.release(error as Error)
       throw error
     } finally {
@@ -114,7 +114,7 @@ export function openConnections({ url, max, prepare, logger, probe, onHung }: Co
     execute,
     acquire,
     watch,
-    distrust() {
+    closeIdle() {
       for (const client of idle) sever(client)
     },
     async close() {

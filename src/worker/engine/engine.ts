@@ -11,65 +11,66 @@ import { createEngineLogger } from './logger.ts'
 import { createEnginePool } from './pool.ts'
 import type { JobStore } from './store.ts'
 
-/** What {@linkcode createEngine} takes. */
+/** The options of {@linkcode createEngine}. */
 export interface EngineOptions {
   readonly schema: string
-  /** The names of the tasks that it runs. */
+  /** The names of the tasks that the worker runs. */
   readonly tasks: readonly string[]
   readonly concurrency: number
-  /** How many jobs a fetch is expected to bring. */
+  /** How many jobs a fetch is expected to return. */
   readonly batchSize: number
-  /** After how long claimed jobs go back that have not begun. */
+  /** How long claimed jobs may wait to start before the engine gives them back, in milliseconds. */
   readonly returnAfterMs: number
   readonly pollIntervalMs: number
   readonly logger: Logger
 }
 
-/** What the engine works with. */
+/** The parts that the engine works with. */
 export interface EngineSurroundings {
   readonly connections: Connections
   readonly store: JobStore
   readonly outage: Outage
-  /** Gives up what waits for the database. */
+  /** Aborts everything that waits for the database. */
   readonly signal: AbortSignal
   /** Runs a job to its end. */
   run(job: string): Promise<void>
   /** Called when jobs were scheduled. */
   onScheduled(): void
-  /** Called with the connection on which the engine begins to listen, and when it has lost that. */
+  /** Called with the connection on which the engine starts to listen. */
   onListening(client: ListeningClient): void
+  /** Called when the engine has lost that connection. */
   onListeningLost(error: unknown): void
-  /** Called with a notification that a job was cancelled; without one when some may have been missed. */
+  /** Called with a notification that a job was cancelled; without a notice when notifications may have been missed. */
   onCancelled(notice?: string): void
   /** Called when the engine's schema may have been migrated. */
   onMigrated(): void
 }
 
-/** The engine. It does nothing before its start. */
+/** The engine. It does nothing until `start` is called. */
 export interface Engine {
-  /** The name under which it locks jobs and queues; empty before its start. */
+  /** The name under which it locks jobs and queues; empty until `start`. */
   readonly id: string
-  /** Whether it is short of jobs, so that a wake makes it fetch. */
+  /** Whether it can run more jobs than it holds, so that `wake` makes it fetch. */
   readonly isHungry: boolean
   start(surroundings: EngineSurroundings): Promise<void>
-  /** Makes it fetch now instead of at the next poll. */
+  /** Makes the engine fetch now instead of at the next poll. */
   wake(): void
-  /** Stops fetching, gives back what was prefetched, waits for the running jobs. */
+  /** Stops fetching, gives back prefetched jobs and waits for the running jobs. */
   stop(): Promise<void>
-  /** Has it end in the same way, unasked. */
+  /** Stops the engine in the same way, because of an error: `ended` then resolves with it. */
   end(reason: Error): void
-  /** Settles when it has ended, for whatever reason; resolves with the reason if it was not asked to. */
+  /** Resolves when the engine has ended; with the reason unless `stop` was called. */
   readonly ended: Promise<Error | undefined>
 }
 
-/** Hands the work to graphile-worker's `run()`. Only this folder knows its events, options and statements. */
+/** Creates an engine on graphile-worker's `run()`. Only this folder knows its events, options and statements. */
 export function createEngine(options: EngineOptions): Engine {
   const { logger } = options
   const state: EngineState = { id: '', isHungry: true, wake() {} }
   const ended = Promise.withResolvers<Error | undefined>()
   let runner: Runner | undefined
   let isStopping = false
-  let endReason = new Error('The engine ended unasked')
+  let endReason = new Error('The engine gave no reason')
 
   async function stop(): Promise<void> {
     await Promise.resolve(runner?.stop()).catch(error => logger.debug(`The engine stopped with an error: ${error}`))
@@ -123,7 +124,7 @@ export function createEngine(options: EngineOptions): Engine {
   }
 }
 
-/** What the engine's events tell of it. */
+/** The state that the engine reports through its events. */
 interface EngineState {
   id: string
   isHungry: boolean
@@ -140,7 +141,8 @@ function follow(state: EngineState, surroundings: EngineSurroundings, logger: Lo
   events.on('localQueue:setMode', ({ newMode }) => {
     state.isHungry = newMode === 'POLLING'
   })
-  // Before the engine hands jobs out: it knows tasks by the ids that they had when it started.
+  // The engine identifies tasks by the ids that they had when it started, which may have changed. It emits this event
+  // before it hands out jobs.
   events.on('localQueue:getJobs:complete', ({ jobs }) => {
     for (const job of jobs as unknown as { task_identifier: string; task_name: string }[]) {
       job.task_identifier = job.task_name
@@ -150,13 +152,13 @@ function follow(state: EngineState, surroundings: EngineSurroundings, logger: Lo
     if (message.channel === 'jobs:insert') onScheduled()
     if (message.channel === CANCEL_CHANNEL) onCancelled(message.payload)
     if (message.channel === 'worker:migrate') {
-      // Any login can send one, and right after this event the engine would end upon it.
+      // Any login can send this notification, and after this event the engine would end because of it.
       message.payload = ''
       onMigrated()
     }
   })
-  // Notifications are lost until the engine listens, at its start or after a lost connection. This event comes just
-  // before it asks to listen, and a client takes one statement at a time.
+  // Notifications are lost until the engine listens, after its start or after a lost connection. The engine emits this
+  // event just before it sends LISTEN, and a client runs one statement at a time.
   events.on('pool:listen:success', ({ client }) => {
     client.once('drain', () => {
       client.query(listenForCancels.text).then(

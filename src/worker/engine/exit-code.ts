@@ -1,12 +1,12 @@
 import process from 'node:process'
 
 /**
- * When the engine finds at its start a migration that it cannot live with, it sets the process's exit code. That is for
- * the program to do: here it is put back.
+ * The exit code that the engine sets if it finds, at its start, a migration that it cannot work with. Only the program
+ * may set the exit code, so it is restored here.
  */
 const MIGRATION_EXIT_CODE = 57
 
-/** Puts the exit code back once the work has ended, if the engine has set it. */
+/** Restores the exit code after the work if the engine has set it. */
 export async function keepExitCode<Result>(work: () => Promise<Result>): Promise<Result> {
   const { exitCode } = process
   try {

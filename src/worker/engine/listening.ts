@@ -5,21 +5,19 @@ import type { Connections } from './connections.ts'
 /** The connection on which the engine hears of new jobs. */
 export type ListeningClient = pg.ClientBase
 
-/** Knows whether the worker hears of new jobs. */
+/** Watches whether the worker receives notifications of new jobs. */
 export interface Listening {
   readonly isListening: boolean
-  /** The engine listens on this connection from now on. */
+  /** Call when the engine starts to listen on this connection. */
   listen(client: ListeningClient): void
-  /** Other connections hang: asks this one now. */
-  suspect(): void
-  /** Closes it: the engine connects anew, perhaps to another server. */
+  /** Closes the connection. The engine reconnects, perhaps to another server. */
   renew(): void
-  /** It no longer does. */
+  /** Call when the engine has lost the connection. */
   lost(error?: unknown): void
   stop(): void
 }
 
-/** What {@linkcode watchListening} takes. */
+/** The options of {@linkcode watchListening}. */
 export interface ListeningOptions {
   /** Has the connection closed if it does not answer; see {@linkcode Connections.watch}. */
   watch: Connections['watch']
@@ -27,19 +25,16 @@ export interface ListeningOptions {
   onLost(error: unknown): void
 }
 
-/** No statement follows on that connection, so it would hang unnoticed: asks it for an answer now and then. */
+/** The engine sends no statement on that connection, so a hang would go unnoticed. This asks for an answer now and then. */
 export function watchListening({ watch, onListening, onLost }: ListeningOptions): Listening {
   let isListening = false
   let current: ListeningClient | undefined
-  let isAsking = false
   let isRenewing = false
   let timer: NodeJS.Timeout | undefined
 
   async function probe(): Promise<void> {
     const client = current
-    if (!client || isAsking) return
-    clearTimeout(timer)
-    isAsking = true
+    if (!client) return
     const answered = watch(client, '')
     const isAnswered = await client.query('').then(
       () => true,
@@ -47,7 +42,6 @@ export function watchListening({ watch, onListening, onLost }: ListeningOptions)
     )
     answered()
     if (client !== current) return
-    isAsking = false
     if (isAnswered && !isListening) onListening()
     isListening = isAnswered
     if (isAnswered) timer = setTimeout(probe, INTERVAL_MS)
@@ -66,12 +60,10 @@ export function watchListening({ watch, onListening, onLost }: ListeningOptions)
     listen(client) {
       stop()
       current = client
-      isAsking = false
       isRenewing = false
-      // Just after the engine has asked to listen: what answers then is a connection that does.
+      // This query follows the engine's LISTEN, so its answer proves that the connection listens.
       timer = setTimeout(probe)
     },
-    suspect: probe,
     renew() {
       if (!current) return
       isRenewing = true
@@ -85,4 +77,4 @@ export function watchListening({ watch, onListening, onLost }: ListeningOptions)
   }
 }
 
-const INTERVAL_MS = 5_000
+const INTERVAL_MS = 10_000

@@ -3,8 +3,8 @@ import { isTransientFailure } from '../../database/failure.ts'
 import type { LogFields, Logger } from '../../logger.ts'
 
 /**
- * Passes on what the engine logs. It is of use to those who look for a fault, so it is logged as `debug`, except errors:
- * they are warnings, unless our own log tells of them: a failed job, and a database that is away.
+ * Forwards the log of the engine. Lines have the level `debug`, since they only help to find a fault. Errors are
+ * warnings, unless the worker logs them itself: failed jobs, and an unavailable database.
  */
 export function createEngineLogger(Engine: typeof EngineLogger, logger: Logger): EngineLogger {
   return new Engine(({ workerId }) => (level, message, meta) => {
@@ -15,7 +15,7 @@ export function createEngineLogger(Engine: typeof EngineLogger, logger: Logger):
   })
 }
 
-/** The engine hands over whole jobs with their payloads, which do not belong in a log: only their ids are passed on. */
+/** The engine logs whole jobs. Their payloads do not belong in a log, so only the ids of the jobs are forwarded. */
 function toFields(workerId: string | undefined, meta: EngineMeta): LogFields {
   const error = meta.error ?? meta.fatalError ?? meta.reason
   const mentioned = [meta.job, meta.jobs, meta.cancelledJobs, meta.specs].flat()
@@ -28,7 +28,7 @@ function toFields(workerId: string | undefined, meta: EngineMeta): LogFields {
   }
 }
 
-/** What comes with a line of the engine's, as far as it is passed on. */
+/** The fields of an engine's log line that are forwarded. */
 interface EngineMeta {
   readonly error?: unknown
   readonly fatalError?: unknown
@@ -40,7 +40,7 @@ interface EngineMeta {
   readonly specs?: readonly Mentioned[]
 }
 
-/** A job, or what is to be done with one. */
+/** A job, or a request that concerns one. */
 interface Mentioned {
   readonly id?: string
   readonly job?: { readonly id: string }

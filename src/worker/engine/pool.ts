@@ -5,24 +5,24 @@ import type { Connections } from './connections.ts'
 import { type EngineStatement, readRequest } from './statements.ts'
 import type { JobStore } from './store.ts'
 
-/** What {@linkcode createEnginePool} takes. */
+/** The options of {@linkcode createEnginePool}. */
 export interface EnginePoolOptions {
   readonly connections: Connections
   readonly store: JobStore
   readonly outage: Outage
-  /** Gives up what waits for the database. */
+  /** Aborts everything that waits for the database. */
   readonly signal: AbortSignal
 }
 
 /**
- * The pool that the engine is given in place of one of node-postgres. It answers what the engine asks about jobs from the
- * store, and carries out all else. The engine would end for good if it could not write that a job is done, so while the
- * database is away it waits.
+ * Creates the pool that the engine uses in place of a pool of node-postgres. The store answers the engine's statements
+ * about jobs; the connections run all others. The engine would end if it could not write that a job is done, so its
+ * statements wait while the database is unavailable.
  */
 export function createEnginePool({ connections, store, outage, signal }: EnginePoolOptions): pg.Pool {
   const outlast = <Result>(work: () => Promise<Result>): Promise<Result> => outage.outlast(work, signal)
 
-  /** With a callback, the engine asks for the connection on which it listens; its own pauses grow to a minute. */
+  /** The engine passes a callback only for its listening connection. Its own retries would pause for up to a minute. */
   function connect(callback?: ConnectCallback): Promise<EngineClient> | undefined {
     if (!callback) return Promise.resolve(createClient())
     outlast(connections.acquire).then(
@@ -31,7 +31,7 @@ export function createEnginePool({ connections, store, outage, signal }: EngineP
     )
   }
 
-  /** Takes a connection for each statement, or one for all of them once a transaction has begun. */
+  /** Creates a client that uses any connection for each statement, or one for all statements after a `begin`. */
   function createClient(): EngineClient {
     let held: pg.PoolClient | undefined
     return {
@@ -68,7 +68,7 @@ export function createEnginePool({ connections, store, outage, signal }: EngineP
 
   const { query } = createClient()
   const pool = Object.assign(new EventEmitter(), { options: { max: connections.max }, connect, query })
-  // Where it finds none, the engine adds listeners of its own.
+  // Without these listeners, the engine adds its own.
   for (const event of ['error', 'connect']) pool.on(event, () => {})
   return pool as unknown as pg.Pool
 }

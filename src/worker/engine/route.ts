@@ -1,18 +1,18 @@
 import type { Pool, PoolConfig } from 'pg'
 import type { PgOptions } from '../../database/address/drivers.ts'
 
-/** The way to a server: node-postgres knows one host only, and whether it insists on TLS. */
+/** Chooses the server of a pool, and whether to use TLS. node-postgres knows only one host and one TLS setting. */
 export interface Route {
-  /** Has a pool take another way after it could not connect; false if there is none that was not tried. */
+  /** Makes a pool try the next option after it could not connect. Returns false if all servers were tried. */
   turn(pool: Pool, error: unknown, tries: number): boolean
 }
 
-/** Goes from one server to the next, and does without TLS where a server has none and need not. */
+/** Creates a route that tries one server after the other, without TLS where a server has none and TLS is optional. */
 export function createRoute(servers: readonly PgOptions[]): Route {
   let current = 0
   return {
     turn(pool, error, tries) {
-      // The types of pg leave it out.
+      // The types of pg leave out `options`.
       const { options } = pool as unknown as { options: PoolConfig }
       if (options.ssl && servers[0]?.isTlsOptional && error instanceof Error && NO_TLS.test(error.message)) {
         options.ssl = false
@@ -26,5 +26,5 @@ export function createRoute(servers: readonly PgOptions[]): Route {
   }
 }
 
-/** What pg says then; it has no code. */
+/** The message of pg's error, which has no code. */
 const NO_TLS = /does not support SSL/

@@ -1,26 +1,27 @@
-/** What the engine asks of its database, as far as the worker answers it. */
+/** A request of the engine to its database, by what the worker does with it. */
 export type Request =
   | { readonly kind: 'claim' }
-  /** Jobs whose runs are over; with an error that of the engine, if it did not come to a run. */
+  /** Jobs whose runs have ended. An error is the engine's own: it failed the job without a run. */
   | { readonly kind: 'settle'; readonly jobs: readonly { readonly id: string; readonly error?: string }[] }
   | { readonly kind: 'give back'; readonly ids: readonly string[] }
   | { readonly kind: 'release stale' }
-  /** It is forced to stop and fails the jobs that run: what becomes of them is not for it to say. */
+  /** The engine is forced to stop and fails its running jobs. The worker ignores this: it decides itself. */
   | { readonly kind: 'abandon' }
   | { readonly kind: 'other' }
 
-/** A statement as the engine hands it to node-postgres. */
+/** A statement as the engine passes it to node-postgres. */
 export interface EngineStatement {
   readonly text: string
   readonly values?: readonly unknown[] | undefined
   readonly name?: string | undefined
 }
 
-/** Reads a request by the name under which the engine prepares its statement; a test holds this against the real ones. */
+/** Recognises a request by the name of the engine's statement. A test checks this against the installed engine. */
 export function readRequest({ name, values = [] }: EngineStatement): Request {
   const [first, second] = values
   const known = name?.replace(/\/.*$/s, '') ?? ''
-  // With any number and flags: one that passed for another kind would lock jobs that the worker does not know of.
+  // A prefix, since names vary. A fetch that is taken for another request would lock jobs that the worker does not
+  // know.
   if (known.startsWith('get_job')) return { kind: 'claim' }
   if (known.startsWith('clear_stale_locks')) return { kind: 'release stale' }
   if (/^complete_jobs?(_q)?$/.test(known)) {

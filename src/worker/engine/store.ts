@@ -1,16 +1,16 @@
 import type { ClaimedJob } from '../../sql/worker/claim.ts'
 
 /**
- * What the engine needs of a database. Nothing here fails for reasons that pass: each call repeats its work until it is
- * done, or until the worker stops.
+ * The operations on jobs that the engine needs. Each call repeats its work after a transient failure until the work is
+ * done or the worker stops.
  */
 export interface JobStore {
-  /** Locks jobs for the engine to run; none if it is to stop. */
+  /** Locks jobs for the engine to run. Returns none if the worker is stopping. */
   claim(): Promise<readonly ClaimedJob[]>
-  /** Writes how the runs of jobs ended. The error is the engine's own, of a job that did not come to a run. */
+  /** Writes how the runs of jobs ended. An error is the engine's own: it failed the job without a run. */
   settle(jobs: readonly { readonly id: string; readonly error?: string }[]): Promise<void>
-  /** Gives back jobs that were claimed and have waited in vain. */
+  /** Unlocks claimed jobs that have waited too long, for other workers. */
   giveBack(ids: readonly string[]): Promise<void>
-  /** Frees jobs and queues that processes have held for hours of which nobody knows whether they live. */
+  /** Unlocks jobs and queues that unregistered processes have held for hours. */
   releaseStale(): Promise<void>
 }

@@ -6,26 +6,26 @@ import type { Ending } from '../../sql/worker/ending.ts'
 import { lossesOf } from '../../sql/worker/workers.ts'
 import type { Run } from './run.ts'
 
-/** A job under one lock of this worker's, from the fetch until the database has confirmed what became of it. */
+/** A job that this worker has locked, from the fetch until the database has confirmed how the job ended. */
 export interface Claim {
   readonly job: Job
   readonly payload: unknown
-  /** When the lock was taken, in milliseconds since 1970. It tells the claim from others of the same job. */
+  /** When the job was locked, in milliseconds since 1970. It distinguishes claims of the same job. */
   readonly lockedAtMs: number
   /** Whether the job is on a named queue. */
   readonly isQueued: boolean
   readonly hasFailedBefore: boolean
-  /** How many workers were lost while they had the job. */
+  /** How many workers were lost while they held the job. */
   readonly losses: number
   /** Whether the job was cancelled before it began. */
   isCancelled: boolean
-  /** While the task runs, or its `onFailure`. */
+  /** Set while the task or its `onFailure` runs. */
   run: Run | undefined
-  /** Once it is known what becomes of the job. */
+  /** Set once the end of the run is decided. */
   ending: Ending | undefined
 }
 
-/** The claim that begins with a fetched job. */
+/** Creates the claim of a fetched job. */
 export function toClaim(row: ClaimedJob): Claim {
   return {
     job: {
@@ -50,7 +50,7 @@ export function toClaim(row: ClaimedJob): Claim {
   }
 }
 
-/** Ends the run of a claim, or sees to it that it does not begin. */
+/** Interrupts the run of a claim, or prevents its start. */
 export function cancel(claim: Claim): void {
   if (claim.run) claim.run.interrupt({ kind: 'cancel', reason: new DOMException('Cancelled', 'AbortError') })
   else claim.isCancelled = true

@@ -5,25 +5,25 @@ import { messageOf, readThrown } from '../../text/thrown.ts'
 import type { Plan } from './plan.ts'
 import type { Run } from './run.ts'
 
-/** What came of performing a task. */
+/** The result of running a task. */
 export type Result =
   | { readonly kind: 'returned'; readonly value: unknown }
   | { readonly kind: 'threw'; readonly error: unknown }
   /** The job was cancelled before it began. */
   | { readonly kind: 'cancelled' }
 
-/** What becomes of a job after a run, with what the task returned or threw. */
+/** The decision about a job after a run, with the value that the task returned or threw. */
 export type Verdict = (
   | { readonly kind: 'succeeded'; readonly value: unknown }
   | { readonly kind: 'cancelled' }
   | { readonly kind: 'retried'; readonly delayMs: number }
   | { readonly kind: 'failed' }
-  /** The worker is stopping: another one runs it, and the attempt does not count. */
+  /** The worker is stopping. Another worker runs the job, and the attempt does not count. */
   | { readonly kind: 'released' }
   | { readonly kind: 'snoozed'; readonly delayMs?: number | undefined; readonly until?: Date | undefined }
 ) & { readonly error?: unknown }
 
-/** Decides what becomes of a job. A run that was interrupted has failed, whatever its task made of it. */
+/** Decides what happens to a job after a run. An interrupted run counts as interrupted, even if its task succeeds. */
 export function decide(run: Run, plan: Plan, result: Result, logger: Logger): Verdict {
   const { interruption } = run
   if (result.kind === 'cancelled') return { kind: 'cancelled' }
@@ -45,12 +45,12 @@ function judge(run: Run, plan: Plan, error: unknown, logger: Logger): Verdict {
   return { kind: 'retried', delayMs: delayAfter(run, plan, error, logger), error }
 }
 
-/** A backoff that fails is no reason to lose a job. */
+/** If the task's backoff throws, the default backoff applies, so that the job is not lost. */
 function delayAfter(run: Run, plan: Plan, error: unknown, logger: Logger): number {
   try {
     return plan.delayOf(run.attempt, error)
   } catch (cause) {
-    logger.error(`${run}: its backoff threw; the default one holds: ${messageOf(cause)}`, { error: cause })
+    logger.error(`${run}: its backoff threw, so the default backoff applies: ${messageOf(cause)}`, { error: cause })
     return FALLBACK(run.attempt, error)
   }
 }

@@ -1,21 +1,21 @@
-/** Makes text fit a database whose encoding does not hold every character. */
+/** Makes text fit a database whose encoding lacks some characters. */
 export interface Fit {
-  /** Text with escapes in place of characters that the encoding lacks. */
+  /** Replaces characters that the encoding lacks with escapes. */
   text(text: string): string
-  /** JSON that says the same in characters that every encoding has, for what is only read as a whole. */
+  /** Returns equal JSON in characters that every encoding has. For JSON that SQL does not look into. */
   json<Json extends string | null>(json: Json): Json
-  /** JSON whose texts SQL reads: with escapes in place of characters, like {@linkcode text}. */
+  /** For JSON whose strings SQL reads. Changes the strings as {@linkcode text} does. */
   readableJson(json: string): string
 }
 
 /**
- * How text is made to fit. Text in an encoding other than UTF-8 is refused by the server for a single character that the
- * encoding lacks, and so is JSON with an escape for one as soon as SQL looks into it.
+ * Creates the functions for an encoding. A server with an encoding other than UTF-8 refuses text with a character that
+ * the encoding lacks. It also refuses JSON with an escape for such a character as soon as SQL looks into the JSON.
  *
  * @param encoding the server's `server_encoding`
  */
 export function createFit(encoding: string): Fit {
-  // SQL_ASCII takes any bytes as they come.
+  // SQL_ASCII accepts any bytes unchanged.
   if (encoding === 'UTF8' || encoding === 'SQL_ASCII') return FITS_ALL
   const lacking = encoding === 'LATIN1' ? /[^\0-\u00FF]/gu : /[^\0-\u007F]/gu
   const toEscape = (character: string): string => (character === '…' ? '...' : toEscapes(character))
@@ -26,7 +26,7 @@ export function createFit(encoding: string): Fit {
   }
 }
 
-/** For UTF-8. */
+/** For UTF-8: changes nothing. */
 export const FITS_ALL: Fit = { text: text => text, json: json => json, readableJson: json => json }
 
 function toEscapes(character: string): string {

@@ -11,39 +11,39 @@ import { describeError, toErrorJson } from './error-text.ts'
 import { describeResult, writeRedacted } from './result.ts'
 import type { Run } from './run.ts'
 
-/** Makes the endings of runs, with what the ledger keeps of them. */
+/** Creates the endings of runs, with the details that the ledger keeps. */
 export interface Endings {
   readonly redactor: Redactor | undefined
-  /** Reads a payload before its task can change it; `null` if it is not kept. */
+  /** Serializes a payload before its task can change it; `null` if payloads are not kept. */
   readPayload(payload: unknown): string | null
-  /** What became of a run. */
+  /** Creates the ending of a run. */
   of(claim: Claim, run: Run, verdict: Verdict, details: EndingDetails): Ending
-  /** What becomes of a claim whose worker lets go of it before its run has ended. */
+  /** Creates the ending of a claim that the worker releases before the run has ended. */
   ofBrokenOff(claim: Claim, run: Run): Ending
   /**
-   * An ending of which the database refuses something: without all that its task has a say in, and the next time without
-   * its record; `undefined` if there is nothing left to leave out.
+   * Removes values from an ending that the database refuses. The first call removes all values that the task provided;
+   * the second call also gives up its record. Returns `undefined` if nothing is left to remove.
    */
   strip(ending: Ending, error: unknown): Ending | undefined
 }
 
-/** What else is known of the end of a run. */
+/** More facts about the end of a run. */
 export interface EndingDetails {
-  /** As {@linkcode Endings.readPayload} has read it. */
+  /** The result of {@linkcode Endings.readPayload}. */
   readonly payload: string | null
   readonly hasBegun: boolean
 }
 
-/** What {@linkcode createEndings} takes. */
+/** The options of {@linkcode createEndings}. */
 export interface EndingsOptions {
-  /** Without, nothing is recorded. */
+  /** The settings of the ledger. `undefined` records nothing. */
   readonly ledger: LedgerSettings | undefined
   readonly logger: Logger
   /** Makes text fit the database. */
   readonly fit?: Fit
 }
 
-/** Makes what makes endings. A job never fails for what is kept of it. */
+/** Creates the {@linkcode Endings} of a worker. Problems with the details that the ledger keeps never fail a job. */
 export function createEndings({ ledger, logger, fit = FITS_ALL }: EndingsOptions): Endings {
   const redactor = ledger?.redactor
   const warned = new Set<string>()
@@ -54,7 +54,7 @@ export function createEndings({ ledger, logger, fit = FITS_ALL }: EndingsOptions
     try {
       return fit.json(writeRedacted(payload, ledger.redactor))
     } catch (error) {
-      logger.warn(`A payload is not kept: ${messageOf(error)}`, { event: 'ledger.payload', error })
+      logger.warn(`Cannot keep a payload: ${messageOf(error)}`, { event: 'ledger.payload', error })
       return null
     }
   }
@@ -64,7 +64,7 @@ export function createEndings({ ledger, logger, fit = FITS_ALL }: EndingsOptions
     const { text, problem } = describeResult(verdict.value, ledger.maxResultBytes, redactor)
     if (problem !== undefined && !warned.has(job.task)) {
       warned.add(job.task)
-      logger.warn(`A result of ${job.task} is not kept: ${problem}`, { event: 'ledger.result', task: job.task })
+      logger.warn(`Cannot keep a result of ${job.task}: ${problem}`, { event: 'ledger.result', task: job.task })
     }
     return { result: fit.json(text), problem: problem === undefined ? null : fit.text(problem) }
   }
@@ -118,7 +118,7 @@ export function createEndings({ ledger, logger, fit = FITS_ALL }: EndingsOptions
       const problem = `its details could not be stored: ${messageOf(refusal)}`
       if (ledger) {
         const fields = { event: 'ledger.stripped', job: ending.id, error: refusal }
-        logger.warn(`Of a run of job ${ending.id}, ${problem}`, fields)
+        logger.warn(`A run of job ${ending.id}: ${problem}`, fields)
       }
       const left = isBare ? { ...ending, isRecorded: false } : withoutDetails(ending, fit.text(problem))
       stripped.add(left)
@@ -127,7 +127,7 @@ export function createEndings({ ledger, logger, fit = FITS_ALL }: EndingsOptions
   }
 
   function withoutDetails(ending: Ending, problem: string): Ending {
-    const reason = `What went wrong is not kept: ${problem}`
+    const reason = `The error was not kept: ${problem}`
     return {
       ...ending,
       error: readError(ending.state, new Error(reason)),
@@ -165,12 +165,12 @@ function nextOf(verdict: Verdict, describe: () => string): Next {
   }
 }
 
-/** Without what the task had a say in: its error, and a time that cannot be stored. */
+/** Removes the values that the task provided: its error, and a time that cannot be stored. */
 function stripNext(next: Next, reason: string): Next {
   if (next.kind === 'remove') return next
   if (next.kind !== 'wait') return { ...next, reason }
   return next.runAt === undefined ? next : { kind: 'wait', delayMs: FALLBACK_DELAY_MS }
 }
 
-/** How long a job waits whose own time for it cannot be stored. */
+/** How long a snoozed job waits if its time cannot be stored. */
 const FALLBACK_DELAY_MS = 60_000

@@ -2,8 +2,8 @@ import type { Redactor } from '../../redact/redactor.ts'
 import { readThrown, type Thrown } from '../../text/thrown.ts'
 
 /**
- * An error as the database keeps it: name and message first, then the stack, then the errors that lie behind it. Free of
- * what PostgreSQL cannot hold, and never longer than {@linkcode MAX_LENGTH}.
+ * Describes an error for the engine's table: name and message, then the stack, then its causes and the errors that it
+ * contains. The text has no characters that PostgreSQL cannot hold, and at most {@linkcode MAX_LENGTH} characters.
  */
 export function describeError(error: unknown, redactor?: Redactor): string {
   const text = [...tell(readThrown(error, MAX_LENGTH, redactor), '')].join('\n')
@@ -11,14 +11,14 @@ export function describeError(error: unknown, redactor?: Redactor): string {
 }
 
 /**
- * An error as the ledger keeps it: JSON text of an object with `name`, `message` and `stack`, and with `cause` and
- * `errors` where others lie behind it. Bounded like {@linkcode describeError}.
+ * Describes an error for the ledger: the JSON of an object with `name`, `message` and `stack`, and with `cause` and
+ * `errors` if the error has them. The length is limited as in {@linkcode describeError}.
  */
 export function toErrorJson(error: unknown, redactor?: Redactor): string {
   return JSON.stringify(toRecord(readThrown(error, MAX_LENGTH, redactor)))
 }
 
-/** What is thrown need not be an error, but is kept as one. */
+/** A task may throw a value that is not an error. The ledger keeps it as an error. */
 function toRecord({ name = 'Error', message, stack, cause, errors }: Thrown): Thrown {
   return {
     name,
@@ -36,5 +36,5 @@ function* tell({ name, message, stack, cause, errors = [] }: Thrown, prefix: str
   for (const one of errors) yield* tell(one, 'one of them: ')
 }
 
-/** In characters: some kilobytes, as any row can bear. */
+/** In characters: a few kilobytes, which any row can hold. */
 const MAX_LENGTH = 8_192

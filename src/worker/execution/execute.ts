@@ -10,39 +10,39 @@ import { reportEnd, reportStart } from './report.ts'
 import { Run } from './run.ts'
 import { isTracking, runTracked } from './uncaught.ts'
 
-/** Runs jobs and knows which are running. */
+/** Runs jobs and tracks the running ones. */
 export interface Executor {
-  /** How many are running. */
+  /** How many jobs are running. */
   readonly running: number
-  /** Those that are running. */
+  /** The runs that are under way. */
   readonly runs: ReadonlySet<Run>
-  /** How many were stopped before their end and go back for another worker. */
+  /** How many runs were stopped before their end; their jobs go back to the database for other workers. */
   readonly released: number
   /**
-   * Runs a claimed job to its end, which the claim then holds.
+   * Runs a claimed job and stores its ending in the claim.
    *
-   * @param prepare what has to be done before it begins
+   * @param prepare is awaited before the run begins
    */
   execute(claim: Claim, task: AnyTask, prepare?: () => Promise<void>): Promise<void>
   /** Aborts the signal of every running job. */
   abort(reason: Error): void
 }
 
-/** What {@linkcode createExecutor} takes. */
+/** The options of {@linkcode createExecutor}. */
 export interface ExecutorOptions {
   readonly logger: Logger
-  /** For tasks that name no backoff of their own. */
+  /** The backoff of tasks that set none. */
   readonly backoff: DelayOf
   readonly endings: Endings
 }
 
-/** Makes what runs the jobs of this process. */
+/** Creates an executor. */
 export function createExecutor({ logger, backoff, endings }: ExecutorOptions): Executor {
   const runs = new Set<Run>()
   const planOf = createPlanner(backoff)
   let released = 0
 
-  /** The life of a run: prepare, perform, decide, report, and keep what became of it until it is written. */
+  /** The steps of a run: prepare, perform, decide, report, and keep the ending in the claim until it is written. */
   async function execute(claim: Claim, task: AnyTask, prepare?: () => Promise<void>): Promise<void> {
     const plan = planOf(task)
     const refusal = prepare && (await refusalOf(claim, prepare))
@@ -63,7 +63,7 @@ export function createExecutor({ logger, backoff, endings }: ExecutorOptions): E
     }
   }
 
-  /** Left to the engine, a job that cannot begin would be tried again without its backoff, and unheard of. */
+  /** Turns an error of `prepare` into a result. The engine itself would retry without backoff and log line. */
   async function refusalOf({ job }: Claim, prepare: () => Promise<void>): Promise<Result | undefined> {
     try {
       await prepare()
@@ -85,12 +85,12 @@ export function createExecutor({ logger, backoff, endings }: ExecutorOptions): E
     runs.delete(run)
   }
 
-  /** Only the task itself decides whether it has failed. */
+  /** Runs the task. Only the task itself decides whether it has failed. */
   async function perform({ payload }: Claim, task: AnyTask, run: Run, plan: Plan): Promise<Result> {
     reportStart(logger, run)
     if (plan.timeoutMs !== undefined) run.interruptAfter(plan.timeoutMs)
     try {
-      // Most runs end without a time limit and untracked, and go the short way.
+      // The fast path: most runs have no time limit and are not tracked.
       const value = await (plan.timeoutMs === undefined && !isTracking()
         ? task(payload, run)
         : run.perform(() => runTracked(run, () => task(payload, run))))
@@ -100,7 +100,7 @@ export function createExecutor({ logger, backoff, endings }: ExecutorOptions): E
     }
   }
 
-  /** A run of its own, since the signal of the one that failed may have been aborted. */
+  /** Calls `onFailure` in a new run, since the signal of the failed run may have been aborted. */
   async function callOnFailure(claim: Claim, { onFailure, timeoutMs }: Plan, { error }: Verdict): Promise<void> {
     if (!onFailure) return
     const run = begin(claim)
@@ -133,7 +133,7 @@ export function createExecutor({ logger, backoff, endings }: ExecutorOptions): E
 
 const CANCELLED: Result = { kind: 'cancelled' }
 
-/** Until it has ended, the job is locked, and so is its queue. */
+/** The job and its queue stay locked until `onFailure` has ended. */
 const ON_FAILURE_TIMEOUT_MS = 60_000
 
 const MOST_IN_A_MESSAGE = 2_000

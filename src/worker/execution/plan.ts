@@ -2,14 +2,14 @@ import { compileBackoff, type DelayOf } from '../../backoff.ts'
 import { toTimeLimit } from '../../duration.ts'
 import { type AnyTask, optionsOf, type TaskContext } from '../../task.ts'
 
-/** How the jobs of a task are run. */
+/** The settings with which the jobs of a task run. */
 export interface Plan {
   readonly timeoutMs: number | undefined
   readonly delayOf: DelayOf
   readonly onFailure: ((error: unknown, context: TaskContext, input: never) => unknown) | undefined
 }
 
-/** Makes the plans of tasks, each once. */
+/** Creates a function that returns the plan of a task. It compiles each plan once. */
 export function createPlanner(fallback: DelayOf): (task: AnyTask) => Plan {
   const plans = new WeakMap<AnyTask, Plan>()
   return task => {

@@ -1,17 +1,17 @@
 import type { Claim } from './claim.ts'
 
-/** Runs jobs so that one which takes its worker down is found out, and no other job is blamed. */
+/** Runs jobs in a way that finds the job that takes workers down, and blames no other job. */
 export interface PoisonGuard {
   /**
-   * Runs a job, alone if workers were lost with it more than once. If there were any, work is given what marks that the
-   * job begins, and has to do that first.
+   * Runs a job. After one loss, the work receives a function that marks the job as started, and must call it first.
+   * After two losses, such jobs also run one at a time.
    */
   run<Result>(claim: Claim, work: (mark?: () => Promise<void>) => Promise<Result>): Promise<Result>
 }
 
 /**
- * After a first loss, each job of the lost worker is a suspect and is marked before it runs. After a second loss, those
- * that were running run one at a time, so that a third loss has one culprit.
+ * After the first loss, every job of the lost worker is a suspect and is marked before it runs. After the second loss,
+ * the jobs that were running run one at a time, so that a third loss identifies the job.
  */
 export function createPoisonGuard(markStarted: (job: string) => Promise<void>): PoisonGuard {
   let last: Promise<unknown> = Promise.resolve()

@@ -4,37 +4,37 @@ import type { LiveNews, RunNews } from '../../sql/ledger/live.ts'
 import { FITS_ALL, type Fit } from './encoding.ts'
 import type { Run } from './run.ts'
 
-/** What {@linkcode createProgressReporter} takes. */
+/** The options of {@linkcode createProgressReporter}. */
 export interface ProgressOptions {
   /** The runs under way. */
   readonly runs: Iterable<Run>
-  /** Shows others what there is to tell. */
+  /** Writes the news to the database, where other processes can read it. */
   show(news: LiveNews): Promise<void>
   /** Makes text fit the database. */
   readonly fit?: Fit
   readonly logger: Logger
 }
 
-/** Shows others what this worker runs, and how far that is. */
+/** Reports to the database which jobs this worker runs, and their progress. */
 export interface ProgressReporter {
-  /** Tells what is left to tell, without waiting for it. */
+  /** Stops after a last report. Does not wait for it. */
   stop(): void
 }
 
 /**
- * Looks at the runs twice a second, and tells what has changed in one statement; of runs that are over soon and log
- * nothing, and by a worker that idles, nothing is told. What could not be told is told the next time.
+ * Checks the runs twice a second and reports all changes in one statement. Short runs that log nothing are not
+ * reported, and an idle worker reports nothing. If a report fails, the next one includes its changes.
  */
 export function createProgressReporter({ runs, show, logger, fit = FITS_ALL }: ProgressOptions): ProgressReporter {
-  /** What was told of which job: of which run, and how much of it. */
-  let told = new Map<string, Told>()
-  let shown = ''
+  /** The last report of each job: its run, and the version of its notes. */
+  let reported = new Map<string, Reported>()
+  let reportedIds = ''
   let isShowing = false
-  const round = setInterval(tell, INTERVAL_MS)
+  const round = setInterval(report, INTERVAL_MS)
 
-  function tell(): void {
+  function report(): void {
     if (isShowing) return
-    const now = new Map<string, Told>()
+    const now = new Map<string, Reported>()
     const changed = new Map<string, RunNews>()
     const running = new Set<string>()
     for (const run of runs) {
@@ -42,29 +42,33 @@ export function createProgressReporter({ runs, show, logger, fit = FITS_ALL }: P
       if (run.durationMs > MIN_DURATION_MS) running.add(id)
       const { notes } = run
       if (!notes) continue
-      const before = told.get(id)
+      const before = reported.get(id)
       now.set(id, { run, version: notes.version })
       if (before?.run !== run || before.version !== notes.version) changed.set(id, toNews(run, fit))
     }
-    const ended = [...told.keys()].filter(id => !now.has(id))
+    const ended = [...reported.keys()].filter(id => !now.has(id))
     const ids = [...running].join(',')
-    if (ids === shown && changed.size === 0 && ended.length === 0) return
+    if (ids === reportedIds && changed.size === 0 && ended.length === 0) return
     isShowing = true
-    showWhatCanBe({ running: ids === shown ? undefined : [...running], changed: [...changed.values()], ended })
+    showWithoutRefused({
+      running: ids === reportedIds ? undefined : [...running],
+      changed: [...changed.values()],
+      ended
+    })
       .then(
         () => {
-          told = now
-          shown = ids
+          reported = now
+          reportedIds = ids
         },
-        error => logger.debug(`Cannot show what this worker runs: ${error}`, { error })
+        error => logger.debug(`Cannot report which jobs this worker runs: ${error}`, { error })
       )
       .finally(() => {
         isShowing = false
       })
   }
 
-  /** What the database refuses of one run hides nothing of the others. */
-  async function showWhatCanBe(news: LiveNews): Promise<void> {
+  /** If the database refuses the news of one run, the news of the others is still written. */
+  async function showWithoutRefused(news: LiveNews): Promise<void> {
     try {
       await show(news)
     } catch (error) {
@@ -72,24 +76,24 @@ export function createProgressReporter({ runs, show, logger, fit = FITS_ALL }: P
       const { changed } = news
       if (changed.length === 0) throw error
       if (changed.length === 1) {
-        logger.debug(`Cannot show how far job ${changed[0]?.id} is: ${error}`, { error })
+        logger.debug(`Cannot report the progress of job ${changed[0]?.id}: ${error}`, { error })
         return await show({ ...news, changed: [] })
       }
       const middle = changed.length >> 1
-      await showWhatCanBe({ ...news, changed: changed.slice(0, middle) })
-      await showWhatCanBe({ running: undefined, changed: changed.slice(middle), ended: [] })
+      await showWithoutRefused({ ...news, changed: changed.slice(0, middle) })
+      await showWithoutRefused({ running: undefined, changed: changed.slice(middle), ended: [] })
     }
   }
 
   return {
     stop() {
       clearInterval(round)
-      tell()
+      report()
     }
   }
 }
 
-interface Told {
+interface Reported {
   readonly run: Run
   readonly version: number
 }
@@ -99,11 +103,11 @@ function toNews({ job, attempt, notes }: Run, fit: Fit): RunNews {
   return { id: job.id, attempt, progress, message: message && fit.text(message), log: fit.json(log) }
 }
 
-/** Values that their columns cannot hold, or too much of them. */
+/** A value that does not fit its column, or a value that is too large. */
 const UNFIT = /^(?:22|54)/
 
-/** What was reported just after a look is seen by others within a second. */
+/** Other processes see a change within a second. */
 const INTERVAL_MS = 500
 
-/** Whatever is over sooner nobody could have seen. */
+/** Shorter runs are not reported: they end before anyone can see them. */
 const MIN_DURATION_MS = 200

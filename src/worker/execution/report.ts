@@ -7,7 +7,7 @@ export function reportStart(logger: Logger, run: Run): void {
   logger.info(`${run} started`, fieldsOf('started', run))
 }
 
-/** Logs what becomes of a job after a run. */
+/** Logs how a run ended. */
 export function reportEnd(logger: Logger, run: Run, verdict: Verdict): void {
   const { level, event, text, details } = describe(verdict)
   const fields = { ...fieldsOf(event, run), durationMs: run.durationMs, ...details }
@@ -21,7 +21,7 @@ function describe(verdict: Verdict): { level: keyof Logger; event: string; text:
     case 'cancelled':
       return { level: 'info', event: 'cancelled', text: 'was cancelled' }
     case 'released':
-      return { level: 'warn', event: 'released', text: 'stopped and goes back for another worker' }
+      return { level: 'warn', event: 'released', text: 'stopped; another worker will run it' }
     case 'snoozed': {
       const { until: runAt, delayMs } = verdict
       const snoozed = { level: 'info', event: 'snoozed' } as const

@@ -1,23 +1,23 @@
 import { type Redactor, usualRedactor } from '../../redact/redactor.ts'
 import { readThrown } from '../../text/thrown.ts'
 
-/** What a task returned, as the ledger keeps it. */
+/** The result of a task as the ledger keeps it. */
 export interface ResultText {
-  /** JSON, or `null` if there is nothing to keep. */
+  /** The result as JSON, or `null` if it is not kept. */
   readonly text: string | null
-  /** Why it is not kept. */
+  /** Why the result is not kept. */
   readonly problem?: string
 }
 
 /**
- * A result as JSON text. What JSON cannot hold, or takes more room than it may, is not kept: a job never fails for what
- * it returns.
+ * Serializes a result as JSON. A result that JSON cannot hold, or that is too large, is not kept: a job never fails
+ * because of its result.
  */
 export function describeResult(value: unknown, maxBytes: number, redactor: Redactor = usualRedactor): ResultText {
   if (value === undefined) return { text: null }
   try {
     const text = writeRedacted(value, redactor)
-    // A function, or a symbol.
+    // The value is a function or a symbol.
     if (text === null) return { text, problem: `JSON cannot hold a ${typeof value}` }
     const bytes = Buffer.byteLength(text)
     if (bytes <= maxBytes) return { text }
@@ -28,16 +28,16 @@ export function describeResult(value: unknown, maxBytes: number, redactor: Redac
 }
 
 /**
- * A value as JSON text that PostgreSQL can read, without secrets; `null` if JSON knows no such value.
+ * Serializes a value as JSON that PostgreSQL can read, without secrets; `null` if JSON has no such value.
  *
- * @throws what `JSON.stringify` throws
+ * @throws any error of `JSON.stringify`
  */
 export function writeRedacted(value: unknown, redactor: Redactor): string | null {
   const text = redactor.stringify(value)
   return text === undefined ? null : readable(text)
 }
 
-/** Neither half of a surrogate pair nor NUL is a character to PostgreSQL; `JSON.stringify` writes both as escapes. */
+/** Replaces escapes of NUL and of single surrogates, which `JSON.stringify` writes and PostgreSQL refuses. */
 export function readable(json: string): string {
   if (!UNREADABLE.test(json)) return json
   return json.replace(ESCAPES, found => (found === '\\\\' ? found : '\\ufffd'))

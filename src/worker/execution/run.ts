@@ -6,13 +6,13 @@ import type { TaskContext } from '../../task.ts'
 import { copyFields, show } from '../../text/thrown.ts'
 import { createNotes, type Notes } from './task-log.ts'
 
-/** Why a run ends early, whatever its task does from then on. */
+/** Why a run ends early. The task's later result is ignored. */
 export interface Interruption {
   readonly kind: 'timeout' | 'cancel' | 'uncaught'
   readonly reason: unknown
 }
 
-/** One attempt of a job; what the task sees as its context. Signal and logger are made when first asked for. */
+/** One attempt of a job. The task gets it as its context. Signal and logger are created on first access. */
 export class Run implements TaskContext {
   readonly job: Job
   readonly #logger: Logger
@@ -58,12 +58,12 @@ export class Run implements TaskContext {
     return this.#taskLogger
   }
 
-  /** A function of its own, for a task may take it out of its context. */
+  /** Works without its context, since a task may destructure it. */
   get log(): TaskContext['log'] {
     return this.logger.info
   }
 
-  /** See {@linkcode log}. */
+  /** Works without its context, like {@linkcode log}. */
   get progress(): TaskContext['progress'] {
     return (fraction, message) => {
       if (this.#isOver) return
@@ -72,7 +72,7 @@ export class Run implements TaskContext {
     }
   }
 
-  /** What it has told of itself; nothing if it has told nothing. */
+  /** The progress and the log lines of the run; `undefined` if the task has reported none. */
   get notes(): Notes | undefined {
     return this.#notes
   }
@@ -86,18 +86,18 @@ export class Run implements TaskContext {
     return this.#interruption
   }
 
-  /** How long it has been running. */
+  /** How long the run has lasted so far. */
   get durationMs(): number {
     return Math.round((performance.now() - this.#startedMs) * 10) / 10
   }
 
-  /** Does the work, to its end or until it is given up. */
+  /** Runs the work. Settles when the work ends, or rejects when the run is given up. */
   perform(work: () => unknown): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#giveUp = reject
       const ended = (settle: (value: unknown) => void) => (value: unknown) => {
         settle(value)
-        // Only what was given up is over before its task is.
+        // A run that is over before its task ends was given up.
         if (this.#isOver) this.#logger.warn(`${this} ended, ${this.durationMs} ms after its start`, this.#fields)
       }
       const result = work()
@@ -106,7 +106,7 @@ export class Run implements TaskContext {
     })
   }
 
-  /** Tells the task to stop; what becomes of the job is still the task's to say. */
+  /** Aborts the task's signal. The task's result still decides about the job. */
   abort(reason: unknown): void {
     if (this.#isAborted) return
     this.#isAborted = true
@@ -124,7 +124,7 @@ export class Run implements TaskContext {
     else this.#giveUpAfter(GRACE_MS)
   }
 
-  /** The task has left an error to nobody; the job has failed, unless it has ended already. */
+  /** Fails the job with an uncaught error of its task, unless the job has ended already. */
   blame(error: unknown, what: string): void {
     const { task, id } = this.job
     const place = this.#isOver ? `${what}, after the job had ended` : what
@@ -132,7 +132,7 @@ export class Run implements TaskContext {
     this.interrupt({ kind: 'uncaught', reason: error })
   }
 
-  /** Interrupts the run unless it is over by then. */
+  /** Interrupts the run if it is not over after this time. */
   interruptAfter(ms: number): void {
     this.#after(ms, () => {
       const reason = new DOMException(`Timed out after ${ms} ms`, 'TimeoutError')
@@ -141,7 +141,7 @@ export class Run implements TaskContext {
     })
   }
 
-  /** Nothing that comes from now on changes what became of the job. */
+  /** Marks the run as over. Later calls change nothing. */
   finish(): void {
     this.#isOver = true
     if (this.#timers) for (const timer of this.#timers) timer.clear()
@@ -156,7 +156,7 @@ export class Run implements TaskContext {
     return this.#notes
   }
 
-  /** A number that makes no sense is no reason to fail a job that does its work. */
+  /** An invalid progress value must not fail the job, so it is only logged, once per run. */
   #warnOfProgress(fraction: unknown): void {
     if (this.#hasWarned) return
     this.#hasWarned = true
@@ -174,7 +174,7 @@ export class Run implements TaskContext {
     })
   }
 
-  /** A cancelled job keeps its place: another job of its queue must not run beside it. */
+  /** A cancelled run is not given up: another job of its queue must not run at the same time. */
   #warnAfter(ms: number): void {
     this.#after(ms, () => {
       this.#logger.warn(`${this} was cancelled and is still running: it ignores its signal`, this.#fields)
@@ -208,8 +208,8 @@ function keepLines(
   return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }
 }
 
-/** How long a task gets to react to its signal before it is left to itself. */
+/** How long a task may take to react to its signal before the run is given up. */
 const GRACE_MS = 1_000
 
-/** How long a cancelled task may take to react before the log says that it does not. */
+/** How long a cancelled task may take to react before the worker logs a warning. */
 const CANCEL_PATIENCE_MS = 3_000

@@ -4,13 +4,13 @@ import { hideInText } from '../../redact/text.ts'
 import { messageOf, show } from '../../text/thrown.ts'
 import { readable } from './result.ts'
 
-/** What a run tells of itself while it runs: how far it is, and the lines that it logs. */
+/** The progress that a run reports and the lines that it logs. */
 export interface Notes {
-  /** Grows with every change. */
+  /** Increases with each change. */
   readonly version: number
-  /** From 0 to 1, or `null` if it says nothing of the kind. */
+  /** From 0 to 1, or `null` if none was reported. */
   readonly progress: number | null
-  /** What it is doing, or `null`. */
+  /** The message of the last progress report that had one, or `null`. */
   readonly message: string | null
   /** The newest lines as a JSON array, or `null` if there are none. */
   readonly log: string | null
@@ -18,7 +18,7 @@ export interface Notes {
   add(level: keyof Logger, message: string, fields: LogFields | undefined): void
 }
 
-/** Makes notes. Lines are written down at once, since what they are made of may change. */
+/** Creates notes. Lines are serialized at once, since the objects in them may change later. */
 export function createNotes(redactor: Redactor = usualRedactor): Notes {
   let version = 0
   let progress: number | null = null
@@ -74,7 +74,7 @@ function toLine(level: keyof Logger, text: string, fields: LogFields | undefined
   return details ? `${json.slice(0, -1)},"fields":${details}}` : json
 }
 
-/** What cannot be written as JSON is no reason to fail a job that has merely logged it. */
+/** Fields that JSON cannot hold must not fail the job that logs them. */
 function toDetails(fields: LogFields, redactor: Redactor): string | undefined {
   try {
     const json = redactor.stringify(fields, toPlain)
@@ -85,7 +85,7 @@ function toDetails(fields: LogFields, redactor: Redactor): string | undefined {
   }
 }
 
-/** What JSON would refuse, or show as an empty object. */
+/** Converts values that JSON refuses or shows as an empty object. */
 function toPlain(_key: string, value: unknown): unknown {
   if (typeof value === 'bigint') return String(value)
   if (value instanceof Map) return Object.fromEntries(value)
@@ -99,12 +99,12 @@ function toText(value: unknown, most: number): string {
   return hideInText(short).replaceAll('\0', '\uFFFD').toWellFormed()
 }
 
-/** Finer is not shown, and a number near nothing is none to PostgreSQL. */
+/** Progress is rounded to millionths: PostgreSQL refuses numbers very close to 0. */
 const MILLION = 1_000_000
 
 const MAX_LINES = 200
 
-/** In characters, of all lines together. */
+/** Of all lines together, in characters. */
 const MAX_SIZE = 16_384
 
 /** In characters. */

@@ -3,26 +3,28 @@ import process from 'node:process'
 import { refuseUnknown } from '../../check/options.ts'
 import type { Run } from './run.ts'
 
-/** What {@linkcode guardProcess} takes. */
+/** The options of {@linkcode guardProcess}. */
 export interface GuardOptions {
   /**
-   * Called with an exception that no job is to blame for. Nobody knows what it has left behind, so the process had
-   * better stop its worker and end.
+   * Called with an uncaught exception that belongs to no job. The process may be in an undefined state, so stop the
+   * worker and end the process.
    */
   onException(error: unknown): void
-  /** Called with the reason of a rejection that nobody handled and no job is to blame for. */
+  /** Called with the reason of an unhandled rejection that belongs to no job. */
   onRejection(reason: unknown): void
 }
 
 /**
- * Sees to it that an exception that a task throws where nobody can catch it (in a timer, in an event) and a rejection
- * that nobody handles fail that task's job, not the process; the worker logs them. It holds for the whole process, so it
- * is for a program that is a worker and nothing else; `kretes background` is one.
+ * Makes uncaught exceptions (as in a timer or an event handler) and unhandled rejections of a task fail its job instead
+ * of ending the process. The worker logs them. The guard applies to the whole process, so use it only in a program that
+ * is a worker and nothing else, such as `kretes background`.
  *
- * Which job it was is known as far as the runtime tells. Node.js 24 knows it of all that a task has begun, Node.js 22 of
- * all but `queueMicrotask`, Deno of all but callbacks of timers, Bun of callbacks but not of rejections.
+ * How many errors can be traced to their job depends on the runtime: in Node.js 24 all errors; in Node.js 22 all except
+ * those in `queueMicrotask`; in Deno all except those in callbacks of timers; in Bun those in callbacks, but no
+ * unhandled rejections.
  *
- * @returns takes the guard away when it is disposed of
+ * @returns a disposable that removes the guard
+ * @throws {TypeError} if an option is unknown
  * @example
  * ```ts
  * import { guardProcess, startWorker } from 'kretes/worker'
@@ -45,7 +47,7 @@ export function guardProcess(options: GuardOptions): Disposable {
     if (run) run.blame(error, what)
     else otherwise(error)
   }
-  const onUncaught = (error: unknown): void => blame(error, 'threw where nobody catches', onException)
+  const onUncaught = (error: unknown): void => blame(error, 'threw an exception that was not caught', onException)
   const onUnhandled = (reason: unknown): void => blame(reason, 'left a rejection unhandled', onRejection)
 
   process.on('uncaughtException', onUncaught)
@@ -58,7 +60,7 @@ export function guardProcess(options: GuardOptions): Disposable {
   }
 }
 
-/** Does the work of a run in such a way that what it leaves behind can be traced to it, if the process is guarded. */
+/** Runs the work of a run. If the process is guarded, uncaught errors of the work can be traced to the run. */
 export function runTracked<Result>(run: Run, work: () => Result): Result {
   return tracker ? tracker.run(run, work) : work()
 }

@@ -14,40 +14,41 @@ export interface LivenessOptions {
   readonly schema: string
   /** The id under which the engine locks jobs. */
   readonly id: string
-  /** After how many lost workers a job is given up. */
+  /** How many workers may be lost with a job before it fails for good. */
   readonly maxLosses: number
   readonly logger: Logger
   readonly outage: Outage
-  /** A peer has taken this worker for dead: its jobs are others' now. */
+  /** Called when a peer has declared this worker dead and given its jobs to other workers. */
   onDeclaredDead(): void
 }
 
-/** A worker that shows that it lives, and looks after those that do not. */
+/** The heartbeat of a worker. It also rescues the jobs of dead workers. */
 export interface Liveness {
-  /** When the last beat reached the database. */
+  /** When the last heartbeat reached the database. */
   readonly lastBeatAt: Date
-  /** Whether that is not long ago. */
+  /** Whether the last heartbeat is recent enough. */
   readonly isBeating: boolean
-  /** Whether peers seem, or may seem, to be dead that this worker has not looked after: it is not yet fit to judge. */
+  /** Whether some peers seem to be dead, or may be, whose jobs this worker may not rescue yet. */
   readonly hasSuspects: boolean
-  /** Resolves while the lock is held; a task that blocks the event loop meanwhile is safe. */
+  /** Resolves when the session holds the lock. A task may block the event loop while it does. */
   whenLocked(): Promise<void>
-  /** The session has ended, and the lock with it: takes it again at once. */
+  /** Call when the session has ended, which released the lock. The worker takes the lock again at once. */
   sessionEnded(): void
   stop(): Promise<void>
 }
 
 /**
- * A worker is dead if its last beat is old **and** its lock is free. The lock alone outlives a task that blocks the
- * event loop, since the kernel keeps the connection; the beat alone outlives a connection that breaks and comes back.
+ * A worker is dead if its last heartbeat is old **and** its lock is free. While a task blocks the event loop there are
+ * no heartbeats, but the kernel keeps the connection and so the lock. When a connection breaks, the lock is free for a
+ * moment, but the last heartbeat is recent.
  *
- * Nobody is declared dead by a worker that has not itself been beating without a break for as long: after an outage of
- * the database all locks are free and all beats are old, until everybody is back.
+ * A worker may declare another one dead only after it has sent heartbeats without a break for a while. After an outage
+ * of the database all locks are free and all heartbeats are old, until all workers have reconnected.
  */
 export function keepAlive(options: LivenessOptions): Liveness {
   const { session, schema, id, logger, outage, onDeclaredDead } = options
   const stopping = new AbortController()
-  const who = {}
+  const caller = {}
   const rescuer = createRescuer(options)
   let isBroken = false
   let locked = Promise.withResolvers<void>()
@@ -56,7 +57,7 @@ export function keepAlive(options: LivenessOptions): Liveness {
   let lastBeatAt = new Date()
   let lastBeatMs = performance.now()
   let judgesFromMs = lastBeatMs + STALE_AFTER_MS
-  // Until it has looked for the first time.
+  // True until the first round.
   let hasSuspects = true
 
   async function round(): Promise<void> {
@@ -65,7 +66,7 @@ export function keepAlive(options: LivenessOptions): Liveness {
     isLocked = isLockedNow
     if (isLocked) locked.resolve()
     if (!isRegistered) {
-      logger.error('This worker was taken for dead, and its jobs were given to others', {
+      logger.error('This worker was declared dead, and its jobs were given to other workers', {
         event: 'worker.declared-dead'
       })
       onDeclaredDead()
@@ -73,7 +74,7 @@ export function keepAlive(options: LivenessOptions): Liveness {
       return
     }
     const nowMs = performance.now()
-    // The database was away, or this process stood still, and with it perhaps the machine: others need time to be back.
+    // The database was unavailable, or this process or its machine stood still. Other workers need time to come back.
     if (isBroken || nowMs - lastBeatMs > STALE_AFTER_MS) judgesFromMs = nowMs + RETURN_MS
     isBroken = false
     lastBeatMs = nowMs
@@ -87,20 +88,20 @@ export function keepAlive(options: LivenessOptions): Liveness {
     while (!stopping.signal.aborted) {
       try {
         await round()
-        outage.recovered(who)
+        outage.recovered(caller)
       } catch (error) {
         if (stopping.signal.aborted) break
         isBroken = true
         unlock()
-        if (isTransientFailure(error)) outage.failed(who, error)
-        else logger.warn(`The worker cannot show that it lives: ${error}`, { error })
+        if (isTransientFailure(error)) outage.failed(caller, error)
+        else logger.warn(`Cannot send a heartbeat: ${error}`, { error })
       }
       if (stopping.signal.aborted) break
       pausing = new AbortController()
       const { signal } = pausing
       await setTimeout(isLocked ? BEAT_INTERVAL_MS : RETRY_INTERVAL_MS, undefined, { signal }).catch(() => {})
     }
-    outage.forget(who)
+    outage.forget(caller)
     locked.resolve()
   }
 
@@ -129,7 +130,7 @@ export function keepAlive(options: LivenessOptions): Liveness {
     async stop() {
       stopping.abort()
       pausing.abort()
-      // It may look after a dead peer just now; nobody has to wait for that.
+      // The worker may be rescuing the jobs of a dead peer. The stop does not wait for that.
       await Promise.race([living, setTimeout(STOP_TIMEOUT_MS, undefined, { ref: false })])
     }
   }
@@ -139,8 +140,8 @@ const STOP_TIMEOUT_MS = 1_000
 
 const BEAT_INTERVAL_MS = 2_000
 
-/** Without its lock. */
+/** The interval while the worker has no lock. */
 const RETRY_INTERVAL_MS = 200
 
-/** How long workers get to come back after an outage before one of them may take another for dead. */
+/** How long workers may take to come back after an outage before a worker may declare another one dead. */
 const RETURN_MS = 15_000

@@ -1,15 +1,15 @@
-/** Fetches whose answer was lost: the database may have locked jobs that this worker does not know of. */
+/** Tracks fetches whose answer was lost: the database may have locked jobs that this worker does not know of. */
 export interface LostFetches {
   /** Whether there may be such jobs. */
   readonly areThere: boolean
   /** Whether it is time to look for them. */
   readonly areDue: boolean
   add(): void
-  /** Somebody has looked, and has put back what was found. */
+  /** Call when the worker has looked for such jobs and unlocked them. */
   settle(): void
 }
 
-/** To be looked for at once, and again later: what a broken connection has delivered may be carried out afterwards. */
+/** The worker looks at once, and again later: the server may still run a statement after its connection has broken. */
 export function createLostFetches(): LostFetches {
   let isNew = false
   let againAtMs = Number.POSITIVE_INFINITY

@@ -13,7 +13,7 @@ import type { Outage } from '../outage.ts'
 import { keepAlive, type Liveness } from './heartbeat.ts'
 import { createLostFetches } from './lost-fetches.ts'
 
-/** What {@linkcode createMembership} takes. */
+/** The options of {@linkcode createMembership}. */
 export interface MembershipOptions {
   readonly options: ResolvedOptions
   /** The tasks that it runs, by name. */
@@ -21,36 +21,40 @@ export interface MembershipOptions {
   readonly control: Control
   readonly outage: Outage
   readonly claims: Claims
-  /** Lets go of all jobs that a worker holds. */
+  /** Releases all jobs that a worker holds. */
   release(worker: string): Promise<void>
   readonly engine: Pick<Engine, 'id'>
-  /** A connection was found to hang. */
+  /** Called when the connection hangs. */
   onHung(): void
 }
 
-/** A worker among its peers. */
+/** The entry of a worker in the table of workers. */
 export interface Membership {
   readonly liveness: Liveness | undefined
-  /** Resolves if its peers have taken it for dead. */
+  /** Resolves if a peer has declared the worker dead. */
   readonly declaredDead: Promise<void>
-  /** Awaited before each fetch: whoever locks jobs is known to its peers. */
+  /** Awaited before each fetch. Resolves when the worker is registered and holds its lock. */
   whenMember(): Promise<void>
-  /** Puts back what the database may have locked for a fetch whose answer was lost. */
+  /** Unlocks jobs that the database may have locked for a fetch whose answer was lost. */
   putBackForgotten(): Promise<void>
+  /** Call when the answer to a fetch was lost. */
   fetchLost(): void
-  /** Shows no more that it lives. */
+  /** Ends the heartbeat. */
   stop(): Promise<void>
-  /** Lets go of all that it holds; with a database that does not answer, that is left to a peer. */
+  /**
+   * Releases all jobs and removes the entry. If the database does not answer, a peer does this later. Returns how many
+   * jobs are still locked.
+   */
   leave(): Promise<number>
 }
 
-/** Keeps a worker in the register of workers, with all that it has locked. */
+/** Creates the membership of a worker. The worker is registered before its first fetch. */
 export function createMembership(membershipOptions: MembershipOptions): Membership {
   const { options, tasks, control, outage, claims, engine, release, onHung } = membershipOptions
   const { schema, logger, concurrency } = options
   const declaredDead = Promise.withResolvers<void>()
   const onLost = (): void => liveness?.sessionEnded()
-  const session = control.open('kretes worker lock', 1, { isLasting: true, onHung, onLost })
+  const session = control.open('kretes worker lock', 1, { prepare: options.prepare, isLasting: true, onHung, onLost })
   const closing = new AbortController()
   const lostFetches = createLostFetches()
   let registering: Promise<Liveness> | undefined
@@ -86,8 +90,8 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
       return liveness
     },
     declaredDead: declaredDead.promise,
-    // Whoever locks jobs is registered before, for the jobs of an unknown worker are left alone when it dies; and holds
-    // its lock before, for else a task that blocks the event loop would have it taken for dead.
+    // A worker must be registered before it locks jobs, because peers do not rescue the jobs of an unknown worker. It
+    // must hold its lock, too; otherwise peers would declare it dead when a task blocks the event loop.
     async whenMember() {
       if (!liveness) {
         registering = register()
@@ -95,32 +99,32 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
       }
       await liveness.whenLocked()
     },
-    // Only between two fetches is it certain that what is locked and unknown here is such a job.
+    // Called between two fetches: only then is a job that is locked but unknown here certainly such a job.
     async putBackForgotten() {
       if (!lostFetches.areDue) return
       const count = await releaseForgotten(control.execute, schema, engine.id, idsOf(claims))
       lostFetches.settle()
-      if (count > 0) logger.info(`Put back ${count} jobs that a lost connection had left locked`)
+      if (count > 0) logger.info(`Unlocked ${count} jobs that a lost connection had left locked`)
     },
     fetchLost: () => lostFetches.add(),
     async stop() {
       closing.abort()
-      // The beat learns of it first, or it would take the end of its session for an outage.
+      // Stop the heartbeat first; otherwise it would take the end of its session for an outage.
       const stopped = liveness?.stop()
-      // It may wait for a database that does not answer.
+      // The session ends before the heartbeat is awaited, since that may wait for a database that does not answer.
       await session.end()
       await stopped
     },
     async leave() {
       if (!registering) return 0
       try {
-        // One that is under way would come after the removal.
+        // A registration that is under way must not happen after the removal.
         await registering?.catch(() => {})
         if (claims.size > 0 || lostFetches.areThere) await release(engine.id)
         await unregisterWorker(control.execute, schema, engine.id)
         return 0
       } catch (error) {
-        logger.debug(`The worker could not let go of its jobs: ${error}`, { error })
+        logger.debug(`Cannot release the jobs of this worker: ${error}`, { error })
         return claims.size
       }
     }

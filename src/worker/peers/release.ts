@@ -15,7 +15,7 @@ import type { Claims } from '../claiming/claims.ts'
 import type { Claim } from '../execution/claim.ts'
 import type { Endings } from '../execution/ending.ts'
 
-/** What {@linkcode releaseClaims} takes. */
+/** The options of {@linkcode releaseClaims}. */
 export interface ReleaseOptions {
   readonly control: Connections
   readonly schema: string
@@ -26,8 +26,8 @@ export interface ReleaseOptions {
 }
 
 /**
- * Lets go of all that a worker holds, for others to run. Endings that were not written yet are written in the same
- * transaction, so that no job runs again that has ended, and runs are recorded that are broken off.
+ * Unlocks all jobs that a worker holds, so that other workers run them. The same transaction writes the endings that
+ * are not written yet. So no ended job runs again, and unfinished runs are recorded.
  */
 export async function releaseClaims(worker: string, options: ReleaseOptions): Promise<void> {
   const { control, schema, claims, endings } = options
@@ -35,7 +35,7 @@ export async function releaseClaims(worker: string, options: ReleaseOptions): Pr
     const unwritten = jobs.flatMap(job => {
       const claim = claims.of(job.id)
       const ending = claim && isUnder(claim, job) ? endingOf(claim, endings) : undefined
-      // What the engine's connections could not record may be refused no more.
+      // The database may accept a record now that it refused on the engine's connections.
       return ending ? { ...ending, isRecorded: true } : []
     })
     await write(execute, worker, unwritten, options)
@@ -43,7 +43,7 @@ export async function releaseClaims(worker: string, options: ReleaseOptions): Pr
   })
 }
 
-/** The driver of the engine knows the time of a lock to the millisecond. */
+/** Whether a claim and a lock are the same. The engine's driver rounds the time of a lock to milliseconds. */
 function isUnder({ lockedAtMs }: Claim, job: LockedJob): boolean {
   return Math.abs(lockedAtMs - job.lockedAtMs) < 2
 }
@@ -53,7 +53,7 @@ function endingOf(claim: Claim, endings: Endings): Ending | undefined {
 }
 
 /**
- * A ledger that cannot be written is no reason to keep jobs, or to run one again: a run that is not recorded is less bad
+ * Writes endings. If the ledger is not writable, the endings are written without a record: a missing record is better
  * than a job that runs twice.
  */
 async function write(
@@ -69,7 +69,7 @@ async function write(
   if (!kept) return await writeAll()
   await execute(savepointStatement)
   try {
-    // A statement that changes the ledger is not waited for: the jobs would be left to a peer, which runs them again.
+    // Do not wait for a statement that changes the ledger's tables. After a timeout a peer would run the jobs again.
     await execute(limitLocksStatement(LOCK_TIMEOUT_MS))
     await writeAll(kept)
     await execute(limitLocksStatement(0))

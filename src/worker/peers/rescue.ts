@@ -3,35 +3,35 @@ import type { Logger } from '../../logger.ts'
 import type { Connections } from '../../sql/statement.ts'
 import { type Rescue, rescueJobs, STALE_AFTER_MS } from '../../sql/worker/workers.ts'
 
-/** What {@linkcode createRescuer} takes. */
+/** The options of {@linkcode createRescuer}. */
 export interface RescueOptions {
   readonly control: Connections
   readonly schema: string
-  /** After how many lost workers a job is given up. */
+  /** How many workers may be lost with a job before it fails for good. */
   readonly maxLosses: number
   readonly logger: Logger
 }
 
-/** Gives the jobs of dead workers to others. */
+/** Gives the jobs of dead workers to other workers. */
 export interface Rescuer {
-  /** Rescues the jobs of a worker that seems to be dead. Never throws: its failure says nothing of this worker. */
+  /** Rescues the jobs of a worker that seems to be dead. Never rejects: a failure says nothing about this worker. */
   rescue(dead: string): Promise<void>
 }
 
-/** Makes a rescuer, which logs what it does, and each trouble once. */
+/** Creates a rescuer. It logs each rescue, and each problem once. */
 export function createRescuer({ control, schema, maxLosses, logger }: RescueOptions): Rescuer {
-  const told = new Map<string, string>()
+  const problems = new Map<string, string>()
   return {
     async rescue(dead) {
       try {
         const rescue = await rescueJobs(control, schema, dead, { staleAfterMs: STALE_AFTER_MS, maxLosses })
-        told.delete(dead)
+        problems.delete(dead)
         if (rescue) report(dead, rescue, maxLosses, logger)
       } catch (error) {
-        const problem = `Cannot give the jobs of a lost worker to others, and tries again until it can: ${error}`
-        const level = isTransientFailure(error) || told.get(dead) === problem ? 'debug' : 'error'
+        const problem = `Cannot rescue the jobs of a lost worker, trying again: ${error}`
+        const level = isTransientFailure(error) || problems.get(dead) === problem ? 'debug' : 'error'
         logger[level](problem, { event: 'worker.rescue-failed', worker: dead, error })
-        told.set(dead, problem)
+        problems.set(dead, problem)
       }
     }
   }
@@ -40,5 +40,5 @@ export function createRescuer({ control, schema, maxLosses, logger }: RescueOpti
 function report(dead: string, { rescued, failed }: Rescue, maxLosses: number, logger: Logger): void {
   const fields = { event: 'worker.lost', worker: dead, rescued, failed }
   logger.warn(`A worker was lost; ${rescued} of its jobs will run again`, fields)
-  if (failed.length > 0) logger.error(`Gave up jobs that took ${maxLosses} workers down: ${failed.join(', ')}`, fields)
+  if (failed.length > 0) logger.error(`Jobs failed after ${maxLosses} lost workers: ${failed.join(', ')}`, fields)
 }

@@ -4,7 +4,7 @@ import { join, parse, relative, resolve, sep } from 'node:path'
 import { BackgroundError } from '../../errors.ts'
 import { isTaskName, notATaskName } from '../../task.ts'
 
-/** A file that holds a task, known by its name alone. */
+/** A task file. It is identified by its name and not imported yet. */
 export interface TaskFile {
   /** The base name without its extension: the task's name. */
   readonly name: string
@@ -15,8 +15,8 @@ export interface TaskFile {
 }
 
 /**
- * Finds the task files below a directory, sorted by name. Reads names only and imports nothing, so the problems it
- * reports, one line each, are those that names alone show.
+ * Finds the task files below a directory, sorted by name. It reads only the names of files and imports nothing. The
+ * problems, one line each, are those of the names.
  *
  * @throws {BackgroundError} code `TASKS` if the directory is missing or cannot be read
  */
@@ -52,7 +52,7 @@ async function findPaths(root: string): Promise<string[]> {
   }
 }
 
-/** `above` holds the real paths on the way here: a link that leads back to one of them would never end. */
+/** `above` holds the real paths of the parent directories: following a link back to one of them would never end. */
 async function walk(directory: string, above: ReadonlySet<string>): Promise<string[]> {
   const here = await realpath(directory)
   if (above.has(here)) return []
@@ -68,7 +68,7 @@ async function walk(directory: string, above: ReadonlySet<string>): Promise<stri
 
 async function isDirectory(entry: Dirent, path: string): Promise<boolean> {
   if (!entry.isSymbolicLink()) return entry.isDirectory()
-  // A link to nowhere counts as a file, so that its import says what is wrong with it.
+  // A broken link counts as a file, so that its import reports the problem.
   return stat(path).then(
     target => target.isDirectory(),
     () => false

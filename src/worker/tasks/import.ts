@@ -6,13 +6,14 @@ import { displayPath, type TaskFile } from './discover.ts'
 import { adviceFor } from './load-advice.ts'
 import type { Loader } from './loader.ts'
 
-/** A file's exports, or why it has none, in one line. */
+/** The exports of a file, or, in one line, why it could not be imported. */
 export type Imported = { exported: Record<string, unknown> } | { failure: string; cause: unknown }
 
-/** Imports a task file. A failure says the cause, the place if it is known, and the remedy if there is one. */
+/** Imports a task file. A failure states the cause, the place if it is known, and the remedy if there is one. */
 export async function importFile(file: TaskFile, loader: Loader): Promise<Imported> {
   const endless = Promise.withResolvers<never>()
-  // It also keeps the process, which would end without a word when there is nothing else to come.
+  // The interval also keeps the process alive. Without it, a process that waits only for this import would end
+  // silently.
   const deadline = afterTicks(PATIENCE_SECONDS, () => endless.reject(ENDLESS))
   try {
     return { exported: await Promise.race([import(pathToFileURL(file.path).href), endless.promise]) }
@@ -72,7 +73,7 @@ function placeOf(error: ErrorLike): Place | undefined {
   const rejection = ESBUILD_REJECTION.exec(error.message)
   if (rejection) return { path: rejection[1]!, line: Number(rejection[2]) }
   for (const line of stripVTControlCharacters(error.stack ?? '').split('\n')) {
-    // Below this file stand its callers, which have no part in the failure.
+    // The frames below this file are its callers, which are not the cause.
     if (line.includes(THIS_FILE)) return
     const frame = FRAME.exec(line)
     if (!frame || /\/node_modules\//.test(line)) continue
@@ -87,14 +88,14 @@ function displayPlace(place: Place, file: TaskFile): string {
 
 const THIS_FILE = decodeURI(import.meta.url.replace(/^file:\/\//, ''))
 
-/** A place in a stack, or the line above a stack with which Node shows source: a path or file URL, a line, a column. */
+/** A place in a stack, or in the line above it that shows the source: a path or a file URL, a line and a column. */
 const FRAME = /(?:^|\s|\()((?:file:\/\/)?(?:\/|[A-Za-z]:[\\/])[^()]*?):(\d+)(?::\d+)?\)?$/
 
-/** How tsx says that a file cannot be parsed. */
+/** The error of tsx for a file that cannot be parsed. */
 const ESBUILD_REJECTION = /^(.+):(\d+):\d+: ERROR: (.+)$/m
 
 /** Deno puts the name of a syntax error into the message of another error. */
 const STARTS_WITH_NAME = /^\w*Error: /
 
-/** Errors of the loader itself, whose name adds nothing to their message. */
+/** Codes of errors of the loader itself. Their name adds nothing to their message. */
 const LOADING_CODE = /^ERR_(?:MODULE_NOT_FOUND|UNSUPPORTED|UNKNOWN_FILE_EXTENSION|PACKAGE|IMPORT_ATTRIBUTE)/

@@ -10,7 +10,7 @@ interface LoadError {
   readonly url?: unknown
 }
 
-/** What helps when Node cannot load a file without tsx; nothing if neither tsx nor a small change is known to help. */
+/** Advises how to load a file that Node cannot load without tsx; `undefined` if no remedy is known. */
 export function adviceFor(error: LoadError, file: TaskFile): string | undefined {
   switch (error.code) {
     case 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX':
@@ -38,7 +38,7 @@ function adviceForMissing(error: LoadError): string | undefined {
   if (SOURCES.some(ending => existsSync(stem + ending))) return `write the import with its extension, or ${INSTALL_TSX}`
 }
 
-/** Syntax that type stripping lets through and JavaScript refuses: it has no code, and often no place. */
+/** For syntax that type stripping keeps and JavaScript refuses. The error has no code, and often no place. */
 function adviceForSyntax(message: string, file: TaskFile): string | undefined {
   if (message.includes('does not provide an export named')) return 'a type needs `import type`'
   if (/import statement outside a module|Unexpected token 'export'/.test(message)) {

@@ -5,17 +5,16 @@ import { discoverTasks, displayPath, type TaskFile } from './discover.ts'
 import { importFile } from './import.ts'
 import { type Loader, prepareLoader } from './loader.ts'
 
-/** The tasks of a directory, ready to run. */
+/** The loaded tasks of a directory. */
 export interface LoadedTasks {
   /** Each task by its name. */
   readonly tasks: ReadonlyMap<string, AnyTask>
-  /** The files they come from, sorted by name. */
+  /** The files of the tasks, sorted by name. */
   readonly files: TaskFile[]
 }
 
 /**
- * Imports every task file below a directory. One bad file hides no other: all are looked at, and everything that is
- * wrong with any of them is said at once.
+ * Imports all task files below a directory. It checks all files and reports the problems of all of them in one error.
  *
  * @throws {BackgroundError} code `TASKS`, one message that lists every problem
  */
@@ -32,10 +31,10 @@ export async function loadTasks(directory: string): Promise<LoadedTasks> {
 }
 
 /**
- * Imports one task: from the file of its name, or from whichever file names it by hand.
+ * Imports one task: from the file with its name, or else from a file whose task sets this name explicitly.
  *
- * @returns nothing if there is no such task
- * @throws {BackgroundError} code `TASKS` if the directory is missing or the file of its name cannot be loaded
+ * @returns `undefined` if there is no such task
+ * @throws {BackgroundError} code `TASKS` if the directory is missing or the file with its name cannot be loaded
  */
 export async function loadTask(directory: string, name: string): Promise<AnyTask | undefined> {
   const { files } = await discoverTasks(directory)
@@ -49,34 +48,34 @@ export async function loadTask(directory: string, name: string): Promise<AnyTask
 }
 
 /**
- * Checks tasks that are given in code, as in `{ SendEmail, ResizeImage }`, by the rules that hold for task files.
+ * Checks tasks that are passed as an object, as in `{ SendEmail, ResizeImage }`, by the same rules as task files.
  *
  * @throws {BackgroundError} code `TASKS`, one message that lists every problem
  */
 export function checkTasks(record: Readonly<Record<string, AnyTask>>): ReadonlyMap<string, AnyTask> {
-  const misfits: string[] = []
+  const invalid: string[] = []
   const found: Found[] = []
   for (const [key, task] of Object.entries(record)) {
     const problem = problemOf(task, 'its value')
-    if (problem) misfits.push(`${key}: ${problem}`)
+    if (problem) invalid.push(`${key}: ${problem}`)
     else found.push({ place: key, name: key, task })
   }
   const { tasks, problems } = nameTasks(found)
-  const lines = [...misfits, ...problems]
+  const lines = [...invalid, ...problems]
   if (lines.length > 0) throw refusal('the tasks', lines, [])
   return tasks
 }
 
 /** A task, and where it was found. */
 interface Found {
-  /** As messages show it. */
+  /** The place, as messages show it. */
   readonly place: string
   /** The file's base name or the record's key. */
   readonly name: string
   readonly task: AnyTask
 }
 
-/** What a task was named by hand counts, then where it was found. Its function's own name may be a minifier's work. */
+/** Names tasks. An explicit name wins over a file name or a key. Function names do not count: minifiers change them. */
 function nameTasks(found: readonly Found[]): { tasks: Map<string, AnyTask>; problems: string[] } {
   const tasks = new Map<string, AnyTask>()
   const places = new Map<string, string>()
@@ -84,10 +83,10 @@ function nameTasks(found: readonly Found[]): { tasks: Map<string, AnyTask>; prob
   for (const { place, name: foundName, task } of found) {
     const name = definedNameOf(task) ?? foundName
     const first = places.get(name)
-    // Two files of one name are known for it before they are loaded.
-    const isOfHand = name !== foundName || (tasks.has(name) && definedNameOf(tasks.get(name)) !== undefined)
+    // Two files with the same name are reported before they are loaded, so only explicit names matter here.
+    const isExplicit = name !== foundName || (tasks.has(name) && definedNameOf(tasks.get(name)) !== undefined)
     if (!isTaskName(name)) problems.push(`${place}: ${notATaskName(name)}`)
-    else if (first && isOfHand) problems.push(`${place}: its task is named ${name}, as is that of ${first}`)
+    else if (first && isExplicit) problems.push(`${place}: its task is named ${name}, as is that of ${first}`)
     places.set(name, first ?? place)
     tasks.set(name, task)
   }

@@ -4,16 +4,19 @@ import { dirname, join } from 'node:path'
 import { BackgroundError } from '../../errors.ts'
 
 /**
- * What turns TypeScript into something that runs: Node itself, which only strips types (`node`); tsx, which knows all of
- * TypeScript and its path aliases; or a runtime that needs no help (`native`).
+ * The loader of TypeScript files:
+ *
+ * - `node`: Node itself, which only strips types
+ * - `tsx`: tsx, which supports all of TypeScript and its path aliases
+ * - `native`: a runtime that needs no loader
  */
 export type Loader = 'node' | 'tsx' | 'native'
 
 /**
- * Gets this process ready to import the files below a directory. In Node, tsx is used if the project has it installed.
+ * Prepares this process to import the files below a directory. In Node, tsx is used if the project has it installed.
  *
- * It is registered for the whole process and for good. A scope of its own would give the tasks second copies of the
- * modules that they share with the application, kretes among them; and a task may import more while it runs.
+ * tsx is registered for the whole process and never removed. With a separate scope, the tasks would get second copies
+ * of the modules that they share with the application, such as kretes. And a task may import more files while it runs.
  *
  * @throws {BackgroundError} code `TASKS` if tsx is installed but does not start
  */
@@ -32,7 +35,7 @@ export function prepareLoader(directory: string): Loader {
   return 'tsx'
 }
 
-/** Projects by their tsconfig.json: each needs its own path aliases. */
+/** The tsconfig.json files for which tsx is registered. Each project needs its own path aliases. */
 const registered = new Set<string | undefined>()
 
 interface TsxApi {
@@ -48,7 +51,7 @@ function hasTsx(require: NodeJS.Require): boolean {
   }
 }
 
-/** Both kinds of modules: without `"type": "module"` in its package.json, a project's TypeScript becomes CommonJS. */
+/** Registers tsx for both module systems: without `"type": "module"`, a project's TypeScript becomes CommonJS. */
 function registerTsx(require: NodeJS.Require, tsconfig: string | undefined): void {
   const modules: TsxApi = require('tsx/esm/api')
   const commonJs: TsxApi = require('tsx/cjs/api')
