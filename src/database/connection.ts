@@ -59,6 +59,8 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
     idle_timeout: null,
     max_lifetime: null,
     fetch_types: false,
+    // A connection is never made anew, so the driver's pause before that would only keep the process alive.
+    backoff: () => 0,
     ...(prepare !== undefined && { prepare }),
     ...(name !== undefined && { connection: { ...client.options.connection, application_name: name } }),
     socket(options: never) {
