@@ -68,9 +68,12 @@ export function identifier(name: string): Fragment {
 
 /** A list as the literal of an array. */
 export function textArray(items: readonly (string | number | null)[] | null): string | null {
-  const write = (item: string | number | null): string =>
-    item === null ? 'null' : `"${String(item).replace(/["\\]/g, '\\$&')}"`
-  return items && `{${items.map(write).join(',')}}`
+  return items && `{${items.map(toItem).join(',')}}`
+}
+
+function toItem(item: string | number | null): string {
+  if (typeof item !== 'string') return String(item)
+  return /["\\]/.test(item) ? `"${item.replace(/["\\]/g, '\\$&')}"` : `"${item}"`
 }
 
 /** The parameters of a statement that was written for a driver which knows arrays. */

@@ -8,7 +8,7 @@ import type { Claim } from './claim.ts'
 import type { Verdict } from './decide.ts'
 import { FITS_ALL, type Fit } from './encoding.ts'
 import { describeError, toErrorJson } from './error-text.ts'
-import { describeResult, writeRedacted } from './result.ts'
+import { describeResult, type ResultText, writeRedacted } from './result.ts'
 import type { Run } from './run.ts'
 
 /** Creates the endings of runs, with the details that the ledger keeps. */
@@ -59,29 +59,38 @@ export function createEndings({ ledger, logger, fit = FITS_ALL }: EndingsOptions
     }
   }
 
-  function readResult({ job }: Claim, verdict: Verdict): Pick<Ending, 'result' | 'problem'> {
-    if (!ledger || verdict.kind !== 'succeeded') return { result: null, problem: null }
-    const { text, problem } = describeResult(verdict.value, ledger.maxResultBytes, redactor)
-    if (problem !== undefined && !warned.has(job.task)) {
+  function readResult({ job }: Claim, value: unknown): ResultText {
+    if (!ledger) return NO_RESULT
+    const result = describeResult(value, ledger.maxResultBytes, redactor)
+    if (result.problem !== undefined && !warned.has(job.task)) {
       warned.add(job.task)
-      logger.warn(`Cannot keep a result of ${job.task}: ${problem}`, { event: 'ledger.result', task: job.task })
+      logger.warn(`Cannot keep a result of ${job.task}: ${result.problem}`, { event: 'ledger.result', task: job.task })
     }
-    return { result: fit.json(text), problem: problem === undefined ? null : fit.text(problem) }
+    return result
   }
 
   function readError(state: RunState, error: unknown): string | null {
     return ledger && isFailure(state) ? fit.readableJson(toErrorJson(error, redactor)) : null
   }
 
-  function begin({ job, lockedAtMs, isQueued, hasFailedBefore }: Claim) {
+  /** Runs for each job, so it spreads no objects. */
+  function create(claim: Claim, run: Run, state: RunState, next: Next, details: Details): Ending {
     return {
-      id: job.id,
-      attempt: job.attempts,
-      lockedAtMs,
-      isQueued,
+      id: claim.job.id,
+      attempt: claim.job.attempts,
+      lockedAtMs: claim.lockedAtMs,
+      isQueued: claim.isQueued,
+      state,
+      durationMs: details.hasBegun ? run.durationMs : null,
       endedMs: performance.now(),
-      isAfterFailure: hasFailedBefore,
-      isRecorded: ledger !== undefined
+      error: details.error,
+      result: fit.json(details.result.text),
+      problem: details.result.problem === undefined ? null : fit.text(details.result.problem),
+      payload: details.payload,
+      log: ledger ? fit.json(run.notes?.log ?? null) : null,
+      isAfterFailure: claim.hasFailedBefore,
+      isRecorded: ledger !== undefined,
+      next
     }
   }
 
@@ -90,28 +99,11 @@ export function createEndings({ ledger, logger, fit = FITS_ALL }: EndingsOptions
     readPayload,
     of(claim, run, verdict, { payload, hasBegun }) {
       const state = stateOf(verdict, run)
-      return {
-        ...begin(claim),
-        state,
-        durationMs: hasBegun ? run.durationMs : null,
-        error: readError(state, verdict.error),
-        ...readResult(claim, verdict),
-        payload,
-        log: ledger ? fit.json(run.notes?.log ?? null) : null,
-        next: nextOf(verdict, () => fit.text(describeError(verdict.error, redactor)))
-      }
+      const next = nextOf(verdict, () => fit.text(describeError(verdict.error, redactor)))
+      const result = verdict.kind === 'succeeded' ? readResult(claim, verdict.value) : NO_RESULT
+      return create(claim, run, state, next, { error: readError(state, verdict.error), result, payload, hasBegun })
     },
-    ofBrokenOff: (claim, run) => ({
-      ...begin(claim),
-      state: 'released',
-      durationMs: run.durationMs,
-      error: null,
-      result: null,
-      problem: null,
-      payload: null,
-      log: ledger ? fit.json(run.notes?.log ?? null) : null,
-      next: { kind: 'wait' }
-    }),
+    ofBrokenOff: (claim, run) => create(claim, run, 'released', { kind: 'wait' }, NO_DETAILS),
     strip(ending, refusal) {
       const isBare = stripped.has(ending)
       if (isBare && !ending.isRecorded) return undefined
@@ -140,6 +132,18 @@ export function createEndings({ ledger, logger, fit = FITS_ALL }: EndingsOptions
   }
 }
 
+/** What is kept of a run beside its log. */
+interface Details {
+  readonly error: string | null
+  readonly result: ResultText
+  readonly payload: string | null
+  readonly hasBegun: boolean
+}
+
+const NO_RESULT: ResultText = { text: null }
+const NO_DETAILS: Details = { error: null, result: NO_RESULT, payload: null, hasBegun: true }
+const REMOVE: Next = { kind: 'remove' }
+
 function isFailure(state: RunState): boolean {
   return FAILURE_STATES.some(failure => failure === state)
 }
@@ -153,7 +157,7 @@ function nextOf(verdict: Verdict, describe: () => string): Next {
   switch (verdict.kind) {
     case 'succeeded':
     case 'cancelled':
-      return { kind: 'remove' }
+      return REMOVE
     case 'failed':
       return { kind: 'fail', reason: describe() }
     case 'retried':
