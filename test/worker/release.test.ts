@@ -1,5 +1,5 @@
 import { createBackground } from '../../src/background.ts'
-import type { TaskContext } from '../../src/task.ts'
+import type { Task, TaskContext } from '../../src/task.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
@@ -65,6 +65,59 @@ for (const ledger of [undefined, false] as const) {
     assert.is((await sql`select from kretes.runs`).length, 0)
   })
 }
+
+test('that have failed are recorded when the worker stops, and wait for their next attempt', async () => {
+  const database = await createDatabase()
+  const { sql } = database
+  await using background = createBackground({ connection: database.url })
+  await background.migrate()
+  await sql`
+    create function refuse() returns trigger language plpgsql as $$ begin
+      if new.last_error is not null and current_setting('application_name') = 'kretes worker' then
+        raise exception using errcode = 'object_not_in_prerequisite_state';
+      end if;
+      return new;
+    end $$`
+  await sql`
+    create trigger refuse before update on graphile_worker._private_jobs for each row execute function refuse()`
+  const logger = createRecorder()
+  const worker = await work(database, {
+    tasks: {
+      Fail: () => {
+        throw new Error('it fails')
+      }
+    },
+    backoff: { type: 'fixed', delay: '1h' },
+    logger
+  })
+  await fill(database, 'Fail', 2)
+  await until(() => logger.of('job.failed').length === 2 && logger.of('worker.blocked').length > 0)
+  await worker.stop({ timeout: 100 })
+  const jobs = await sql`
+    select attempts, locked_at, run_at > now() + interval '50 minutes' as waits, split_part(last_error, chr(10), 1) as error
+    from graphile_worker.jobs`
+  const waiting = { attempts: 1, locked_at: null, waits: true, error: 'Error: it fails' }
+  assert.equal([...jobs], [waiting, waiting])
+  const runs = await sql`select state from kretes.runs`
+  assert.equal([...runs], [{ state: 'failed' }, { state: 'failed' }])
+})
+
+test('keep their place in their queue when they go back', async () => {
+  const database = await createDatabase()
+  const order: string[] = []
+  const Count: Task<{ n: number }> = async ({ n }, { signal }) => {
+    order.push(`began ${n}`)
+    if (order.length === 1) await new Promise((_resolve, reject) => signal.addEventListener('abort', reject))
+    order.push(`ended ${n}`)
+  }
+  const worker = await work(database, { tasks: { Count: Count as Task } })
+  await fill(database, 'Count', 3, { queue: 'one' })
+  await until(() => order.length === 1)
+  await worker.stop({ timeout: 0 })
+  await work(database, { tasks: { Count: Count as Task } })
+  await until(() => order.length === 7)
+  assert.equal(order, ['began 1', 'began 1', 'ended 1', 'began 2', 'ended 2', 'began 3', 'ended 3'])
+})
 
 /** A database that takes no completion from the engine, as one does not whose connections are lost. */
 async function prepared() {
