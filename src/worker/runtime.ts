@@ -111,6 +111,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
       outage.recovered(listening)
       // Notifications of jobs that were scheduled before are lost.
       engine.wake()
+      cancellations.notified(undefined)
     },
     onLost: error => outage.failed(listening, error)
   })

@@ -1,5 +1,4 @@
 import process from 'node:process'
-import { setTimeout } from 'node:timers/promises'
 import pg from 'pg'
 import { readAddress } from '../../database/address/address.ts'
 import { optionsForPg } from '../../database/address/drivers.ts'
@@ -118,8 +117,12 @@ export function openConnections({ url, max, prepare, logger, probe, onHung }: Co
       for (const client of idle) sever(client)
     },
     async close() {
-      const closed = pool.end().catch(() => {})
-      await Promise.race([Promise.all([closed, hangs.end()]), setTimeout(CLOSE_TIMEOUT_MS, undefined, { ref: false })])
+      const closed = Promise.withResolvers<void>()
+      // It keeps the process alive: what awaits the end of a worker must see it.
+      const timer = setTimeout(closed.resolve, CLOSE_TIMEOUT_MS)
+      Promise.all([pool.end().catch(() => {}), hangs.end()]).then(() => closed.resolve())
+      await closed.promise
+      clearTimeout(timer)
       sockets.destroy()
     }
   }

@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import type { Runner, TaskList, WorkerEvents } from 'graphile-worker'
 import { loadWithHome } from '../../database/home-directory.ts'
 import type { Logger } from '../../logger.ts'
-import { CANCEL_CHANNEL, listenForCancels } from '../../sql/jobs/cancel.ts'
+import { CANCEL_CHANNEL } from '../../sql/jobs/cancel.ts'
 import type { Outage } from '../outage.ts'
 import type { Connections } from './connections.ts'
 import { keepExitCode } from './exit-code.ts'
@@ -97,7 +97,7 @@ export function createEngine(options: EngineOptions): Engine {
           noHandleSignals: true,
           pollInterval: options.pollIntervalMs,
           concurrency: options.concurrency,
-          events: follow(state, surroundings, logger),
+          events: follow(state, surroundings),
           logger: createEngineLogger(graphile.Logger, logger),
           preset: {
             worker: {
@@ -131,7 +131,7 @@ interface EngineState {
   wake(): void
 }
 
-function follow(state: EngineState, surroundings: EngineSurroundings, logger: Logger): WorkerEvents {
+function follow(state: EngineState, surroundings: EngineSurroundings): WorkerEvents {
   const { onScheduled, onListening, onListeningLost, onCancelled, onMigrated } = surroundings
   const events: WorkerEvents = new EventEmitter()
   events.on('pool:create', ({ workerPool }) => {
@@ -157,20 +157,8 @@ function follow(state: EngineState, surroundings: EngineSurroundings, logger: Lo
       onMigrated()
     }
   })
-  // Notifications are lost until the engine listens, after its start or after a lost connection. The engine emits this
-  // event just before it sends LISTEN, and a client runs one statement at a time.
-  events.on('pool:listen:success', ({ client }) => {
-    client.once('drain', () => {
-      client.query(listenForCancels.text).then(
-        () => {
-          state.wake()
-          onCancelled()
-        },
-        error => logger.debug(`Cannot listen for cancelled jobs: ${error}`, { error })
-      )
-    })
-    onListening(client)
-  })
+  // This event comes just before the engine asks to listen.
+  events.on('pool:listen:success', ({ client }) => onListening(client))
   events.on('pool:listen:error', ({ error }) => onListeningLost(error))
   return events
 }

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { listenForCancels } from '../../sql/jobs/cancel.ts'
 import { sever } from './client.ts'
 import type { Connections } from './connections.ts'
 
@@ -8,7 +9,7 @@ export type ListeningClient = pg.ClientBase
 /** Watches whether the worker receives notifications of new jobs. */
 export interface Listening {
   readonly isListening: boolean
-  /** Call when the engine starts to listen on this connection. */
+  /** Call when the engine starts to listen on this connection. Listens there for cancelled jobs, too. */
   listen(client: ListeningClient): void
   /** Closes the connection. The engine reconnects, perhaps to another server. */
   renew(): void
@@ -21,6 +22,7 @@ export interface Listening {
 export interface ListeningOptions {
   /** Has the connection closed if it does not answer; see {@linkcode Connections.watch}. */
   watch: Connections['watch']
+  /** Called when the connection listens. Notifications that came before are lost. */
   onListening(): void
   onLost(error: unknown): void
 }
@@ -31,24 +33,24 @@ export function watchListening({ watch, onListening, onLost }: ListeningOptions)
   let current: ListeningClient | undefined
   let isRenewing = false
   let timer: NodeJS.Timeout | undefined
+  let answered = (): void => {}
 
-  async function probe(): Promise<void> {
-    const client = current
-    if (!client) return
-    const answered = watch(client, '')
-    const isAnswered = await client.query('').then(
+  async function ask(client: ListeningClient, statement: string): Promise<void> {
+    answered = watch(client, statement)
+    const isAnswered = await client.query(statement).then(
       () => true,
       () => false
     )
-    answered()
     if (client !== current) return
+    answered()
     if (isAnswered && !isListening) onListening()
     isListening = isAnswered
-    if (isAnswered) timer = setTimeout(probe, INTERVAL_MS)
+    if (isAnswered) timer = setTimeout(ask, INTERVAL_MS, client, '')
   }
 
   function stop(): void {
     clearTimeout(timer)
+    answered()
     current = undefined
     isListening = false
   }
@@ -61,8 +63,12 @@ export function watchListening({ watch, onListening, onLost }: ListeningOptions)
       stop()
       current = client
       isRenewing = false
-      // This query follows the engine's LISTEN, so its answer proves that the connection listens.
-      timer = setTimeout(probe)
+      // node-postgres takes one statement at a time, and the engine's LISTEN is under way.
+      answered = watch(client, '')
+      client.once('drain', () => {
+        answered()
+        if (client === current) void ask(client, listenForCancels.text)
+      })
     },
     renew() {
       if (!current) return

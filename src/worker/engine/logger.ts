@@ -8,6 +8,8 @@ import type { LogFields, Logger } from '../../logger.ts'
  */
 export function createEngineLogger(Engine: typeof EngineLogger, logger: Logger): EngineLogger {
   return new Engine(({ workerId }) => (level, message, meta) => {
+    // To the engine every run succeeds.
+    if (meta.success) return
     const fields = toFields(workerId, meta)
     const isNews = !meta.failure && !isTransientFailure(fields.error)
     if (level === 'error' && isNews) logger.warn(message, fields)
@@ -34,6 +36,7 @@ interface EngineMeta {
   readonly fatalError?: unknown
   readonly reason?: unknown
   readonly failure?: unknown
+  readonly success?: unknown
   readonly job?: Mentioned
   readonly jobs?: readonly Mentioned[]
   readonly cancelledJobs?: readonly Mentioned[]
