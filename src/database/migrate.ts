@@ -16,13 +16,13 @@ import { MIGRATION_SETTINGS } from '../sql/database/settings.ts'
 import { createViews, dropViews, NEWEST_VIEWS } from '../sql/ledger/views.ts'
 import { ownSchema } from '../sql/names.ts'
 import { type Execute, identifier, parametersOf } from '../sql/statement.ts'
-import { CONNECT_TIMEOUT_MS, connectTimeout } from './connection.ts'
+import { CONNECT_TIMEOUT_MS, connectTimeout } from './connections/connection.ts'
+import { untilNoConflict } from './connections/repeat.ts'
+import { executeIn, openSession, type Session } from './connections/session.ts'
+import { atomically } from './connections/transaction.ts'
 import { explainFailure, isOutcomeUnknown } from './failure.ts'
 import { loadWithHome } from './home-directory.ts'
 import { connect, type Database } from './open.ts'
-import { untilNoConflict } from './repeat.ts'
-import { executeIn, openSession, type Session } from './session.ts'
-import { atomically } from './transaction.ts'
 
 /** The result of {@linkcode migrate}. */
 export interface MigrationReport {

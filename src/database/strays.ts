@@ -1,6 +1,6 @@
 import postgres from 'postgres'
 import { findStrays, moveStray } from '../sql/database/strays.ts'
-import { executeIn } from './session.ts'
+import { executeIn } from './connections/session.ts'
 
 /**
  * Moves tables and other objects that an application has created in the schema `kretes` to `public`. In 1.0.0-beta.1

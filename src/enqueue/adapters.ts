@@ -1,4 +1,4 @@
-import { closeHoles } from '../database/holes.ts'
+import { closeHoles } from '../database/connections/holes.ts'
 import type { Execute, Statement } from '../sql/statement.ts'
 
 /**

@@ -1,5 +1,5 @@
+import { TransactionError } from '../database/connections/transaction.ts'
 import { codeOf, explainFailure, isOutcomeUnknown } from '../database/failure.ts'
-import { TransactionError } from '../database/transaction.ts'
 import { BackgroundError } from '../errors.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { type Names, refuseUnknown } from '../check/options.ts'
+import { untilNoConflict } from '../database/connections/repeat.ts'
 import { codeOf, isSchemaMissing } from '../database/failure.ts'
 import { NEWEST_OF_ENGINE } from '../database/migrate.ts'
-import { untilNoConflict } from '../database/repeat.ts'
 import type { Job, ScheduledJob } from '../job.ts'
 import type { ManyOptions, PayloadsOptions } from '../schedule.ts'
 import { addUnseen, type NewJob } from '../sql/jobs/add.ts'

@@ -3,9 +3,6 @@ import type { Fragment } from './statement.ts'
 /** The flag of a job that is not to run any more; when it was cancelled is its value. */
 export const CANCELLED = 'kretes:cancelled'
 
-/** How flags begin that are our own marks. In a call they are refused. */
-export const OWN_FLAGS = 'kretes:'
-
 /**
  * Whether flags carry the mark {@linkcode CANCELLED}. SQL can name a flag like it: `add_job` then writes `true`, which
  * is no mark of ours.

@@ -1,9 +1,9 @@
 import type { Sql } from 'postgres'
+import { createPool, type PoolOptions } from '../database/connections/pool.ts'
+import { withoutConflicts } from '../database/connections/repeat.ts'
+import { openSession, type Session } from '../database/connections/session.ts'
+import { reasonOf } from '../database/connections/transaction.ts'
 import { connect } from '../database/open.ts'
-import { createPool, type PoolOptions } from '../database/pool.ts'
-import { withoutConflicts } from '../database/repeat.ts'
-import { openSession, type Session } from '../database/session.ts'
-import { reasonOf } from '../database/transaction.ts'
 import type { Connections, Execute } from '../sql/statement.ts'
 
 /** Connections for the worker's own statements, so that these never wait behind those of jobs. */

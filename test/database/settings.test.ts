@@ -1,7 +1,7 @@
 import postgres from 'postgres'
 import { createBackground, type Task } from '../../mod.ts'
+import { poolOf } from '../../src/database/connections/pool.ts'
 import { connect } from '../../src/database/open.ts'
-import { poolOf } from '../../src/database/pool.ts'
 import { prune } from '../../src/ledger/prune.ts'
 import { Queue } from '../../src/queue.ts'
 import { toRetention } from '../../src/rules/retention.ts'

@@ -1,6 +1,6 @@
 import postgres from 'postgres'
 import { createBackground } from '../../src/background.ts'
-import { executeIn } from '../../src/database/session.ts'
+import { executeIn } from '../../src/database/connections/session.ts'
 import type { Finding, FindingCode } from '../../src/diagnose/doctor/finding.ts'
 import type { Limits } from '../../src/diagnose/doctor/limits.ts'
 import { diagnose } from '../../src/diagnose/doctor.ts'

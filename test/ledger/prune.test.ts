@@ -1,6 +1,6 @@
 import { createBackground } from '../../mod.ts'
-import { poolOf } from '../../src/database/pool.ts'
-import { executeIn } from '../../src/database/session.ts'
+import { poolOf } from '../../src/database/connections/pool.ts'
+import { executeIn } from '../../src/database/connections/session.ts'
 import { dropPartitions, pruneLedger, tidyLedger } from '../../src/ledger/prune.ts'
 import { createPartitions, dayOf, partitionOf } from '../../src/sql/ledger/partitions.ts'
 import { listPartitions, lockUpkeep } from '../../src/sql/ledger/upkeep.ts'

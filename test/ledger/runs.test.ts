@@ -1,5 +1,5 @@
 import { createBackground } from '../../src/background.ts'
-import { executeIn } from '../../src/database/session.ts'
+import { executeIn } from '../../src/database/connections/session.ts'
 import type { PageOptions, RunFilter } from '../../src/manage/filter.ts'
 import type { RunState } from '../../src/rules/states.ts'
 import { RUN_STATES } from '../../src/rules/states.ts'

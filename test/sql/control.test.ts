@@ -1,6 +1,6 @@
 import postgres from 'postgres'
 import { createBackground } from '../../src/background.ts'
-import { poolOf } from '../../src/database/pool.ts'
+import { poolOf } from '../../src/database/connections/pool.ts'
 import { statement, textArray } from '../../src/sql/statement.ts'
 import { hasDueJobs, notifyWorkers, releaseForgotten, releaseWorker } from '../../src/sql/worker/control.ts'
 import { onceDone } from '../helpers/cleanup.ts'

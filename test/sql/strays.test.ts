@@ -1,5 +1,5 @@
 import { createBackground } from '../../src/background.ts'
-import { poolOf } from '../../src/database/pool.ts'
+import { poolOf } from '../../src/database/connections/pool.ts'
 import { findStrays, moveStray } from '../../src/sql/database/strays.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'

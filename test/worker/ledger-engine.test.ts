@@ -1,5 +1,5 @@
 import { createBackground, Queue } from '../../mod.ts'
-import { poolOf } from '../../src/database/pool.ts'
+import { poolOf } from '../../src/database/connections/pool.ts'
 import { rescueJobs } from '../../src/sql/worker/workers.ts'
 import { defineTask } from '../../src/task.ts'
 import { onceDone } from '../helpers/cleanup.ts'

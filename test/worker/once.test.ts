@@ -1,5 +1,5 @@
 import { createBackground } from '../../src/background.ts'
-import { executeIn } from '../../src/database/session.ts'
+import { executeIn } from '../../src/database/connections/session.ts'
 import { Queue } from '../../src/queue.ts'
 import { createPartitions } from '../../src/sql/ledger/partitions.ts'
 import type { TaskContext } from '../../src/task.ts'

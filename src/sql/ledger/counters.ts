@@ -32,7 +32,7 @@ export async function splitCounters(execute: Execute, own: string): Promise<void
 }
 
 /** For how many queues sums are kept, of each minute or hour and in each step: those with the most runs. */
-export const BUSIEST = 200
+const BUSIEST = 200
 
 /** How many runs on queues that are not folded yet are looked at; they are folded twice a minute. */
 export const NEWEST = 10_000

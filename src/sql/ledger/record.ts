@@ -112,7 +112,7 @@ export const JOB_COLUMNS: Fragment = {
 }
 
 /** Where the end of a job is told for which somebody waits. */
-export const ENDED_CHANNEL = 'kretes:ended'
+const ENDED_CHANNEL = 'kretes:ended'
 
 /** A run shorter than a millisecond counts as one of a millisecond. */
 const BUCKET = `floor(${BUCKETS_PER_DOUBLING} / ln(2) * ln(greatest(running_ms, 1)))`

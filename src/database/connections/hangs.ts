@@ -1,7 +1,7 @@
-import { afterTicks } from '../async/ticks.ts'
-import { readActivity } from '../sql/database/activity.ts'
+import { afterTicks } from '../../async/ticks.ts'
+import { readActivity } from '../../sql/database/activity.ts'
+import { codeOf } from '../failure.ts'
 import { connectTimeout } from './connection.ts'
-import { codeOf } from './failure.ts'
 import type { Session } from './session.ts'
 
 /** A connection that may hang. */

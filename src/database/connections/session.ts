@@ -1,5 +1,5 @@
 import type { Sql } from 'postgres'
-import type { Execute, Statement } from '../sql/statement.ts'
+import type { Execute, Statement } from '../../sql/statement.ts'
 import { type ConnectionOptions, connectionClosed, openConnection, type Running } from './connection.ts'
 import { closeHoles } from './holes.ts'
 

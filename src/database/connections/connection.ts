@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import postgres, { type Options, type Sql } from 'postgres'
-import { afterTicks } from '../async/ticks.ts'
-import { introduceStatement, SETTINGS, type Settings } from '../sql/database/settings.ts'
-import { isOutcomeUnknown } from './failure.ts'
+import { afterTicks } from '../../async/ticks.ts'
+import { introduceStatement, SETTINGS, type Settings } from '../../sql/database/settings.ts'
+import { isOutcomeUnknown } from '../failure.ts'
 import { clientEnded, connectSockets, createSockets } from './sockets.ts'
 
 /** A connection of the driver that never reconnects. */

@@ -1,5 +1,5 @@
-import type { Connections } from '../sql/statement.ts'
-import { codeOf, isSchemaMissing } from './failure.ts'
+import type { Connections } from '../../sql/statement.ts'
+import { codeOf, isSchemaMissing } from '../failure.ts'
 import { reasonOf } from './transaction.ts'
 
 /**

@@ -1,5 +1,5 @@
 import type { Sql } from 'postgres'
-import { beginStatement, commitStatement, type Execute, rollbackStatement } from '../sql/statement.ts'
+import { beginStatement, commitStatement, type Execute, rollbackStatement } from '../../sql/statement.ts'
 import { openSession, type Session } from './session.ts'
 
 /** A transaction was not committed, or may not have been. Its cause is the error that ended it. */
