@@ -11,7 +11,7 @@ export const ACTIONS: Readonly<Record<Action, { readonly verb: string; readonly 
   runNow: { verb: 'run', states: ['scheduled', 'retrying'] }
 }
 
-/** Whether an action is for every job that no worker has, whatever its state. */
+/** Whether the action applies to every job that no worker holds, in any state. */
 export function isForAllStates(action: Action): boolean {
   return JOB_STATES.every(state => state === 'running' || ACTIONS[action].states.includes(state))
 }

@@ -26,7 +26,7 @@ export interface Worker extends AsyncDisposable {
   readonly database: { readonly label: string; readonly isEmbedded: boolean }
   /** Resolves once the worker can take jobs: it is connected and registered in the database. */
   readonly ready: Promise<void>
-  /** Resolves when the worker has stopped, for whatever reason; rejects if an error stopped it. */
+  /** Resolves when the worker has stopped, whether or not you asked for it; rejects if an error stopped it. */
   readonly finished: Promise<void>
   /**
    * Stops the worker. The worker fetches no more jobs, gives back fetched jobs that have not started, and lets running

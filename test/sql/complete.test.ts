@@ -1,8 +1,8 @@
 import { createBackground } from '../../src/background.ts'
 import { KEEPS_ALL } from '../../src/sql/ledger/record.ts'
 import { completeJobs } from '../../src/sql/worker/complete.ts'
-import type { Ending } from '../../src/sql/worker/ending.ts'
 import { createDatabase } from '../helpers/database.ts'
+import { endingOf } from '../helpers/ending.ts'
 import { assert, suite } from '../helpers/suite.ts'
 
 const test = suite('the completion of jobs')
@@ -40,29 +40,9 @@ for (const isRecorded of [true, false]) {
   }
 
   async function complete(worker: string, ids: readonly string[], isQueued: boolean): Promise<void> {
-    const endings = ids.map(id => succeeded(id, isQueued))
+    const endings = ids.map(id => endingOf({ id, isQueued }))
     const { text, values } = completeJobs('graphile_worker', isRecorded ? KEEPS_ALL : undefined, worker, endings)
     await sql.unsafe(text, [...values])
-  }
-}
-
-function succeeded(id: string, isQueued: boolean): Ending {
-  return {
-    id,
-    attempt: 1,
-    lockedAtMs: Date.now(),
-    isQueued,
-    state: 'succeeded',
-    durationMs: 1,
-    endedMs: performance.now(),
-    error: null,
-    result: null,
-    problem: null,
-    payload: null,
-    log: null,
-    isAfterFailure: false,
-    isRecorded: true,
-    next: { kind: 'remove' }
   }
 }
 

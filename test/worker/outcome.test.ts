@@ -5,6 +5,7 @@ import type { Ending } from '../../src/sql/worker/ending.ts'
 import { retryJobs } from '../../src/sql/worker/retry.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
+import { endingOf } from '../helpers/ending.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
 import { createRecorder, work } from './work.ts'
@@ -150,23 +151,13 @@ async function relock(id: string): Promise<Ending> {
       attempts = attempts + 1
     where id = ${id} returning attempts, locked_at`
   const { attempts = 0, locked_at = new Date() } = row ?? {}
-  return {
+  return endingOf({
     id,
     attempt: attempts,
     lockedAtMs: locked_at.getTime(),
-    isQueued: false,
     state: 'snoozed',
-    durationMs: 1,
-    endedMs: performance.now(),
-    error: null,
-    result: null,
-    problem: null,
-    payload: null,
-    log: null,
-    isAfterFailure: false,
-    isRecorded: true,
     next: { kind: 'wait', delayMs: 5_000 }
-  }
+  })
 }
 
 async function write(ending: Ending): Promise<void> {
