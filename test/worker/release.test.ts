@@ -1,6 +1,13 @@
 import { createBackground } from '../../src/background.ts'
+import { poolOf } from '../../src/database/connections/pool.ts'
+import { silentLogger } from '../../src/logger.ts'
+import type { ClaimedJob } from '../../src/sql/worker/claim.ts'
 import type { Task, TaskContext } from '../../src/task.ts'
+import { createClaims } from '../../src/worker/claiming/claims.ts'
+import { createEndings } from '../../src/worker/execution/ending.ts'
+import { releaseClaims } from '../../src/worker/peers/release.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
+import { endingOf } from '../helpers/ending.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
 import { countJobs, createRecorder, fill, work } from './work.ts'
@@ -100,6 +107,30 @@ test('that have failed are recorded when the worker stops, and wait for their ne
   assert.equal([...jobs], [waiting, waiting])
   const runs = await sql`select state from kretes.runs`
   assert.equal([...runs], [{ state: 'failed' }, { state: 'failed' }])
+})
+
+test('under an earlier lock are put back, since that lock says nothing of the run that has the job now', async () => {
+  const { sql, url } = await createDatabase()
+  await using background = createBackground({ connection: url })
+  const { id } = await background.schedule({ task: 'Locked' })
+  const [row] = await sql<ClaimedJob[]>`
+    update graphile_worker._private_jobs set locked_by = 'me', locked_at = now(), attempts = 1
+    where id = ${id} returning *`
+  const claims = createClaims()
+  const lockedAtMs = (row?.locked_at.getTime() ?? 0) - 5_000
+  claims.add({ ...(row as ClaimedJob), locked_at: new Date(lockedAtMs) })
+  const claim = claims.of(id)
+  if (claim) claim.ending = endingOf({ id, lockedAtMs })
+  await releaseClaims('me', {
+    control: poolOf(sql),
+    schema: 'graphile_worker',
+    kept: undefined,
+    claims,
+    endings: createEndings({ ledger: undefined, logger: silentLogger }),
+    logger: silentLogger
+  })
+  const jobs = await sql`select attempts, locked_at from graphile_worker.jobs`
+  assert.equal([...jobs], [{ attempts: 0, locked_at: null }])
 })
 
 test('keep their place in their queue when they go back', async () => {
