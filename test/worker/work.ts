@@ -3,6 +3,7 @@ import type { WorkerOptions } from '../../src/worker/options.ts'
 import { startWorker, type Worker } from '../../src/worker/worker.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import type { TestDatabase } from '../helpers/database.ts'
+import { until } from '../helpers/until.ts'
 
 /** A line that was logged. */
 export interface Line {
@@ -77,4 +78,17 @@ export async function fill(
 export async function countJobs({ sql }: TestDatabase): Promise<number> {
   const [row] = await sql<{ count: number }[]>`select count(*)::int from graphile_worker.jobs`
   return row?.count ?? 0
+}
+
+/** Resolves when the only worker of a database has beaten so often: for so long, it could have done what it is not to do. */
+export async function beats({ sql }: TestDatabase, count: number): Promise<void> {
+  let last: string | undefined
+  for (let beat = 0; beat <= count; beat++) {
+    await until(async () => {
+      const [row] = await sql<{ at: string }[]>`select beat_at::text as at from kretes.workers`
+      const isNew = row?.at !== last
+      last = row?.at
+      return isNew
+    })
+  }
 }

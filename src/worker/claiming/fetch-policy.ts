@@ -30,8 +30,8 @@ export type FetchState = 'resting' | 'fetching' | 'fed' | 'hungry'
 /** Decides when the worker fetches, and how many jobs at once. */
 export interface FetchPolicy {
   readonly state: FetchState
-  /** Awaited before each fetch; resolves with how many jobs to ask for. */
-  begin(): Promise<number>
+  /** Awaited before each fetch. Resolves with how many jobs to ask for. */
+  begin(most?: number): Promise<number>
   /** Call with the jobs that a fetch has returned, before the engine decides whether to fetch again. */
   fetched(jobs: readonly ClaimedJob[]): void
   /** Call when a fetch has failed. */
@@ -87,12 +87,12 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
     get state() {
       return fetching ?? (engine.isHungry ? 'hungry' : 'fed')
     },
-    async begin() {
+    async begin(most = Number.POSITIVE_INFINITY) {
       fetching = 'resting'
       await pacer.turn()
       fetching = 'fetching'
       sizer.fetching()
-      asked = sizer.size
+      asked = Math.min(sizer.size, most)
       return asked
     },
     fetched(jobs) {

@@ -21,8 +21,11 @@ export interface Settlement {
    * split in halves until the claim with that value is found; then details are removed from its ending.
    */
   write(claims: readonly Claim[], send: Send): Promise<void>
-  /** Resolves once at most 1,000 claims wait to be written, or the signal aborts. */
-  whenFew(signal: AbortSignal): Promise<void>
+  /**
+   * Resolves with how many more jobs the worker may fetch, once that is any, or the signal aborts. There is no limit while
+   * endings can be written.
+   */
+  room(signal: AbortSignal): Promise<number>
 }
 
 /** Writes the current endings of claims once. */
@@ -41,8 +44,8 @@ export function createSettlement({ mend, strip, logger, signal }: SettlementOpti
 
   function count(change: number): void {
     waiting += change
-    if (waiting <= MOST_WAITING) few.resolve()
-    else if (waiting - change <= MOST_WAITING) few = Promise.withResolvers()
+    if (waiting < MOST_WAITING) few.resolve()
+    else if (waiting - change < MOST_WAITING) few = Promise.withResolvers()
   }
 
   /** Repeats the attempt until it succeeds or the worker stops. */
@@ -107,13 +110,15 @@ export function createSettlement({ mend, strip, logger, signal }: SettlementOpti
         count(-claims.length)
       }
     },
-    async whenFew(signal) {
-      if (waiting <= MOST_WAITING || signal.aborted) return
-      const aborted = Promise.withResolvers<void>()
-      const abort = (): void => aborted.resolve()
-      signal.addEventListener('abort', abort)
-      await Promise.race([few.promise, aborted.promise])
-      signal.removeEventListener('abort', abort)
+    async room(signal) {
+      if (waiting >= MOST_WAITING && !signal.aborted) {
+        const aborted = Promise.withResolvers<void>()
+        const abort = (): void => aborted.resolve()
+        signal.addEventListener('abort', abort)
+        await Promise.race([few.promise, aborted.promise])
+        signal.removeEventListener('abort', abort)
+      }
+      return failing.size > 0 ? Math.max(1, MOST_WAITING - waiting) : Number.POSITIVE_INFINITY
     }
   }
 }

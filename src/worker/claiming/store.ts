@@ -49,9 +49,9 @@ export function createJobStore(options: JobStoreOptions): JobStore {
   async function claim(): Promise<readonly ClaimedJob[]> {
     // Wait for jobs that are being given back. If a fetch took them again, a repeated return would unlock running jobs.
     await Promise.allSettled(returning)
-    if (!draining.aborted) await settlement.whenFew(draining)
+    const most = await settlement.room(draining)
     if (!draining.aborted) await options.beforeFetch()
-    const size = await policy.begin()
+    const size = await policy.begin(most)
     try {
       const jobs = draining.aborted ? [] : await look(size, [])
       for (const job of jobs) claims.add(job)
