@@ -3,7 +3,7 @@ import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
-import { countJobs, work } from './work.ts'
+import { beats, countJobs, fill, work } from './work.ts'
 
 const test = suite('a fetch')
 
@@ -81,4 +81,40 @@ test('is followed by another at once when it has left payload behind and all its
   let done = 0
   await work(database, { tasks: { Large: () => void done++ }, concurrency: 40, pollInterval: '1m' })
   await until(() => done === 40)
+})
+
+test('waits for jobs that go back: repeated, their return would give them away while they run', async () => {
+  const database = await createDatabase()
+  const { sql } = database
+  const background = createBackground({ connection: database.url })
+  onceDone(() => background.close())
+  const gate = Promise.withResolvers<void>()
+  const ran: string[] = []
+  const worker = await work(database, {
+    tasks: {
+      Wait: () => gate.promise,
+      Count: (_: object, { job }: { job: { id: string } }) => void ran.push(job.id)
+    },
+    concurrency: 1,
+    localQueueTtl: 1_000
+  })
+  await fill(database, 'Wait', 1)
+  await fill(database, 'Count', 3)
+  await until(() => worker.running === 1)
+  const held = async (): Promise<number> =>
+    (await sql`select from graphile_worker.jobs where task_identifier = 'Count' and locked_at is not null`).length
+  await until(async () => (await held()) === 3)
+  await sql.begin(async transaction => {
+    // The return waits for this transaction, and the fetch that follows for the return.
+    await transaction`select from graphile_worker._private_jobs order by id desc limit 1 for update`
+    await until(async () => (await sql`select from pg_locks where not granted`).length > 0)
+    const late = await background.schedule({ task: 'Count' })
+    gate.resolve()
+    await until(() => worker.running === 0)
+    await beats(database, 2)
+    assert.equal(ran, [], `${late.id} was fetched`)
+  })
+  await until(async () => (await countJobs(database)) === 0)
+  assert.is(new Set(ran).size, 4)
+  assert.is(ran.length, 4)
 })
