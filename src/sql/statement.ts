@@ -1,44 +1,50 @@
 /**
- * A statement that any driver can run: text with `$1`, `$2` …, and its values, each of them text or null, so that no
- * driver has a say in how they are written.
+ * A statement that any driver can run: text with `$1`, `$2` … and values. Each value is text or null, so that all
+ * drivers send it in the same way.
  */
 export interface Statement {
   readonly text: string
   readonly values: readonly (string | null)[]
-  /** Under which a driver that needs one prepares it. Its text must be the same each time. */
+  /**
+   * The name of the prepared statement, for drivers that need one. Statements with the same name must have the same
+   * text.
+   */
   readonly name?: string
 }
 
 /**
- * Runs a statement on a pool, a session or a caller's transaction. Columns are cast to text, or are of types that all drivers
- * read alike: int4 and bool.
+ * Runs a statement on a pool, a session or a caller's transaction. Columns are cast to text, or have a type that all
+ * drivers read in the same way: int4 or bool.
  */
 export type Execute = <Row>(statement: Statement) => Promise<readonly Row[]>
 
 /** Runs work in a new transaction at the isolation level `read committed`, and commits it. */
 export type Transact = <Result>(work: (execute: Execute) => Promise<Result>) => Promise<Result>
 
-/** A way to a database: single statements, and transactions. */
+/** Access to a database: single statements and transactions. */
 export interface Connections {
   readonly execute: Execute
   readonly transact: Transact
 }
 
-/** Where the engine is, and how to reach it. */
+/** The engine's schema, and access to its database. */
 export interface Access {
   readonly execute: Execute
-  /** The schema of its tables. */
+  /** The schema of the engine's tables. */
   readonly schema: string
-  /** Whether transactions are ours, so that we may set how they plan. */
+  /** Whether the transactions are ours. Only then may we change how the server plans. */
   readonly isOurs: boolean
 }
 
-/** A name, or another piece of SQL, that belongs into the text. */
+/** A name or another piece of SQL that becomes part of the text. */
 export interface Fragment {
   readonly sql: string
 }
 
-/** Writes a statement: values become parameters, fragments become text, and statements become a part of this one. */
+/**
+ * Writes a statement. Values become parameters, fragments become text, and a nested statement becomes a part of the new
+ * statement.
+ */
 export function statement(
   strings: TemplateStringsArray,
   ...parts: readonly (string | number | null | Fragment | Statement)[]
@@ -54,19 +60,19 @@ export function statement(
   return { text, values }
 }
 
-/** Statements, or parts of one, that all have to hold; nothing to hold is always true. */
+/** Joins conditions with `and`. An empty list is always true. */
 export function allOf(conditions: readonly Statement[]): Statement {
   const [first, ...rest] = conditions
   if (!first) return statement`true`
   return rest.reduce((all, condition) => statement`${all} and ${condition}`, statement`${first}`)
 }
 
-/** A name, quoted. */
+/** A quoted name. */
 export function identifier(name: string): Fragment {
   return { sql: `"${name.replaceAll('"', '""')}"` }
 }
 
-/** A list as the literal of an array. */
+/** The array literal of a list. */
 export function textArray(items: readonly (string | number | null)[] | null): string | null {
   return items && `{${items.map(toItem).join(',')}}`
 }
@@ -76,38 +82,39 @@ function toItem(item: string | number | null): string {
   return /["\\]/.test(item) ? `"${item.replace(/["\\]/g, '\\$&')}"` : `"${item}"`
 }
 
-/** The parameters of a statement that was written for a driver which knows arrays. */
+/** The parameters of a statement that was written for a driver with support for arrays. */
 export function parametersOf(values: readonly unknown[]): readonly (string | null)[] {
   return values.map(value => (Array.isArray(value) ? textArray(value) : (value as string | null)))
 }
 
 /**
- * Begins a transaction, and commits it, where a driver is not trusted to. Each statement sees what was committed before it:
- * with another isolation by default, it would fail where two do the same.
+ * Begins a transaction, for drivers that we do not trust to do so. At this isolation level, each statement sees what
+ * was committed before it. At a higher level, one of two transactions that change the same rows at the same time would
+ * fail.
  */
 export const beginStatement: Statement = { text: 'begin isolation level read committed', values: [] }
-/** See {@linkcode beginStatement}. */
+/** Commits the transaction of {@linkcode beginStatement}. */
 export const commitStatement: Statement = { text: 'commit', values: [] }
 
-/** Puts the values of a part behind those that are there, and says its text with their new numbers. */
+/** Adds the values of a part to the list, and returns the text of the part with new parameter numbers. */
 function include(part: Statement, values: (string | null)[]): string {
   const before = values.length
   values.push(...part.values)
   return part.text.replaceAll(PARAMETERS, (match, number?: string) => (number ? `$${Number(number) + before}` : match))
 }
 
-/** Quoted names and texts come first, since a schema may be called `tenant$1`. */
+/** Quoted names and texts come first, because a schema may have a name like `tenant$1`. */
 const PARAMETERS = /"(?:[^"]|"")*"|'(?:[^']|'')*'|\$(\d+)/g
 
-/** See {@linkcode beginStatement}. */
+/** Undoes the transaction of {@linkcode beginStatement}. */
 export const rollbackStatement: Statement = { text: 'rollback', values: [] }
 
 /** Begins a part of a transaction that may fail without the rest. */
 export const savepointStatement: Statement = { text: 'savepoint part', values: [] }
-/** Undoes what was done since {@linkcode savepointStatement}. */
+/** Undoes everything since {@linkcode savepointStatement}. */
 export const returnToSavepointStatement: Statement = { text: 'rollback to savepoint part', values: [] }
 
-/** How long statements of this transaction wait for a lock, in milliseconds; 0 is for ever. */
+/** Sets how many milliseconds the statements of this transaction wait for a lock; 0 means forever. */
 export function limitLocksStatement(ms: number): Statement {
   return statement`select set_config('lock_timeout', ${ms}::text, true)`
 }

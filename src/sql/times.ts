@@ -1,8 +1,8 @@
 import { type Execute, statement } from './statement.ts'
 
 /**
- * Reads a time that the database has written as JSON. It may hold what a `Date` cannot, such as `infinity`, or a year
- * after 275760: that becomes the first or the last moment that a `Date` can hold.
+ * Parses a time that the database has written as JSON. A time that a `Date` cannot hold, such as `infinity` or a year
+ * after 275760, becomes the first or the last moment that a `Date` can hold.
  */
 export function toDate(text: string): Date {
   const [, year = '', rest = '', era] = /^(-?infinity|\d{4,})(.*?)( BC)?$/.exec(text) ?? []
@@ -12,37 +12,41 @@ export function toDate(text: string): Date {
   return Number.isNaN(date.getTime()) ? (isBefore ? FIRST : LAST) : date
 }
 
-/** A time in milliseconds since 1970, which may be infinite. */
+/** The date of a time in milliseconds since 1970. The time may be infinite. */
 export function clampDate(ms: number): Date {
   return new Date(Math.min(Math.max(ms, FIRST.getTime()), LAST.getTime()))
 }
 
-/** Whether a time is one that {@linkcode toDate} could not hold: it was always, or never comes. */
+/**
+ * Whether a time is beyond the range of {@linkcode toDate}: `always` if the time was always past, `never` if it never
+ * comes.
+ */
 export function isBeyond(date: Date): 'always' | 'never' | undefined {
   if (date.getTime() <= FIRST.getTime()) return 'always'
   return date.getTime() >= LAST.getTime() ? 'never' : undefined
 }
 
-/** As {@linkcode dueSince} has it. */
+/** Whether a job with this time was always due, as in {@linkcode dueSince}. */
 export function isDueSinceEver(date: Date): boolean {
   return date.getTime() <= 0
 }
 
 /**
- * From when on a job could run, as an expression. One that is due since ever, by a time that SQL has given it, waits
- * since it was scheduled: servers before 17 cannot subtract an infinite time, and no sum should hold it.
+ * An SQL expression for the time since which a job could run. If the job's time is infinite or not after 1970-01-01,
+ * the expression returns the time at which the job was scheduled: servers before version 17 cannot subtract an infinite
+ * time, and a sum should not contain it.
  */
 export function dueSince(ready: string, scheduled: string): string {
   return `case when ${ready} > 'epoch' and isfinite(${ready}) then ${ready} else ${scheduled} end`
 }
 
-/** The time by the clock of the database, which is the only one that decides what is old. */
+/** The time of the database's clock. Only this clock decides which rows are old. */
 export async function readClock(execute: Execute): Promise<Date> {
   const [row] = await execute<{ ms: string }>(statement`select ${{ sql: NOW_MS }} as ms`)
   return new Date(Number(row!.ms))
 }
 
-/** The time by the database's clock in milliseconds since 1970, as an expression. */
+/** An SQL expression for the time of the database's clock, in milliseconds since 1970. */
 export const NOW_MS = '(extract(epoch from now()) * 1000)::text'
 
 const FIRST = new Date(-8.64e15)

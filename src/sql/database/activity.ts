@@ -2,13 +2,16 @@ import { type Execute, statement } from '../statement.ts'
 
 /** The statements that the server's backends run now. */
 export interface Activity {
-  /** Which of them carries out this statement. */
+  /** The process id of the backend that runs this query. */
   readonly own: number
-  /** Those that carry out a statement, slowly or waiting for a lock, with its text or the beginning of it. */
+  /**
+   * The other backends that run a statement or wait for a lock, each with the text of the statement. The server may cut
+   * a long text.
+   */
   readonly working: readonly { readonly backend: number; readonly text: string }[]
 }
 
-/** Looks at the backends of this user. Those that may not be looked at pass for working. */
+/** Reads the activity of this user's backends. A backend that hides its activity counts as working. */
 export async function readActivity(execute: Execute): Promise<Activity> {
   const rows = await execute<{ pid: string; own: string; text: string }>(statement`
     select pid::text as pid, pg_backend_pid()::text as own, coalesce(query, '') as text

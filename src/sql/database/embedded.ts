@@ -1,9 +1,12 @@
 import { type Execute, type Fragment, type Statement, statement } from '../statement.ts'
 
-/** For PostgreSQL in single-user mode, which takes each line as a statement. */
+/** For PostgreSQL in single-user mode, which reads each line as a statement. */
 export const createEmbeddedDatabase = 'create database kretes\n'
 
-/** Locks the server against stopping, for the session. Returns false if the server is about to stop. */
+/**
+ * Takes a lock that keeps the server from stopping until the session ends. Returns false if the server is about to
+ * stop.
+ */
 export async function lockServer(execute: Execute): Promise<boolean> {
   return await isTrue(execute, statement`select pg_try_advisory_lock_shared(${IN_USE}) as is`)
 }
@@ -16,9 +19,11 @@ export async function isRunning(execute: Execute, name: string): Promise<boolean
 }
 
 /**
- * Stops the server when no other client has been connected for as many rounds of half a second as the setting
- * `kretes.patience` says. The statement outlives its client. Each round is a transaction of its own, which holds back no
- * vacuum. The first lock makes sure that one session watches, the second one is the lock of {@linkcode lockServer}.
+ * Stops the server when no other client has connected for the number of rounds in the setting `kretes.patience`. A
+ * round takes half a second.
+ *
+ * The statement outlives its client. Each round is its own transaction, so the statement does not hold back vacuum. The
+ * first lock ensures that only one session watches. The second lock is the lock of {@linkcode lockServer}.
  */
 export async function stopWhenUnused(execute: Execute): Promise<void> {
   await execute(statement`
@@ -67,7 +72,9 @@ export async function keepServer(execute: Execute): Promise<void> {
     end $$`)
 }
 
-/** The driver may put holes before the row of a statement that follows a lost one (postgres 3.4.9). */
+/**
+ * Reads the last row: the driver may put holes before the row of a statement that follows a lost one (postgres 3.4.9).
+ */
 async function isTrue(execute: Execute, question: Statement): Promise<boolean> {
   return (await execute<{ is: boolean }>(question)).at(-1)?.is ?? false
 }

@@ -7,14 +7,14 @@ import { ownSchema } from '../names.ts'
 import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
 import { indexBusyQueues } from '../worker/claim.ts'
 
-/** One step of our own schema. Steps are only ever added; a released one never changes. */
+/** One migration of our own schema. New migrations are added at the end. A released migration never changes. */
 export interface Migration {
   readonly id: number
   readonly name: string
   apply(execute: Execute, own: string, engine: string): Promise<unknown>
 }
 
-/** The steps, in order. */
+/** The migrations, in order. */
 export const migrations: readonly Migration[] = [
   {
     id: 1,
@@ -40,14 +40,14 @@ export const migrations: readonly Migration[] = [
   {
     id: 4,
     name: 'find runs by time',
-    // Not by the column itself: where runs of one task and one state are looked up, such an index would be walked through.
+    // An index on the plain column would be wrong: the server would also use it to find runs of one task and one state.
     apply: (execute, own) =>
       execute(statement`create index on ${identifier(own)}.ledger ((finished_at at time zone 'UTC'))`)
   },
   {
     id: 5,
     name: 'show progress on replicas',
-    // A hot standby refuses every statement that names an unlogged table, and with it the view of jobs.
+    // A hot standby refuses every statement that names an unlogged table, so it would refuse the view of jobs.
     apply: (execute, own) => execute(statement`alter table ${identifier(own)}.progress set logged`)
   },
   { id: 6, name: 'count queues apart', apply: splitCounters },
@@ -55,7 +55,7 @@ export const migrations: readonly Migration[] = [
   {
     id: 8,
     name: 'keep how jobs ended',
-    // Unknown for older runs; see `IS_OVER`.
+    // These columns are unknown for older runs; see `IS_OVER`.
     apply: (execute, own) =>
       execute(statement`
       alter table ${identifier(own)}.ledger
@@ -66,7 +66,7 @@ export const migrations: readonly Migration[] = [
   { id: 10, name: 'find busy queues', apply: (execute, _own, engine) => indexBusyQueues(execute, engine) }
 ]
 
-/** Waits for other migrations of this database, and makes others wait until the connection ends or unlocks. */
+/** Waits for other migrations of this database, then blocks them until the connection ends or unlocks. */
 export async function lockMigrations(execute: Execute): Promise<void> {
   await execute(statement`select pg_advisory_lock(${LOCK})`)
 }
@@ -76,24 +76,24 @@ export async function unlockMigrations(execute: Execute): Promise<void> {
   await execute(statement`select pg_advisory_unlock(${LOCK})`)
 }
 
-/** Waits for a migration that is under way. To be called in a transaction, at whose end other migrations go on. */
+/** Waits for a running migration. Call this in a transaction: other migrations continue when the transaction ends. */
 export async function awaitMigration(execute: Execute): Promise<void> {
   await execute(statement`select pg_advisory_xact_lock(${LOCK})`)
 }
 
-/** The versions of what is installed in a database. */
+/** The installed versions of the engine's schema, our schema and our views. */
 export interface Versions {
-  /** The newest migration of the engine; 0 before the first, `null` if it does not even have a table of them. */
+  /** The newest migration of the engine; 0 if there is none yet, `null` if the table of migrations is missing. */
   readonly engine: number | null
-  /** The newest of them that older engines cannot live with. */
+  /** The newest breaking migration of the engine: older versions of the engine cannot work with it. */
   readonly breaking: number | null
-  /** The newest step of our own schema, in the same way. */
+  /** The newest migration of our own schema; 0 if there is none yet, `null` if the table of migrations is missing. */
   readonly own: number | null
-  /** The version of our views; 0 if one is missing. */
+  /** The version of our views; 0 if a view is missing. */
   readonly views: number
 }
 
-/** Reads the versions of a database. Takes no lock and waits for none. */
+/** Reads the versions of a database. This takes no lock and waits for no lock. */
 export async function readVersions(execute: Execute, schema: string): Promise<Versions> {
   const own = ownSchema(schema)
   const [found] = await execute<{ engine: boolean; own: boolean; views: number }>(statement`
@@ -102,7 +102,7 @@ export async function readVersions(execute: Execute, schema: string): Promise<Ve
       to_regclass(format('%I.migrations', ${own}::text)) is not null as own,
       ${versionOfViews(own)} as views`)
   const { views = 0 } = found ?? {}
-  // A row as JSON, since an old engine's have no such column.
+  // The row is read as JSON, because the table of an old engine has no column `breaking`.
   const engine = statement`
     select max(id) as id, max(id) filter (where (to_json(step) ->> 'breaking')::bool) as breaking
     from ${identifier(schema)}.migrations step`
@@ -119,7 +119,9 @@ export async function readVersions(execute: Execute, schema: string): Promise<Ve
   }
 }
 
-/** The newest step of an engine schema that older engines cannot live with, or `null`. */
+/**
+ * The newest breaking migration of the engine's schema, or `null`. Older versions of the engine cannot work with it.
+ */
 export async function newestBreakingMigration(execute: Execute, schema: string): Promise<number | null> {
   const [row] = await execute<{ id: number | null }>(statement`
     select max(id) as id from ${identifier(schema)}.migrations where breaking`)
@@ -127,15 +129,15 @@ export async function newestBreakingMigration(execute: Execute, schema: string):
 }
 
 /**
- * Makes a schema unless it is there. PostgreSQL asks for the privilege to create one before it looks, so `if not exists`
- * fails for a role that owns nothing but the schema.
+ * Creates a schema if it is missing. `create schema if not exists` checks the privilege before it looks for the schema,
+ * so it fails for a role that only owns the schema.
  */
 export async function createSchema(execute: Execute, name: string): Promise<void> {
   const [found] = await execute(statement`select from pg_namespace where nspname = ${name}::text`)
   if (!found) await execute(statement`create schema if not exists ${identifier(name)}`)
 }
 
-/** Makes the schema and the table that remembers what was applied. */
+/** Creates our schema and the table that lists the applied migrations. */
 export async function createMigrationTable(execute: Execute, own: string): Promise<void> {
   await createSchema(execute, own)
   await execute(statement`
@@ -146,7 +148,7 @@ export async function createMigrationTable(execute: Execute, own: string): Promi
     )`)
 }
 
-/** Applies a step and remembers it; to be called in a transaction. */
+/** Applies a migration and adds it to the table of migrations. Call this in a transaction. */
 export async function applyMigration(
   execute: Execute,
   migration: Migration,

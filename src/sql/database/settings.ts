@@ -4,22 +4,22 @@ import type { Statement } from '../statement.ts'
 export type Settings = Readonly<Record<string, string>>
 
 /**
- * Settings that each of our connections states, so that the defaults of server, database and role do not matter. None of
- * them limits how long an application waits: those settings are the application's.
+ * Settings for each of our connections. They override the defaults of the server, the database and the role. None of
+ * them limits how long an application waits: the application chooses those limits.
  */
 export const SETTINGS: Settings = {
   default_transaction_isolation: 'read committed',
-  // The driver of the worker reads times as text.
+  // The worker's driver reads times as text.
   datestyle: 'ISO, MDY',
   intervalstyle: 'postgres',
   extra_float_digits: '1',
   standard_conforming_strings: 'on',
   idle_session_timeout: '0',
-  // Statements of ours take milliseconds, and compiling one takes a hundred.
+  // Our statements take milliseconds, and compiling one takes a hundred milliseconds.
   jit: 'off'
 }
 
-/** The worker has time limits of its own. */
+/** The worker has its own time limits. */
 const UNLIMITED: Settings = {
   statement_timeout: '0',
   lock_timeout: '0',
@@ -28,8 +28,8 @@ const UNLIMITED: Settings = {
 }
 
 /**
- * Plans are kept: to plan a fetch takes longer than to carry it out. One that was made while a table was empty would go on
- * reading all of it.
+ * The server keeps generic plans, because planning a fetch takes longer than running it. Sequential scans are off:
+ * otherwise a plan made for an empty table would scan the whole table later.
  */
 export const WORKER_SETTINGS: Settings = {
   ...SETTINGS,
@@ -38,25 +38,27 @@ export const WORKER_SETTINGS: Settings = {
   enable_seqscan: 'off'
 }
 
-/** With all the partitions of the ledger, looking up a result takes longer to plan than to run. */
+/** The ledger has many partitions, so planning a lookup of a result takes longer than running it. */
 export const RESULTS_SETTINGS: Settings = { ...SETTINGS, plan_cache_mode: 'force_generic_plan' }
 
-/** One process migrates, and others wait for it. */
+/** Without time limits: one process migrates, and other processes wait for it. */
 export const MIGRATION_SETTINGS: Settings = { ...SETTINGS, ...UNLIMITED }
 
-/** What {@linkcode introduceStatement} finds. */
+/** The row of {@linkcode introduceStatement}. */
 export interface Introduction {
-  /** The backend that serves the connection. */
+  /** The process id of the backend that serves the connection. */
   readonly pid: number
-  /** Whether times come as ISO 8601, and a statement of its own sees what is committed. */
+  /** Whether times have the format ISO 8601, and each statement sees all that was committed before it. */
   readonly is_fit: boolean
 }
 
 /**
- * States settings for a session, if it is one of the server's: behind a pooler they would stay for the next client.
- * A pooler has a backend of its own invention, or else a port of its own. Those that an older server lacks are left out.
+ * Applies settings to a session, but only if the connection leads straight to the server. A pooler would keep the
+ * settings for its next client. Behind a pooler, the process id of the backend differs from the one that the driver
+ * knows, or the client's port differs. Settings that an older server does not know are skipped.
  *
- * Its parameters are the backend as the driver knows it, and the port at this end of the connection; '' if it has none.
+ * The statement has two parameters: the process id of the backend that the driver knows, and the local port of the
+ * connection, or '' if there is none.
  */
 export function introduceStatement(settings: Settings): Statement {
   const stated = Object.entries(settings).map(([name, value]) => `('${name}', '${value}')`)
@@ -77,13 +79,13 @@ export function introduceStatement(settings: Settings): Statement {
   }
 }
 
-/** Begins a transaction that states what the worker relies on where its session may not. */
+/** Begins a transaction with the settings that the worker needs, for sessions that may lack them. */
 export const beginFitStatement: Statement = {
   text: `begin isolation level read committed; set local datestyle = 'ISO, MDY'`,
   values: []
 }
 
-/** Whether a new session only reads: on a standby, or because it was told so. */
+/** Whether a new session is read-only: on a standby, or by a setting. */
 export const isReadOnlyStatement: Statement = {
   text: "select current_setting('transaction_read_only') = 'on' as is_read_only",
   values: []

@@ -2,15 +2,15 @@ import { type Execute, statement, textArray } from '../statement.ts'
 
 /** An object that an application has created in our schema by accident. */
 export interface Stray {
-  /** Its name, quoted where it has to be; of a function with its arguments. */
+  /** The name, quoted if necessary. The name of a function includes its arguments. */
   readonly name: string
-  /** The statement that moves it to `public`. */
+  /** The statement that moves the object to `public`. */
   readonly statement: string
 }
 
 /**
- * Finds tables, views, sequences, types, functions and extensions in a schema of ours that are not ours. Objects that
- * move along with another are left out: the sequence of a column, and the parts of an extension.
+ * Finds tables, views, sequences, types, functions and extensions in our schema that are not ours. Objects that move
+ * with another object are left out: the sequence of a column, and the parts of an extension.
  */
 export async function findStrays(execute: Execute, own: string): Promise<Stray[]> {
   const [row] = await execute<{ strays: string }>(statement`
@@ -57,19 +57,19 @@ export async function findStrays(execute: Execute, own: string): Promise<Stray[]
   return JSON.parse(row?.strays ?? '[]')
 }
 
-/** Moves such an object to `public`. */
+/** Moves a stray object to `public`. */
 export async function moveStray(execute: Execute, stray: Stray): Promise<void> {
   await execute({ text: stray.statement, values: [] })
 }
 
-/** The schema in which a table lands that is created without one. */
+/** The schema in which PostgreSQL creates a table whose name has no schema. */
 export async function readCurrentSchema(execute: Execute): Promise<{ schema: string | null; user: string }> {
   const [row] = await execute<{ schema: string | null; user: string }>(statement`
     select current_schema()::text as schema, current_user::text as user`)
   return row!
 }
 
-/** All that our schema holds; a test compares it with a fresh one. */
+/** The tables and views of our schema. A test compares this list with a fresh schema. */
 const OURS = textArray([
   'counters',
   'definitions',

@@ -12,7 +12,7 @@ import {
   toPlace
 } from './add.ts'
 
-/** Jobs without keys that differ in nothing but their payloads. */
+/** Jobs without keys that differ only in their payloads. */
 export interface AlikeJobs {
   readonly shared: Omit<NewJob, 'payload' | 'key' | 'keyMode'>
   /** JSON text: the array of the payloads. */
@@ -21,9 +21,10 @@ export interface AlikeJobs {
 }
 
 /**
- * Schedules jobs in one `add_jobs`: told apart as by `addTogether`, so those with a time of their own have no queue.
+ * Schedules jobs in one `add_jobs`. As in `addTogether`, the microsecond of a job's time identifies its row. So jobs
+ * with a `runAt` have no queue.
  *
- * @returns in the order of the payloads; `undefined` if nothing was added, as by `addTogether`
+ * @returns the jobs in the order of the payloads; `undefined` if nothing was added, as in `addTogether`
  */
 export async function addAlike(access: Access, jobs: AlikeJobs): Promise<Job[] | undefined> {
   const { shared, count } = jobs
@@ -37,24 +38,24 @@ export async function addAlike(access: Access, jobs: AlikeJobs): Promise<Job[] |
   return added
 }
 
-/** Schedules jobs in one `add_jobs` and returns nothing but that it was done: the fastest way. */
+/** Schedules jobs in one `add_jobs` and returns nothing. This is the fastest way. */
 export async function addAlikeUnseen(access: Access, jobs: AlikeJobs): Promise<void> {
   await access.execute(add(access, jobs, { sql: 'count(*)' }, jobs.shared.runAt === null ? IN_ORDER : AT_ONCE, ALWAYS))
 }
 
-/** A microsecond after each other, or not. */
+/** Each job runs one microsecond after the job before it, or all jobs run at the same time. */
 const IN_ORDER: Fragment = { sql: "+ (ordinal - 1) * interval '1 microsecond'" }
 const AT_ONCE: Fragment = { sql: '' }
 
 const ALWAYS: Fragment = { sql: 'true' }
 
-/** The same jobs one by one. */
+/** The same jobs as a list. */
 export function toNewJobs({ shared, payloads }: AlikeJobs): NewJob[] {
   const list: unknown[] = JSON.parse(payloads)
   return list.map(payload => ({ ...shared, payload: JSON.stringify(payload), key: null, keyMode: 'replace' }))
 }
 
-/** Values that all jobs share are parameters rather than JSON, so that they are written and read once. */
+/** Values that all jobs share are parameters instead of JSON, so that the server reads them only once. */
 function add(
   access: Access,
   { shared, payloads }: AlikeJobs,

@@ -3,18 +3,18 @@ import { type Access, type Fragment, identifier, type Statement, statement } fro
 import { clampDate } from '../times.ts'
 import { ORIGIN_IDS, type OriginRow, readOrigins } from './origin.ts'
 
-/** The engine's ways to treat a job with the same key that waits already. */
+/** How the engine treats a waiting job with the same key. */
 export type EngineKeyMode = 'replace' | 'preserve_run_at' | 'unsafe_dedupe'
 
-/** A job about to be scheduled; what is `null` is the engine's to choose. */
+/** A job to schedule. The engine chooses the values that are `null`. */
 export interface NewJob {
   readonly task: string
   /** JSON text. */
   readonly payload: string
   readonly queue: string | null
-  /** Not before this time, in ISO 8601; without, from now on. */
+  /** The earliest time at which the job runs, in ISO 8601. If `null`, the earliest time is now. */
   readonly runAt: string | null
-  /** How many whole milliseconds from now on; not together with `runAt`. */
+  /** The delay from now on in whole milliseconds. Not together with `runAt`. */
   readonly delayMs: number
   readonly priority: number | null
   readonly maxAttempts: number | null
@@ -25,7 +25,8 @@ export interface NewJob {
 /**
  * Schedules one job.
  *
- * @returns nothing if a worker took the job of that key at the same moment; then nothing has happened
+ * @returns the job, or `undefined` if a worker took the job with this key at the same moment. In that case, nothing has
+ * happened.
  */
 export async function addJob(access: Access, job: NewJob): Promise<Job | undefined> {
   if (job.keyMode === 'unsafe_dedupe') {
@@ -39,13 +40,15 @@ export async function addJob(access: Access, job: NewJob): Promise<Job | undefin
 }
 
 /**
- * Schedules jobs in one `add_jobs`: fast, but only for jobs with distinct keys, of which those without a key all have a
- * time of their own, or none has. Each runs a microsecond after the one before it, which keeps a queue in order and tells
- * which row is whose: `add_jobs` returns rows in whatever order the plan of its insert gives. With times of their own no
- * queue: there those of an earlier statement must not be a microsecond later.
+ * Schedules jobs in one `add_jobs`. This is fast, but each key may occur only once. Either all jobs without a key have
+ * a `runAt`, or none has one.
  *
- * @returns in the order of the jobs; a gap where a worker took the job of that key at the same moment. `undefined` if
- * nothing was added, because a trigger could keep rows from being told apart
+ * Each job runs one microsecond after the job before it. This keeps a queue in order, and it identifies the row of each
+ * job: the order in which `add_jobs` returns rows depends on the plan of its insert. Jobs with a `runAt` must not have
+ * a queue: an earlier statement's jobs with the same `runAt` would run after the first jobs of this statement.
+ *
+ * @returns the jobs in order, with a gap for each job whose key belonged to a job that a worker took at the same
+ * moment; `undefined` if nothing was added, because a trigger could change the times that identify the rows
  */
 export async function addTogether(access: Access, jobs: readonly NewJob[]): Promise<(Job | undefined)[] | undefined> {
   const isTimed = jobs.some(({ key, runAt }) => key === null && runAt !== null)
@@ -67,7 +70,7 @@ export async function addTogether(access: Access, jobs: readonly NewJob[]): Prom
   })
 }
 
-/** Whether no trigger changes jobs while they are added: one that moves their times would take away what they are told by. */
+/** Whether no trigger changes jobs during an insert. A trigger could change the times that identify the rows. */
 export function isUntouched({ schema }: Access): Statement {
   return statement`0 = (
     select count(*) from pg_trigger
@@ -76,23 +79,23 @@ export function isUntouched({ schema }: Access): Statement {
   )`
 }
 
-/** The bits of a trigger for each row, before it is inserted. */
+/** The bits of a trigger that fires for each row before the insert. */
 const BEFORE_EACH_INSERT: Fragment = { sql: '7' }
 
-/** How many jobs {@linkcode addTogether} takes at most: a millisecond has no more microseconds to tell them by. */
+/** The maximum number of jobs for {@linkcode addTogether}: one for each microsecond of a millisecond. */
 export const GROUP_LIMIT = 1_000
 
 /**
- * When a spec's job is to run. Not counted from `now()`, which stands still in a transaction: what the next statement
- * adds must come later. A statement takes longer than a microsecond for each of its jobs.
+ * The time at which a job runs. It does not use `now()`, which stands still in a transaction: the jobs of the next
+ * statement must run later. A statement takes longer than a microsecond for each of its jobs.
  */
 const IN_ORDER: Fragment = {
   sql: "statement_timestamp() + (coalesce(delay, 0) * 1000 + ordinal - 1) * interval '1 microsecond'"
 }
 
 /**
- * The ordinal of a job, from 0, as a column `place`. Times and delays that callers give are whole milliseconds, so that
- * the microseconds are the ordinal.
+ * The index of a job, from 0, as a column `place`. Times and delays from callers are whole milliseconds, so the
+ * microseconds are the index.
  */
 export function toPlace(isTimed: boolean): Fragment {
   const base = isTimed ? "'epoch'::timestamptz" : 'statement_timestamp()'
@@ -104,7 +107,7 @@ export interface PlacedRow {
   readonly place: string
 }
 
-/** Puts rows where they belong. */
+/** Puts the jobs of the rows into the order of the call. */
 export function inPlace<Row>(
   count: number,
   rows: readonly Row[],
@@ -122,9 +125,9 @@ export function inPlace<Row>(
 }
 
 /**
- * Schedules jobs of any kind one after another, each by an `add_job` of its own, in one statement.
+ * Schedules jobs of any kind in order, with one `add_job` for each job, in one statement.
  *
- * @returns in the order of the jobs; a gap where a worker took the job of that key at the same moment
+ * @returns the jobs in order, with a gap for each job whose key belonged to a job that a worker took at the same moment
  */
 export async function addInTurn(access: Access, jobs: readonly NewJob[]): Promise<(Job | undefined)[]> {
   const isOthers = jobs.some(({ keyMode }) => keyMode === 'unsafe_dedupe')
@@ -152,7 +155,7 @@ export async function addInTurn(access: Access, jobs: readonly NewJob[]): Promis
 
 const NOTHING: Fragment = { sql: '' }
 
-/** Schedules jobs without keys in one `add_jobs` and returns nothing but that it was done. */
+/** Schedules jobs without keys in one `add_jobs` and returns nothing. */
 export async function addUnseen(access: Access, jobs: readonly NewJob[]): Promise<void> {
   await access.execute(statement`
     select count(*)
@@ -164,8 +167,8 @@ export async function addUnseen(access: Access, jobs: readonly NewJob[]): Promis
 }
 
 /**
- * The columns of a job, as text, under names that no plugin of a query builder rewrites. Times are numerics: how many
- * digits of a float a session writes is a setting.
+ * The columns of a job, as text. Query builders and their plugins do not rewrite these names. Times are numerics,
+ * because a setting of the session changes how many digits of a float the server writes.
  */
 export const ADDED: Fragment = {
   sql: `job.id::text as id, job.priority::text as priority, (extract(epoch from job.run_at) * 1000000)::text as due,
@@ -173,7 +176,7 @@ export const ADDED: Fragment = {
       (extract(epoch from job.created_at) * 1000000)::text as created`
 }
 
-/** A row of {@linkcode ADDED}; times in microseconds. */
+/** A row of {@linkcode ADDED}. Times are in microseconds. */
 export interface AddedRow {
   readonly id: string | null
   readonly priority: string
@@ -184,7 +187,7 @@ export interface AddedRow {
   readonly created: string
 }
 
-/** A job from its row; `undefined` if the engine has added nothing. */
+/** The job of a row; `undefined` if the engine has added nothing. */
 export function toJob({ task, queue }: { task: string; queue: string | null }, row: AddedRow): Job | undefined {
   if (row.id === null) return undefined
   return {
@@ -200,10 +203,10 @@ export function toJob({ task, queue }: { task: string; queue: string | null }, r
   }
 }
 
-/** Calls `add_jobs` itself: `add_job` would only do so too. */
+/** Calls `add_jobs` directly, because `add_job` would only call it too. */
 function addJobAlone(access: Access, job: NewJob): Statement {
   const { task, payload, queue, runAt, delayMs, maxAttempts, key, priority, keyMode } = job
-  // Cast from text: as plain json the driver would encode the text once more.
+  // The payload is cast from text: a driver would encode a json parameter once more.
   return statement`
     select ${ADDED}
     from ${planning(access)}, lateral ${identifier(access.schema)}.add_jobs(
@@ -238,11 +241,12 @@ function addJobOnce(access: Access, job: NewJob): Statement {
 }
 
 /**
- * Has the engine's functions keep their plans for this transaction: for a single job, planning costs them more than the
- * rest. What refers to it runs after it.
+ * Makes the engine's functions use generic plans for this transaction: for a single job, planning takes longer than the
+ * rest. The SQL that refers to `planning` runs after these settings.
  *
- * Nor may the engine's plan scan the table for a key: made while the table was empty, it would be kept while it fills.
- * Before PostgreSQL 18 that makes a plan look so costly that the server would compile it.
+ * Sequential scans are off: otherwise the server would keep a plan made for an empty table and scan the whole table for
+ * a key later. Before PostgreSQL 18, this makes the plan look so expensive that the server would compile it, so `jit`
+ * is off.
  */
 export function planning({ isOurs }: Access): Fragment {
   return {
@@ -256,12 +260,15 @@ export function planning({ isOurs }: Access): Fragment {
   }
 }
 
-/** A text for all of them: a statement of its own for each number of jobs would never be planned twice. */
+/**
+ * One parameter for all jobs. With parameters for each job, each number of jobs would need a new statement and a new
+ * plan.
+ */
 function toJson(jobs: readonly NewJob[]): string {
   return `[${jobs.map(toSpec).join(',')}]`
 }
 
-/** The payload is JSON already, and goes in as it is. */
+/** The payload is JSON text already and is not encoded again. */
 function toSpec(job: NewJob): string {
   const { payload, task, queue, runAt, delayMs, maxAttempts, key, priority, keyMode } = job
   const rest = {
@@ -277,14 +284,14 @@ function toSpec(job: NewJob): string {
   return `{"payload":${payload},${JSON.stringify(rest).slice(1)}`
 }
 
-/** How the objects of {@linkcode toJson} become rows, numbered from 1. */
+/** Turns the objects of {@linkcode toJson} into rows, numbered from 1. */
 const SPEC: Fragment = {
   sql: `as (task text, payload json, queue text, at timestamptz, delay float8, attempts int2, key text, priority int2,
       mode text)
     ) with ordinality as spec (task, payload, queue, at, delay, attempts, key, priority, mode, ordinal)`
 }
 
-/** From microseconds, which are exact up to the year 2255, and then near enough. */
+/** Converts microseconds to a date. The result is exact up to the year 2255, and exact to a millisecond after that. */
 function toDate(microseconds: number): Date {
   const isExact = microseconds <= Number.MAX_SAFE_INTEGER
   return clampDate(isExact ? Math.round(microseconds) / 1_000 : Math.round(microseconds / 1_000))

@@ -13,10 +13,10 @@ import {
 import { castOf, type Target, toColumn } from './waiting.ts'
 
 /**
- * Removes a job that no worker has, and marks one that a worker has. The mark is what counts: the notification may be
- * lost, and a worker that dies leaves the job to another one, which then sees the mark and ends it without running it.
+ * Removes a job that no worker has, and marks a job that a worker has. The mark decides, because the notification may
+ * be lost. If the worker dies, another worker sees the mark and ends the job without running it.
  *
- * In a marked job no attempt is left, as the engine's own `remove_job` does it, for workers that know no marks.
+ * A marked job has no attempts left, as with the engine's `remove_job`, for workers that do not know the mark.
  */
 export async function cancelJob({ execute, schema }: Access, target: Target): Promise<Cancellation> {
   const { column, value } = toColumn(target)
@@ -48,7 +48,7 @@ export async function cancelJob({ execute, schema }: Access, target: Target): Pr
   return row?.marked === '1' ? 'cancelling' : 'not found'
 }
 
-/** Removes jobs that no worker has, and records that they were cancelled; the caller has them locked. */
+/** Removes jobs that no worker has, and records that they were cancelled. The caller holds locks on the jobs. */
 export async function cancelWaiting({ execute, schema }: Access, ids: readonly string[]): Promise<void> {
   await execute(statement`
     with removed as materialized (
@@ -75,7 +75,7 @@ const CANCELLED_RUN: Fragment = {
         true as is_over`
 }
 
-/** Finds those of these jobs that were cancelled. */
+/** Finds the cancelled jobs among these jobs. */
 export async function findCancelled(execute: Execute, schema: string, ids: readonly string[]): Promise<string[]> {
   const rows = await execute<{ id: string }>(statement`
     select id::text as id from ${identifier(schema)}._private_jobs
@@ -83,24 +83,24 @@ export async function findCancelled(execute: Execute, schema: string, ids: reado
   return rows.map(({ id }) => id)
 }
 
-/** Whether a job was cancelled before it was fetched, by the flags that the engine hands over. */
+/** Whether a job was cancelled before a worker fetched it, by the flags that the engine returns. */
 export function isMarkedCancelled(flags: Readonly<Record<string, unknown>> | null): boolean {
   return typeof flags?.[CANCELLED] === 'string'
 }
 
-/** Asks to be told of cancelled jobs. */
+/** Listens for cancelled jobs. */
 export const listenForCancels: Statement = { text: 'listen "kretes:cancel"', values: [] }
 
-/** Where {@linkcode cancelJob} tells of them. */
+/** The channel on which {@linkcode cancelJob} announces cancelled jobs. */
 export const CANCEL_CHANNEL = 'kretes:cancel'
 
-/** The job that a notification speaks of, if it is one of this schema's. */
+/** The job that a notification announces, or `undefined` if the job belongs to another schema. */
 export function readCancelNotice(payload: string | undefined, schema: string): string | undefined {
   try {
     const notice = JSON.parse(payload ?? '') as { schema?: unknown; job?: unknown }
     return notice.schema === schema && typeof notice.job === 'string' ? notice.job : undefined
   } catch {
-    // Anybody may notify.
+    // Any client of the database may notify.
     return undefined
   }
 }

@@ -1,16 +1,18 @@
 import { ownSchema } from '../names.ts'
 import { type Access, type Execute, identifier, statement } from '../statement.ts'
 
-/** The defaults of a task, registered by workers for callers that schedule it by name. */
+/** The defaults of a task. Workers register them for callers that schedule the task by name. */
 export interface Definition {
   readonly name: string
-  /** `null` is none; left out, the task does not say. */
+  /** `null` means no queue. Without this property, the task does not set a queue. */
   readonly queue?: string | null
   readonly priority?: number
   readonly maxAttempts?: number
 }
 
-/** Creates the table of tasks that workers know. It keeps them, so that jobs can be scheduled while no worker runs. */
+/**
+ * Creates the table of the tasks that workers know. Rows stay, so that callers can schedule jobs while no worker runs.
+ */
 export async function createDefinitions(execute: Execute, own: string): Promise<void> {
   await execute(statement`
     create table ${identifier(own)}.definitions (
@@ -35,8 +37,8 @@ export async function registerDefinitions(
 }
 
 /**
- * Finds all tasks that workers have registered; none if the table is missing or the role may not read it. It asks first,
- * because a statement that fails would end the caller's transaction.
+ * Finds all tasks that workers have registered. Returns an empty list if the table is missing or the role may not read
+ * it. The function checks this first, because a statement that fails would abort the caller's transaction.
  */
 export async function findDefinitions({ execute, schema }: Access): Promise<readonly Definition[]> {
   const own = ownSchema(schema)

@@ -1,11 +1,11 @@
 import { type Access, type Fragment, identifier, statement } from '../statement.ts'
 
-/** Columns that tell whether a job was there before, and lead to its task and its queue. */
+/** Columns that show whether a job existed before, and lead to its task and queue. */
 export const ORIGIN_IDS: Fragment = {
   sql: ', job.revision::text as revision, job.task_id::text as task, job.job_queue_id::text as queue'
 }
 
-/** A row of {@linkcode ORIGIN_IDS}; all `null` if the engine has added nothing. */
+/** A row of {@linkcode ORIGIN_IDS}. All columns are `null` if the engine has added nothing. */
 export interface OriginRow {
   readonly revision: string | null
   readonly task: string | null
@@ -19,8 +19,9 @@ export interface Origin {
 }
 
 /**
- * Reads the tasks and queues of jobs that were there before their calls, in the order of the rows: another call has chosen
- * them. This is a second statement, because the one that adds does not see rows that were committed after it began.
+ * Reads the tasks and queues of the jobs that existed before the call, in the order of the rows. An earlier call has
+ * chosen them. A second statement is necessary, because the first one does not see rows that were committed after it
+ * began.
  */
 export async function readOrigins(
   { execute, schema, isOurs }: Access,
@@ -37,7 +38,7 @@ export async function readOrigins(
     left join ${identifier(schema)}._private_tasks tasks on tasks.id = added.task
     left join ${identifier(schema)}._private_job_queues queues on queues.id = added.queue
     order by ordinal`).catch(cause => {
-    // What was added is committed, and must not be sent again as if the server had refused it.
+    // The added jobs are committed. The caller must not send them again as if the server had refused them.
     throw isOurs
       ? Object.assign(new Error('Cannot read whose jobs the keys have', { cause }), { code: '40003' })
       : cause

@@ -3,10 +3,10 @@ import { WHILE_FREE } from '../ledger/state.ts'
 import { type Access, type Fragment, identifier, type Statement, statement } from '../statement.ts'
 import { ADDED, type AddedRow, toJob } from './add.ts'
 
-/** Which job: by its id, a bigint as text, or by its key. */
+/** The id of a job, a bigint as text, or the key of a job. */
 export type Target = { readonly id: string } | { readonly key: string }
 
-/** New values; `null` leaves a value as it is. */
+/** New values. `null` leaves a value unchanged. */
 export interface Changes {
   readonly runAt: string | null
   readonly delayMs: number | null
@@ -14,7 +14,9 @@ export interface Changes {
   readonly maxAttempts: number | null
 }
 
-/** Removes a job that no worker has. The engine's `complete_jobs` does so; its `remove_job` would spoil one that runs. */
+/**
+ * Removes a job that no worker has. Uses the engine's `complete_jobs`, because `remove_job` would spoil a running job.
+ */
 export async function removeWaiting(access: Access, target: Target): Promise<Job | undefined> {
   const { column, value } = toColumn(target)
   return await change(
@@ -26,7 +28,10 @@ export async function removeWaiting(access: Access, target: Target): Promise<Job
   )
 }
 
-/** Changes a job that no worker has and that has not failed for good, and tells workers of its new time: they would only find it when they poll. */
+/**
+ * Changes a job that no worker has and that has not failed for good. Notifies workers of the new time: otherwise they
+ * would only find the job at their next poll.
+ */
 export async function changeWaiting(
   access: Access,
   target: Target,
@@ -47,7 +52,10 @@ export async function changeWaiting(
   )
 }
 
-/** Why a job cannot be changed: a worker has it, or it has failed for good. `undefined` if there is no such job. */
+/**
+ * The reason why a job cannot be changed: a worker has it, or it has failed for good. `none` if there is no reason, and
+ * `undefined` if there is no job.
+ */
 export async function findObstacle(access: Access, target: Target): Promise<'running' | 'failed' | 'none' | undefined> {
   const { column, value } = toColumn(target)
   const [row] = await access.execute<{ obstacle: 'running' | 'failed' | 'none' }>(statement`
@@ -61,7 +69,7 @@ export async function findObstacle(access: Access, target: Target): Promise<'run
   return row?.obstacle
 }
 
-/** The id of a job that is there. */
+/** The id of an existing job. */
 export async function findId(access: Access, target: Target): Promise<string | undefined> {
   const { column, value } = toColumn(target)
   const [row] = await access.execute<{ id: string }>(statement`
@@ -69,7 +77,7 @@ export async function findId(access: Access, target: Target): Promise<string | u
   return row?.id
 }
 
-/** Whether the engine's schema has got to a version; fails if it is not there. */
+/** Whether the engine's schema has reached a version. Throws if the schema is missing. */
 export async function isSchemaAt(access: Access, version: number): Promise<boolean> {
   const rows = await access.execute(statement`
     select from ${identifier(access.schema)}.migrations where id >= ${version}::text::int limit 1`)
@@ -88,7 +96,7 @@ async function change(access: Access, changing: Statement): Promise<Job | undefi
   return row && toJob(row, row)
 }
 
-/** The column by which a job is found, and its value. */
+/** The column that identifies the job, and its value. */
 export function toColumn(target: Target): { column: Fragment; value: string } {
   return 'id' in target
     ? { column: identifier('id'), value: target.id }

@@ -7,10 +7,10 @@ import { type JobConditions, toConditions } from './conditions.ts'
 import { reopening } from './record.ts'
 import { inState, WHILE_FREE } from './state.ts'
 
-/** Which jobs an action is for: those named, or those of a filter. */
+/** The jobs to which an action applies: the named jobs, or the jobs that match a filter. */
 export type Chosen = { readonly targets: readonly Target[] } | { readonly conditions: JobConditions }
 
-/** A part of these jobs, by their ids: those after one, up to another. */
+/** A part of the chosen jobs: those with ids above `after`, up to `upTo`. */
 export interface Part {
   readonly after: string
   readonly upTo: string
@@ -26,21 +26,21 @@ interface LockedRow {
   readonly over: string
 }
 
-/** A job that was chosen. */
+/** A chosen job. */
 export interface ChosenJob {
   readonly id: string
   readonly key: string | null
-  /** Whether a worker has it. */
+  /** Whether a worker has the job. */
   readonly isHeld: boolean
-  /** Whether the action is for a job in its state. Then it is locked until the transaction ends. */
+  /** Whether the action applies to the job in its state. Then the job is locked until the transaction ends. */
   readonly isFit: boolean
-  /** Whether it was cancelled before, or lost with a worker. */
+  /** Whether the job has a flag of an earlier cancellation, lost worker or final failure. */
   readonly isMarked: boolean
-  /** Whether it has failed for good. */
+  /** Whether the job has failed for good. */
   readonly isOver: boolean
 }
 
-/** The highest id that a job has, so that what comes later can be left alone. */
+/** The highest id of a job, so that the caller can leave later jobs alone. */
 export async function highestJob({ execute, schema }: Access): Promise<string> {
   const [row] = await execute<{ id: string }>(statement`
     select coalesce(max(id), 0)::text as id from ${identifier(schema)}._private_jobs`)
@@ -48,9 +48,9 @@ export async function highestJob({ execute, schema }: Access): Promise<string> {
 }
 
 /**
- * Locks jobs that an action is for, and tells of those that it is not for. Between the look and the lock a job
- * may have changed, so its state is asked again. Jobs that a worker has are never locked: they change in the order
- * in which the worker likes.
+ * Locks the jobs to which an action applies, and also returns the other chosen jobs. A job may change between the
+ * search and the lock, so the statement checks its state again. It never locks a job that a worker has: the worker
+ * changes its jobs in its own order.
  */
 export async function lockJobs(access: Access, action: Action, chosen: Chosen, part: Part): Promise<ChosenJob[]> {
   const rows = await access.execute<LockedRow>(
@@ -85,7 +85,7 @@ export async function lockJobs(access: Access, action: Action, chosen: Chosen, p
   }))
 }
 
-/** As {@linkcode lockJobs}, but locks nothing. */
+/** Returns the same jobs as {@linkcode lockJobs}, but locks nothing. */
 export async function lookAtJobs(access: Access, action: Action, chosen: Chosen, part: Part): Promise<ChosenJob[]> {
   const rows = await access.execute<{ id: string; key: string | null; held: string; fit: string }>(statement`
     with ${choose(access, action, chosen, part)}
@@ -102,18 +102,21 @@ export async function lookAtJobs(access: Access, action: Action, chosen: Chosen,
   }))
 }
 
-/** Removes jobs; the caller has them locked. */
+/** Removes jobs. The caller holds locks on the jobs. */
 export async function removeJobs({ execute, schema }: Access, ids: readonly string[]): Promise<void> {
   await execute(statement`
     select count(*)::text from ${identifier(schema)}.complete_jobs(${textArray(ids)}::text::bigint[])`)
 }
 
-/** Has the ledger know that jobs which had failed for good go on; the caller has them locked. */
+/** Reopens jobs in the ledger: they had failed for good and run again. The caller holds locks on the jobs. */
 export async function reopenJobs({ execute, schema }: Access, ids: readonly string[]): Promise<void> {
   await execute({ text: reopening(schema, '$1::text::bigint[]').sql, values: [textArray(ids)] })
 }
 
-/** Takes from jobs the marks of their past, by which a worker would end them again; the caller has them locked. */
+/**
+ * Removes the flags of a job's past. With these flags, a worker would end the job again. The caller holds locks on the
+ * jobs.
+ */
 export async function forgetPast({ execute, schema }: Access, ids: readonly string[]): Promise<void> {
   await execute(statement`
     update ${identifier(schema)}._private_jobs
@@ -122,9 +125,10 @@ export async function forgetPast({ execute, schema }: Access, ids: readonly stri
 }
 
 /**
- * Has jobs run now, in order, and tells workers, which would only find them when they poll; the caller has them locked.
+ * Makes jobs due now, in order, and notifies workers: otherwise they would only find the jobs at their next poll. The
+ * caller holds locks on the jobs.
  *
- * @param attempts how many attempts they have behind them, or `null` for as many as before
+ * @param attempts the number of attempts made at each job; `null` leaves it unchanged
  */
 export async function makeDue(
   { execute, schema }: Access,
@@ -141,7 +145,7 @@ export async function makeDue(
     ) rescheduled`)
 }
 
-/** The flags under which a job carries its past. */
+/** The flags of a job's past. */
 const MARKS = [CANCELLED, LOST, STARTED, ATTEMPTS]
 
 function choose(access: Access, action: Action, chosen: Chosen, { after, upTo, limit }: Part): Statement {

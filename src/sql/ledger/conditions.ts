@@ -2,7 +2,7 @@ import type { JobState } from '../../rules/states.ts'
 import { type Access, type Fragment, identifier, type Statement, statement } from '../statement.ts'
 import { inState } from './state.ts'
 
-/** Conditions on a job; `null` is none. */
+/** Conditions on a job. `null` means no condition. */
 export interface JobConditions {
   readonly states: readonly JobState[] | null
   readonly task: string | null
@@ -11,8 +11,8 @@ export interface JobConditions {
 }
 
 /**
- * The conditions as they are asked of the engine's table of jobs, called `job`. The view `jobs` says the same, but would
- * be put together for a hundred thousand jobs to show fifty.
+ * The conditions as SQL on the engine's table of jobs, called `job`. The view `jobs` gives the same result, but the
+ * server would compute it for 100,000 jobs to show 50.
  */
 export function toConditions(access: Access, { states, task, queue, search }: JobConditions): Statement[] {
   const engine = identifier(access.schema)
@@ -30,7 +30,7 @@ export function toConditions(access: Access, { states, task, queue, search }: Jo
   return conditions
 }
 
-/** A text as a pattern that finds it anywhere, whatever characters are in it. */
+/** A pattern that finds a text anywhere. Special characters in the text are escaped. */
 export function toPattern(text: string): string {
   return `%${text.replaceAll(/[\\%_]/g, '\\$&')}%`
 }

@@ -1,13 +1,14 @@
 import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
 
 /**
- * Adds to the counters what lets them be folded bit by bit, and counts queues apart: sums by task, state and duration
- * stay few, however many names of queues there are.
+ * Changes the counters so that they can be folded in small steps, and counts queues in a table of their own. So the
+ * number of sums by task, state and duration stays small, even with many queue names.
  *
- * - `level`: 0 as recorded, 1 folded into minutes, 2 into hours. The key leads to each of them by time.
- * - `queue_counters`: the same sums by queue. Folding keeps those of the {@linkcode BUSIEST} queues only.
+ * - `level`: 0 for recorded counters, 1 for minutes, 2 for hours. The primary key finds the counters of a level by
+ *   time.
+ * - `queue_counters`: the same sums by queue. Folding keeps only the sums of the {@linkcode BUSIEST} queues.
  *
- * The column `queue` of `counters` stays for workers of before, which write it; folding empties it.
+ * The column `queue` of `counters` stays, because older workers write it. Folding clears it.
  */
 export async function splitCounters(execute: Execute, own: string): Promise<void> {
   await execute(statement`
@@ -31,27 +32,27 @@ export async function splitCounters(execute: Execute, own: string): Promise<void
     )`)
 }
 
-/** For how many queues sums are kept, of each minute or hour and in each step: those with the most runs. */
+/** The number of queues whose sums each folding step keeps for a minute or an hour: the queues with the most runs. */
 const BUSIEST = 200
 
-/** How many runs on queues that are not folded yet are looked at; they are folded twice a minute. */
+/** The maximum number of unfolded queue counters that a query reads. Workers fold counters twice a minute. */
 export const NEWEST = 10_000
 
-/** How counters are made fewer: those of one level become those of the next. */
+/** A folding step: it turns counters of one level into fewer counters of the next level. */
 export interface Folding {
   readonly table: 'counters' | 'queue_counters'
   readonly unit: 'minute' | 'hour'
-  /** Only what was counted before, in ISO 8601; `null` for all. */
+  /** Only counters before this time, in ISO 8601; `null` for all. */
   readonly before: string | null
-  /** How many rows are folded at most, so that no statement takes long. */
+  /** The maximum number of rows to fold, so that no statement takes long. */
   readonly limit: number
 }
 
 /**
- * Makes one row of all counters that count the same in the same minute, or hour. A sum over them stays the same, but for
+ * Merges all counters that count the same in the same minute or hour into one row. The total stays the same, except for
  * queues that are not among the busiest.
  *
- * @returns how many rows were folded into fewer, and how many there are of these
+ * @returns how many rows were folded, and how many rows replace them
  */
 export async function foldCounters(
   execute: Execute,
@@ -85,7 +86,7 @@ export async function foldCounters(
   return { from: Number(row?.from), to: Number(row?.to) }
 }
 
-/** Forgets what was counted before a time, in ISO 8601. */
+/** Removes the counters before a time, in ISO 8601. */
 export async function removeCounters(execute: Execute, own: string, before: string): Promise<void> {
   for (const table of ['counters', 'queue_counters']) {
     await execute(statement`
@@ -94,7 +95,10 @@ export async function removeCounters(execute: Execute, own: string, before: stri
   }
 }
 
-/** The sums that are looked at for queues, from a time on: an expression for a view and for statements. */
+/**
+ * The counters of queues since a time, as an SQL expression for a view and for statements. Of the unfolded counters,
+ * the expression reads only the newest.
+ */
 export function queueCounters(own: string, since: string): string {
   return `(
         select * from ${own}.queue_counters where level in (1, 2) and minute >= ${since}
@@ -106,7 +110,10 @@ export function queueCounters(own: string, since: string): string {
       )`
 }
 
-/** Of queues with as many runs it is any: to compare thousands of names takes longer than all the rest. */
+/**
+ * Among queues with the same number of runs, the choice is arbitrary: comparing thousands of names takes longer than
+ * the rest.
+ */
 const BUSIEST_ONLY = `
       join (
         select minute, queue, row_number() over (partition by minute order by sum(runs) desc) as place

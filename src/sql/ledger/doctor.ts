@@ -6,14 +6,14 @@ import { partitionOf } from './partitions.ts'
 export interface ServerFacts {
   readonly version: string
   readonly versionNumber: number
-  /** By its own clock, in milliseconds since 1970. */
+  /** The time of the server's clock, in milliseconds since 1970. */
   readonly clockMs: number
   readonly hasAutovacuum: boolean
   readonly isReadOnly: boolean
   readonly user: string
 }
 
-/** Asks a server for its version, its clock and how it is set. */
+/** Reads the version, the clock and some settings of a server. */
 export async function readServer(execute: Execute): Promise<ServerFacts> {
   const [row] = await execute<{ facts: string }>(statement`
     select json_build_object(
@@ -37,16 +37,19 @@ export async function notifyOn(execute: Execute, channel: string): Promise<void>
   await execute(statement`select pg_notify(${channel}::text, '')::text`)
 }
 
-/** Something that keeps vacuum from removing dead rows. */
+/** A transaction, a replication slot or a prepared transaction that keeps vacuum from removing dead rows. */
 export interface Holder {
   readonly kind: 'transaction' | 'slot' | 'prepared'
-  /** Its name. */
+  /** The name. */
   readonly name: string
-  /** For how long, if that is known. */
+  /** The age in milliseconds, if it is known. */
   readonly ageMs: number | null
 }
 
-/** Finds what has kept vacuum from removing dead rows of this database for long. */
+/**
+ * Finds transactions and replication slots that have kept vacuum from removing dead rows of this database for a long
+ * time.
+ */
 export async function findHolders(execute: Execute, olderThanMs: number): Promise<Holder[]> {
   const [row] = await execute<{ holders: string }>(statement`
     with holders as (
@@ -72,14 +75,14 @@ export async function findHolders(execute: Execute, olderThanMs: number): Promis
   return JSON.parse(row!.holders)
 }
 
-/** How the table of jobs is kept. */
+/** Facts about vacuum on the table of jobs. */
 export interface JobTableFacts {
-  /** Its name, with that of its schema. */
+  /** The name, with the name of the schema. */
   readonly table: string
   readonly dead: number
   readonly live: number
   readonly hasAutovacuum: boolean
-  /** `null` if it was never vacuumed. */
+  /** `null` if the table was never vacuumed. */
   readonly vacuumedMsAgo: number | null
 }
 
@@ -101,19 +104,19 @@ export async function readJobTable(execute: Execute, schema: string): Promise<Jo
   return JSON.parse(row!.facts)
 }
 
-/** How the ledger is kept. */
+/** Facts about the ledger. */
 export interface LedgerFacts {
-  /** The names of its partitions. */
+  /** The names of the partitions. */
   readonly partitions: readonly string[]
   readonly bytes: number
-  /** Partitions that there should be and are not, by the server's clock: of today, of tomorrow. */
+  /** Whether partitions of today or tomorrow are missing, by the server's clock. */
   readonly isTodayMissing: boolean
   readonly isTomorrowMissing: boolean
-  /** The day that it is, as a number of days since 1970-01-01 in UTC. */
+  /** The current day, as a number of days since 1970-01-01 in UTC. */
   readonly today: number
 }
 
-/** Reads how large the ledger is and for which days it has room. */
+/** Reads how large the ledger is and for which days it has partitions. */
 export async function readLedger(execute: Execute, schema: string): Promise<LedgerFacts> {
   const [row] = await execute<{ partitions: string; bytes: string; today: number }>(statement`
     select

@@ -5,7 +5,7 @@ import { type Access, allOf, type Fragment, identifier, statement, textArray } f
 import { NOW_MS, toDate } from '../times.ts'
 import { type JobConditions, toConditions } from './conditions.ts'
 
-/** Finds jobs that are not done, those scheduled last first, from below an id on. */
+/** Finds jobs that are not done, in descending order of their ids, with ids below `before`. */
 export async function findJobs(
   access: Access,
   conditions: JobConditions,
@@ -34,7 +34,7 @@ export async function findJobs(
   }
 }
 
-/** A job that is not done. */
+/** Finds a job that is not done. */
 export async function findJob(
   access: Access,
   target: Target
@@ -50,7 +50,7 @@ export async function findJob(
   return { at: new Date(Number(at)), job: json === null ? undefined : toListedJob(json) }
 }
 
-/** Those of some ids of which there is no job, in their order and each once. */
+/** Finds the ids that belong to no job. Returns each id once, in the given order. */
 export async function findMissing({ execute, schema }: Access, ids: readonly string[]): Promise<string[]> {
   if (ids.length === 0) return []
   const rows = await execute<{ id: string }>(statement`
@@ -62,7 +62,7 @@ export async function findMissing({ execute, schema }: Access, ids: readonly str
   return rows.map(({ id }) => id)
 }
 
-/** The log of a job's run that is under way, or `null`. */
+/** The log of a job's current run, or `null`. */
 export async function findLiveLog({ execute, schema }: Access, id: string): Promise<unknown> {
   const [row] = await execute<{ log: string | null }>(statement`
     select log::text as log from ${identifier(ownSchema(schema))}.progress where job_id = ${id}::text::bigint`)
@@ -74,7 +74,7 @@ function jobsView({ schema }: Access): Fragment {
   return { sql: `${identifier(ownSchema(schema)).sql}.jobs` }
 }
 
-/** Numbers of 64 bits are text in JSON too: JavaScript would round them. */
+/** Numbers of 64 bits are text in JSON too, because JavaScript would round them. */
 const COLUMNS: Fragment = {
   sql: `job.id::text as id, job.task, job.queue, job.key, job.state, job.payload, job.priority, job.attempts,
       job.max_attempts, job.scheduled_at, job.ready_at, job.fetched_at, job.worker, job.error, job.progress,

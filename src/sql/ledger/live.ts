@@ -1,7 +1,7 @@
 import { ownSchema } from '../names.ts'
 import { type Execute, identifier, statement, textArray } from '../statement.ts'
 
-/** How far a run is, and what it has logged. */
+/** The progress and the log of a run. */
 export interface RunNews {
   readonly id: string
   readonly attempt: number
@@ -13,15 +13,15 @@ export interface RunNews {
 
 /** News of a worker's runs. */
 export interface LiveNews {
-  /** The jobs that it runs, unless they are still the same. */
+  /** The ids of the jobs that the worker runs; `undefined` if they have not changed. */
   readonly running: readonly string[] | undefined
-  /** Each job once. */
+  /** Each job at most once. */
   readonly changed: readonly RunNews[]
-  /** Jobs of which something was told, and whose runs are over. */
+  /** Jobs with progress in the database whose runs are over. */
   readonly ended: readonly string[]
 }
 
-/** Shows what a worker runs and how far that is. */
+/** Writes which jobs a worker runs, and their progress. */
 export async function showRuns(execute: Execute, schema: string, worker: string, news: LiveNews): Promise<void> {
   const own = ownSchema(schema)
   const { running, changed, ended } = news

@@ -1,6 +1,6 @@
 import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
 
-/** Days, as numbers of days since 1970-01-01 in UTC: the first one, and the one after the last. */
+/** Days, as numbers of days since 1970-01-01 in UTC: the first day, and the day after the last. */
 export interface Days {
   readonly from: number
   readonly to: number
@@ -12,8 +12,8 @@ export function dayOf(date: Date): number {
 }
 
 /**
- * Makes the partitions of the ledger that are missing for some days. A partition is made as a table of its own and then
- * attached, which does not wait for statements that read or write the others.
+ * Creates the missing partitions of the ledger for some days. Each partition is created as a separate table and then
+ * attached. Attaching does not wait for statements that read or write the other partitions.
  */
 export async function createPartitions(execute: Execute, own: string, { from, to }: Days): Promise<void> {
   const names = await existing(execute, own)
@@ -37,18 +37,21 @@ export function partitionOf(day: number, isFailure: boolean): string {
   return `ledger_${midnight(day).slice(0, 10).replaceAll('-', '')}${isFailure ? '_failures' : ''}`
 }
 
-/** The day of a partition, and whether it holds failures, by its name. */
+/** Reads the day of a partition, and whether it holds failures, from its name. */
 export function readPartitionName(name: string): { readonly day: number; readonly isFailure: boolean } {
   const [, year, month, date] = /^ledger_(\d{4})(\d\d)(\d\d)/.exec(name) ?? []
   return { day: dayOf(new Date(`${year}-${month}-${date}T00:00:00Z`)), isFailure: name.endsWith('_failures') }
 }
 
-/** Does for the partitions that are there what {@linkcode createPartitions} does for new ones. */
+/** Applies the replica identity of {@linkcode createPartitions} to existing partitions. */
 export async function identifyPartitions(execute: Execute, own: string): Promise<void> {
   for (const name of await existing(execute, own)) await identify(execute, own, name)
 }
 
-/** So that rows can be removed where all tables are published; a key would cost more than that happens. */
+/**
+ * Allows the removal of rows in a database that publishes all tables. A primary key would cost more, because rows are
+ * rarely removed.
+ */
 async function identify(execute: Execute, own: string, name: string): Promise<void> {
   await execute(statement`alter table ${identifier(own)}.${identifier(name)} replica identity full`)
 }
@@ -61,7 +64,7 @@ async function existing(execute: Execute, own: string): Promise<ReadonlySet<stri
   return new Set(rows.map(({ name }) => name))
 }
 
-/** Bounds of a partition are no place for parameters; what comes here is made of digits above. */
+/** The bounds of a partition cannot be parameters. All values are booleans and times from this file. */
 function literal(value: string): Fragment {
   return { sql: `'${value}'` }
 }

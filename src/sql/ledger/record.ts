@@ -4,22 +4,22 @@ import { type Fragment, identifier } from '../statement.ts'
 import { dueSince } from '../times.ts'
 import { BUCKETS_PER_DOUBLING } from './schema.ts'
 
-/** Which runs get a row; all are counted. */
+/** Which runs get a row in the ledger. All runs are counted. */
 export interface Kept {
   readonly keepsSuccesses: boolean
   readonly keepsFailures: boolean
 }
 
-/** For those who cannot know what a worker keeps. */
+/** For statements that cannot know which runs a worker keeps. */
 export const KEEPS_ALL: Kept = { keepsSuccesses: true, keepsFailures: true }
 
 /**
- * For a statement that begins with `ended`, the jobs whose run is over: turns them into runs, records and counts these.
- * Whoever waits for the end of a job is told when the statement reads `told`.
+ * The part of a statement that records and counts runs. The expression `ended` comes before it and holds the jobs whose
+ * run is over. The statement notifies callers that wait for the end of a job only if it reads `told`.
  *
- * @param options.mayLackPartition whether no run is recorded if nobody has looked after the ledger for so long that it
- * has no room for today
- * @param options.mayHaveQueues whether some of the jobs may be on named queues
+ * @param options.mayLackPartition whether to record no run if the ledger has no partition for today, because no worker
+ * has maintained it for a long time
+ * @param options.mayHaveQueues whether some of the jobs may have named queues
  */
 export function recording(
   schema: string,
@@ -91,7 +91,7 @@ function countingQueues(own: string): string {
     ),`
 }
 
-/** Takes back that jobs were over with a run of theirs: they had failed for good, and run again. */
+/** Reopens jobs that had failed for good and run again: their failed runs no longer end them. */
 export function reopening(schema: string, jobs: string): Fragment {
   return {
     sql: `update ${identifier(ownSchema(schema)).sql}.ledger set is_over = false
@@ -105,16 +105,16 @@ function keeping({ keepsSuccesses, keepsFailures }: Kept): string {
   return keepsFailures ? 'is_failure' : 'false'
 }
 
-/** What {@linkcode recording} needs of a job, by the names that it expects. */
+/** The columns of a job that {@linkcode recording} needs, under the names that it expects. */
 export const JOB_COLUMNS: Fragment = {
   sql: `job.id as job_id, job.task_id, job.job_queue_id, job.run_at as ready_at, job.created_at as scheduled_at,
         job.max_attempts, job.priority, job.key, job.locked_by as worker, job.flags`
 }
 
-/** Where the end of a job is told for which somebody waits. */
+/** The channel that announces the end of a job while a caller waits for it. */
 const ENDED_CHANNEL = 'kretes:ended'
 
-/** A run shorter than a millisecond counts as one of a millisecond. */
+/** A run shorter than a millisecond counts as a run of one millisecond. */
 const BUCKET = `floor(${BUCKETS_PER_DOUBLING} / ln(2) * ln(greatest(running_ms, 1)))`
 
 const LEDGER_COLUMNS = `job_id, finished_at, started_at, ready_at, scheduled_at, attempt, max_attempts, priority,

@@ -5,7 +5,7 @@ import { type Access, allOf, type Fragment, identifier, type Statement, statemen
 import { isDueSinceEver, toDate } from '../times.ts'
 import { toPattern } from './conditions.ts'
 
-/** Conditions on a run; `null` is none. */
+/** Conditions on a run. `null` means no condition. */
 export interface RunConditions {
   readonly job: string | null
   readonly states: readonly RunState[] | null
@@ -15,36 +15,36 @@ export interface RunConditions {
   readonly search: string | null
 }
 
-/** Where a run stands in the list; its time in seconds since 1970, to the microsecond. */
+/** The position of a run in the list. Its time is in seconds since 1970, exact to the microsecond. */
 export interface RunPosition {
   readonly finishedSeconds: string
   readonly job: string
   readonly attempt: number
 }
 
-/** Whole days, from one midnight up to another, in seconds since 1970; `null` for no bound. */
+/** Whole days, from one midnight to another, in seconds since 1970; `null` for no bound. */
 export interface Span {
   readonly fromSeconds: number | null
   readonly toSeconds: number | null
 }
 
-/** A run that was looked at; without its data if it is not one of those that are searched for. */
+/** A run that a search has read. `run` is `undefined` if the run does not match the search. */
 export interface FoundRun {
   readonly position: RunPosition
   readonly run: Run | undefined
 }
 
-/** Which part of the runs, and how many of them. */
+/** A part of the list of runs. */
 export interface RunsPart {
   readonly span: Span
-  /** Only what comes after it in the list. */
+  /** Only runs after this position in the list. */
   readonly after: RunPosition | null
   readonly limit: number
 }
 
 /**
- * Finds runs of a span, those that ended last first. Successes and failures are apart, since they are so in the ledger,
- * whose partitions the server passes over only if it knows which of the two is meant.
+ * Finds runs of a span, the latest first. The statement queries successes and failures separately: they are in
+ * different partitions, and the server skips partitions only if it knows which of the two a query needs.
  */
 export async function findRuns(access: Access, conditions: RunConditions, part: RunsPart): Promise<FoundRun[]> {
   const { states, search } = conditions
@@ -66,7 +66,7 @@ export async function findRuns(access: Access, conditions: RunConditions, part: 
   return rows.map(toFoundRun)
 }
 
-/** The parts of the ledger: runs that are kept as failures, and all others; and which of its states most of each have. */
+/** The two parts of the ledger: failures, and all other runs. `usual` is the most frequent state in a part. */
 const HALVES = [
   { isFailure: false, usual: 'succeeded', has: (state: RunState) => !FAILURE_STATES.includes(state) },
   { isFailure: true, usual: 'failed', has: (state: RunState) => FAILURE_STATES.includes(state) }
@@ -76,26 +76,26 @@ interface Half {
   readonly isFailure: boolean
   readonly usual: RunState
   readonly has: (state: RunState) => boolean
-  /** Those that are wanted. */
+  /** The wanted states of this part. */
   readonly states: readonly RunState[]
 }
 
-/** Whichever of ten million runs are asked for, a page reads few others than its own. */
+/** For any filter, a page reads few runs beyond its own, even if the ledger holds ten million runs. */
 function pageOf(access: Access, conditions: RunConditions, part: RunsPart, half: Half): Statement {
   return isByTime(conditions, half)
     ? newestOf(access, conditions, part, half)
     : pickedOf(access, conditions, part, half)
 }
 
-/** Whether nearly all runs that a look by time alone comes across are wanted; a search bears a few others. */
+/** Whether almost all runs that a query by time alone reads are wanted. A search may read a few other runs. */
 function isByTime({ task, queue, search }: RunConditions, { states, usual, has }: Half): boolean {
   if (task !== null || queue !== null) return false
   return RUN_STATES.filter(has).every(state => states.includes(state)) || (search !== null && states.includes(usual))
 }
 
 /**
- * In the words of an index of its own, so that no other look takes it for its way; and with one condition on where to go
- * on, since with more the server would expect to find so little that it sorts what it finds.
+ * Sorts by the expression of an index that no other query uses. The statement has only one condition on the position:
+ * with more conditions, the server would expect so few rows that it would sort them.
  */
 function newestOf(access: Access, conditions: RunConditions, { span, after, limit }: RunsPart, half: Half): Statement {
   const following = after
@@ -113,8 +113,8 @@ function newestOf(access: Access, conditions: RunConditions, { span, after, limi
 }
 
 /**
- * Other indexes of the ledger lead with task and state, or with queue, task and state, and then have the time. So each task that
- * occurs, and each state, is looked up by itself, as many runs as fit on a page, and of all these the newest are taken.
+ * The other indexes of the ledger start with task and state, or with queue, task and state, followed by the time. So
+ * the statement reads one page of runs for each task and each state, and takes the newest of these runs.
  */
 function pickedOf(access: Access, conditions: RunConditions, { span, after, limit }: RunsPart, half: Half): Statement {
   return statement`
@@ -160,8 +160,8 @@ export async function findRunsOf(
 const NO_CONDITIONS = { states: null, task: null, queue: null, search: null, sinceSeconds: null }
 
 /**
- * The names of the tasks whose runs are to be looked at. Each is found from the one before it, since the index knows
- * the next one at once, and to count them all it would be read to its end.
+ * The names of the tasks whose runs the statement reads. The statement finds each name from the previous one, because
+ * the index leads straight to the next name. To collect all names at once, the server would read the whole index.
  */
 function namesOf(access: Access, conditions: RunConditions, span: Span, half: Half): Statement {
   if (conditions.task !== null) return statement`(values (${conditions.task}::text))`
@@ -180,7 +180,10 @@ function ofQueue({ queue }: RunConditions): Statement[] {
   return queue === null ? [] : [statement`run.queue = ${queue}::text`]
 }
 
-/** As literals, and by a function that depends on no settings: so the server knows the partitions when it plans. */
+/**
+ * The bounds are literals, and `to_timestamp` does not depend on settings, so the server knows the partitions when it
+ * plans.
+ */
 function within({ fromSeconds, toSeconds }: Span, { isFailure }: Half): Statement[] {
   const bounds = [statement`is_failure = ${{ sql: String(isFailure) }}`]
   if (fromSeconds !== null) bounds.push(statement`finished_at >= to_timestamp(${{ sql: String(fromSeconds) }})`)

@@ -4,14 +4,16 @@ import { readClock } from '../times.ts'
 import { createPartitions, dayOf } from './partitions.ts'
 
 /**
- * Makes the tables of the ledger in our own schema. What is public are the views; of these tables only the worker and
- * the pruning know.
+ * Creates the tables of the ledger in our own schema. The views are public. Only the worker and the pruning know these
+ * tables.
  *
- * - `ledger`: one row a run, in partitions by day, those of failures apart, since they are kept longer.
- * - `counters`: sums of runs by minute, task, state and duration. Rows are only added, in the transaction of the runs
- *   that they count, and later folded into fewer; a sum over them is always exact. See `counters.ts`.
- * - `waiters` holds what is of no use after a crash of the server, and is not logged.
- * - `progress` neither is of use then, but a later step has it logged: the view of jobs shows it, on replicas too.
+ * - `ledger`: one row for each run, in partitions by day. Failures have partitions of their own, because they are kept
+ *   longer.
+ * - `counters`: sums of runs by minute, task, state and duration. Rows are added in the transaction of the runs that
+ *   they count, and are later folded into fewer rows. The total is always exact. See `counters.ts`.
+ * - `waiters`: unlogged, because its rows are useless after a crash of the server.
+ * - `progress`: its rows are useless after a crash too, but a later migration makes the table logged, because the view
+ *   of jobs shows it on replicas too.
  */
 export async function createLedger(execute: Execute, own: string): Promise<void> {
   await execute(
@@ -40,7 +42,7 @@ export async function createLedger(execute: Execute, own: string): Promise<void>
       log json
     ) partition by range (is_failure, finished_at)`)
   await execute(statement`create index on ${identifier(own)}.ledger (job_id)`)
-  // For each filter of a list of runs, these lead to the newest: see `findRuns`.
+  // For each filter of a list of runs, these indexes find the newest runs: see `findRuns`.
   await execute(statement`create index on ${identifier(own)}.ledger (task, state, finished_at)`)
   await execute(
     statement`create index on ${identifier(own)}.ledger (queue, task, state, finished_at) where queue is not null`
@@ -77,19 +79,19 @@ export async function createLedger(execute: Execute, own: string): Promise<void>
   await createPartitions(execute, own, { from: today - 1, to: today + DAYS_AHEAD })
 }
 
-/** For how many days from today on there are partitions. */
+/** The number of days, from today on, that have partitions. */
 export const DAYS_AHEAD = 7
 
 /**
- * Whether a job was over with a run of the ledger. This alone tells how a job ended: a later run may not be kept, or no
- * longer.
+ * Whether a run of the ledger ended its job. Only this expression shows how a job ended: the ledger may not keep a
+ * later run, or may have removed it.
  */
 export const IS_OVER: string = `coalesce(is_over, state in (${listed(ENDING_STATES)}))`
 
 /** Whether a run of the ledger is a failure, by its state. */
 export const IS_FAILURE: string = `state in (${listed(FAILURE_STATES)})`
 
-/** How finely durations are counted: so many buckets for each doubling, so that a percentile is within a tenth. */
+/** The number of duration buckets for each doubling. With this number, a percentile is exact to a tenth. */
 export const BUCKETS_PER_DOUBLING = 8
 
 function listed(states: readonly string[]): string {

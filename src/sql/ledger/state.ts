@@ -6,7 +6,9 @@ const HAS_FAILED = 'job.attempts >= job.max_attempts'
 const WAS_TRIED = 'job.attempts > 0'
 const IS_LATER = 'job.run_at > now()'
 
-/** The state of a `job`, beside the `worker` that holds it if that is one of ours. */
+/**
+ * The state of a `job`. The expression needs a left join with the `worker` that holds the job, if that worker is ours.
+ */
 export const JOB_STATE = `case
         when job.locked_at is null then case
           when ${HAS_FAILED} then 'failed'
@@ -19,7 +21,7 @@ export const JOB_STATE = `case
         else 'waiting'
       end`
 
-/** Whether a `job` that no worker has is in a state: the same rule, state by state. */
+/** Whether a `job` that no worker has is in a state. These are the rules of {@linkcode JOB_STATE} for each state. */
 export const WHILE_FREE: Readonly<Record<Exclude<JobState, 'running'>, string>> = {
   failed: HAS_FAILED,
   retrying: `${WAS_TRIED} and not ${HAS_FAILED}`,
@@ -27,7 +29,7 @@ export const WHILE_FREE: Readonly<Record<Exclude<JobState, 'running'>, string>> 
   waiting: `not ${IS_LATER} and not ${WAS_TRIED}`
 }
 
-/** Whether a `job` is in a state. Unlike {@linkcode JOB_STATE}, this needs no join, and lets an index find the jobs. */
+/** Whether a `job` is in a state. Unlike {@linkcode JOB_STATE}, this needs no join, so an index can find the jobs. */
 export function inState({ schema }: Access, state: JobState): Fragment {
   const workers = `${identifier(ownSchema(schema)).sql}.workers worker where worker.id = job.locked_by`
   const isRunning = `job.locked_at is not null and (not exists (select from ${workers})

@@ -7,7 +7,7 @@ import { queueCounters } from './counters.ts'
 import { IS_FAILURE } from './schema.ts'
 import { JOB_STATE } from './state.ts'
 
-/** How many jobs of a task or a queue are in which state. */
+/** The number of jobs of a task or a queue in each state. */
 export interface LiveRow {
   readonly name: string
   readonly waiting: number
@@ -18,25 +18,26 @@ export interface LiveRow {
   readonly oldestWaitingMs: number | null
 }
 
-/** A queue with jobs, and the worker that holds it. */
+/** A queue with jobs, and the worker that holds the queue. */
 export interface LiveQueueRow extends LiveRow {
   readonly worker: string | null
   readonly heldSince: string | null
 }
 
-/** What {@linkcode readLive} finds. */
+/** The result of {@linkcode readLive}. */
 export interface Live {
   readonly at: string
   readonly tasks: readonly LiveRow[]
-  /** Those with the most waiting jobs. */
+  /** The queues with the most waiting jobs. */
   readonly queues: readonly LiveQueueRow[]
-  /** How many queues have jobs; of many names, those without a job are counted too. */
+  /** The number of queues with jobs. With many queue names, queues without jobs count too. */
   readonly queueCount: number
 }
 
 /**
- * Counts the jobs that are not done, by task, and by queue for those queues with the most. Of many names, which those are
- * is told by a part of the jobs, the more names the smaller: so many cost no more than few.
+ * Counts the jobs that are not done, by task, and by queue for the queues with the most jobs. With many queue names, a
+ * sample of the jobs decides which queues these are. The more names there are, the smaller the sample, so many names
+ * cost no more than few.
  */
 export async function readLive({ execute, schema }: Access, maxQueues: number): Promise<Live> {
   const engine = identifier(schema)
@@ -77,7 +78,7 @@ export async function readLive({ execute, schema }: Access, maxQueues: number): 
   return JSON.parse(row!.live)
 }
 
-/** With twice as many names and more, only a part of the jobs tells which queues have the most. */
+/** If there are at least twice as many names, a sample of the jobs decides which queues have the most jobs. */
 const MANY_QUEUES = 10_000
 
 function countedBy(schema: string, column: 'task_id' | 'job_queue_id'): Fragment {
@@ -96,11 +97,11 @@ export interface PastRow {
   readonly failures: number
   readonly ended: number
   readonly waitingMs: number
-  /** How many took how long, of those that succeeded: pairs of a duration bucket and a number, the shortest first. */
+  /** The durations of the runs that succeeded: pairs of a duration bucket and a number of runs, the shortest first. */
   readonly buckets: readonly (readonly [number, number])[]
 }
 
-/** What {@linkcode readPastTasks} finds. */
+/** The result of {@linkcode readPastTasks}. */
 export interface Past {
   /** The start of the first minute that was counted. */
   readonly since: string
@@ -123,7 +124,10 @@ export async function readPastTasks({ execute, schema }: Access, windowMs: numbe
   return JSON.parse(row!.past)
 }
 
-/** Queues of which something has ended in the last minutes, those with the most runs first, and how many there are. */
+/**
+ * Finds the queues with runs that ended in the last minutes, the queues with the most runs first, and counts all of
+ * them.
+ */
 export async function findPastQueues(
   { execute, schema }: Access,
   windowMs: number,
@@ -159,7 +163,7 @@ export async function readPastQueues(
   return JSON.parse(row!.past)
 }
 
-/** Finds which worker holds queues without a job: the worker of the last job may still. */
+/** Finds the workers that hold these queues. A queue without jobs may still be held by the worker of its last job. */
 export async function readQueueHolders(
   { execute, schema }: Access,
   queues: readonly string[]
@@ -173,16 +177,16 @@ export async function readQueueHolders(
   return JSON.parse(row!.queues)
 }
 
-/** A worker on the register. */
+/** A registered worker. */
 export interface WorkerRow {
   readonly id: string
   readonly host: string
   readonly pid: number
   readonly concurrency: number
-  /** The ids of the jobs that it runs. */
+  /** The ids of the jobs that the worker runs. */
   readonly running: readonly string[]
   readonly tasks: readonly string[]
-  /** For how long it keeps runs; `null` if it records none. */
+  /** How long the worker keeps runs; `null` if it records none. */
   readonly retention: Retention | null
   readonly startedAt: string
   readonly beatAt: string
@@ -190,7 +194,7 @@ export interface WorkerRow {
   readonly isAlive: boolean
 }
 
-/** Reads the register of workers. A worker is dead if its last beat is old and its lock is free. */
+/** Reads the registered workers. A worker is dead if its last beat is old and its lock is free. */
 export async function readWorkers({ execute, schema }: Access): Promise<WorkerRow[]> {
   const [row] = await execute<{ workers: string }>(workersStatement(schema))
   return JSON.parse(row!.workers)
@@ -246,7 +250,7 @@ const SUMMED: Fragment = {
     )`
 }
 
-/** Counters are by the minute: the first one is counted whole. */
+/** Counters have the resolution of a minute, so the whole first minute counts. */
 function sinceOf(windowMs: number): Fragment {
   return { sql: `date_trunc('minute', now() - ${Math.round(windowMs)} * interval '1 millisecond')` }
 }

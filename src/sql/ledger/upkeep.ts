@@ -1,19 +1,22 @@
 import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
 
-/** A partition of the ledger, or what was one. */
+/** A partition of the ledger, or a table that was a partition. */
 export interface Partition {
   readonly name: string
   readonly state: 'attached' | 'detaching' | 'detached'
 }
 
-/** Tries to lock the upkeep of this ledger until the end of the transaction. Returns false if it is locked already. */
+/**
+ * Tries to lock the upkeep of this ledger until the end of the transaction. Returns false if the upkeep is already
+ * locked.
+ */
 export async function lockUpkeep(execute: Execute, own: string): Promise<boolean> {
   const [row] = await execute<{ locked: string }>(statement`
     select pg_try_advisory_xact_lock(${LOCK_CLASS}::text::int, hashtext(${own}::text))::text as locked`)
   return row?.locked === 'true'
 }
 
-/** The tables that hold runs, each a day's. */
+/** Lists the tables that hold runs. Each table belongs to one day. */
 export async function listPartitions(execute: Execute, own: string): Promise<readonly Partition[]> {
   return await execute<Partition>(statement`
     select
@@ -25,7 +28,9 @@ export async function listPartitions(execute: Execute, own: string): Promise<rea
     order by relname`)
 }
 
-/** Detaches a partition from the ledger. Waits for statements that read it, and makes no other statement wait. */
+/**
+ * Detaches a partition from the ledger. Waits for statements that read the partition, and blocks no other statement.
+ */
 export async function detachPartition(execute: Execute, own: string, name: string): Promise<void> {
   await execute(statement`alter table ${identifier(own)}.ledger detach partition ${tableIn(own, name)} concurrently`)
 }
@@ -54,5 +59,5 @@ function tableIn(own: string, name: string): Fragment {
   return { sql: `${identifier(own).sql}.${identifier(name).sql}` }
 }
 
-/** "kreu", beside the other locks. */
+/** "kreu" in ASCII, one more than the class of the other locks. */
 const LOCK_CLASS = 0x6b726575

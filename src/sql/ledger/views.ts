@@ -6,10 +6,10 @@ import { BUCKETS_PER_DOUBLING, IS_FAILURE, IS_OVER } from './schema.ts'
 import { JOB_STATE } from './state.ts'
 
 /**
- * Makes the views by which SQL answers every question about jobs. They are the public interface: columns are added, and
- * never renamed or removed. (`workers` is a table, and as public as they are.)
+ * Creates the views that answer questions about jobs in SQL. The views are a public interface: columns are added, and
+ * never renamed or removed. The table `workers` is public too.
  *
- * To be called in a transaction, so that other statements find the old views meanwhile.
+ * Call this in a transaction, so that other statements find the old views until it commits.
  */
 export async function createViews(execute: Execute, own: string, engine: string): Promise<void> {
   await dropViews(execute, own)
@@ -24,7 +24,7 @@ export async function createViews(execute: Execute, own: string, engine: string)
   }
 }
 
-/** The version of the views that are there, as an expression; 0 if one is missing or was made by something else. */
+/** The version of the existing views, as an SQL expression; 0 if a view is missing or was not created by kretes. */
 export function versionOfViews(own: string): Statement {
   return statement`(
     select case when count(*) = ${{ sql: String(VIEWS.length) }} then
@@ -35,7 +35,7 @@ export function versionOfViews(own: string): Statement {
   )`
 }
 
-/** Takes the views away: the engine's migrations cannot change a table that a view shows. */
+/** Drops the views, because the engine's migrations cannot change a table that a view uses. */
 export async function dropViews(execute: Execute, own: string): Promise<void> {
   const [found] = await execute<{ there: string }>(statement`
     select (to_regnamespace(quote_ident(${own}::text)) is not null)::text as there`)
@@ -46,8 +46,9 @@ export async function dropViews(execute: Execute, own: string): Promise<void> {
 }
 
 /**
- * The jobs that are not done. Of those that a worker has fetched, `running` are the ones that it says it runs; what a
- * worker says is at most two seconds old, and one that is none of ours says nothing.
+ * Creates the view of the jobs that are not done. A fetched job is `running` if its worker reports that it runs the
+ * job. The report is at most two seconds old. All fetched jobs of other processes are `running`, because they report
+ * nothing.
  */
 async function createJobs(execute: Execute, own: string, engine: string): Promise<void> {
   await execute(statement`
@@ -109,7 +110,7 @@ async function createRuns(execute: Execute, own: string): Promise<void> {
     from ${identifier(own)}.ledger`)
 }
 
-/** Runs by minute, and by hour from a day ago on; exact at any time. */
+/** Creates the view of runs by minute, and by hour for runs older than a day. The sums are always exact. */
 async function createRates(execute: Execute, own: string): Promise<void> {
   await execute(statement`
     create view ${identifier(own)}.rates as
@@ -177,7 +178,7 @@ const LIVE_COLUMNS: Fragment = {
     min(${dueSince('ready_at', 'scheduled_at')}) filter (where state = 'waiting') as oldest_ready_at`
 }
 
-/** What ended in the last hour; `spread` tells how long the succeeded ones took, each within a tenth. */
+/** Sums up the runs of the last hour. `spread` holds the durations of the succeeded runs, each exact to a tenth. */
 function pastOf(by: 'task' | 'queue', counters: string): Fragment {
   return {
     sql: `recent as materialized (
@@ -228,15 +229,18 @@ const COLUMNS: Fragment = {
     p99 as p99_last_hour`
 }
 
-/** To be raised whenever one of the views changes. A database keeps it as their comments; a test holds it against them. */
+/**
+ * Raise this number whenever a view changes. The comments of the views in the database contain it, and a test checks
+ * it.
+ */
 export const NEWEST_VIEWS = 4
 
-/** In the order in which they can be dropped. */
+/** The views, in an order in which they can be dropped. */
 const VIEWS = ['queues', 'tasks', 'rates', 'runs', 'jobs']
 const HOUR_AGO = "now() - interval '1 hour'"
 const MARK = 'kretes, views of version '
 
-/** How many attempts at a `job` there were; the engine spends all of them when it gives a job up. */
+/** The number of attempts made at a `job`. The engine counts all attempts as spent when a job fails for good. */
 export const ATTEMPTS_MADE = `case
         when job.flags is null or job.locked_at is not null or job.attempts < job.max_attempts then job.attempts
         else least(job.attempts, coalesce(substring(job.flags ->> '${ATTEMPTS}' from '^\\d{1,5}$')::int, job.attempts))::int2

@@ -2,29 +2,29 @@ import { ownSchema } from '../names.ts'
 import { type Access, type Execute, identifier, type Statement, statement } from '../statement.ts'
 import { IS_OVER } from './schema.ts'
 
-/** Which backend serves the session. Behind a pooler it is another one than the driver was told of. */
+/** The process id of the backend that serves the session. Behind a pooler, the driver knows a different id. */
 export async function readBackend(execute: Execute): Promise<number> {
   const [row] = await execute<{ pid: string }>(statement`select pg_backend_pid()::text as pid`)
   return Number(row?.pid)
 }
 
-/** Asks to be told of jobs that have ended. */
+/** Listens for jobs that have ended. */
 export const listenForEnds: Statement = { text: 'listen "kretes:ended"', values: [] }
 
-/** The job whose end a notification tells of, if it is one of this schema's. */
+/** The job whose end a notification announces, or `undefined` if the job belongs to another schema. */
 export function readEndNotice(payload: string, schema: string): string | undefined {
   try {
     const notice = JSON.parse(payload) as { schema?: unknown; job?: unknown }
     return notice.schema === schema && typeof notice.job === 'string' ? notice.job : undefined
   } catch {
-    // Anybody may notify.
+    // Any client of the database may notify.
     return undefined
   }
 }
 
 /**
- * Registers a listener that waits for the end of jobs, or renews it. A job that ends at the same moment may not see the
- * listener, which therefore has to look again a little later.
+ * Registers a listener that waits for the end of jobs, or extends its registration. The statement that ends a job at
+ * the same moment may not see the listener, so the listener must check the job again a little later.
  */
 export async function registerWaiters(
   { execute, schema }: Access,
@@ -38,7 +38,7 @@ export async function registerWaiters(
     on conflict (job_id, listener) do update set expires_at = excluded.expires_at`)
 }
 
-/** Removes a listener from jobs, and the listeners of processes that have died. */
+/** Removes a listener from jobs, and removes the listeners of dead processes. */
 export async function removeWaiters(
   { execute, schema }: Access,
   listener: string,
@@ -50,33 +50,35 @@ export async function removeWaiters(
       or expires_at < now()`)
 }
 
-/** What is known of a job and its last run. */
+/** The state of a job and of its last run. */
 export interface JobEnd {
   readonly id: string
-  /** Its state if it is there, as the view of jobs has it: only of one that has `failed` nothing more is to come. */
+  /**
+   * The state in the view of jobs; `null` if the job is not there. A job in any state other than `failed` is not over.
+   */
   readonly state: string | null
-  /** From 0 to 1, as text, while it runs and says so. */
+  /** From 0 to 1, as text, if a running job reports it. */
   readonly progress: string | null
-  /** The engine's copy of its error message. */
+  /** The engine's copy of the error message. */
   readonly message: string | null
-  /** The state of the last run on record, unless more is to come. */
+  /** The state of the last run in the ledger. `null` if there is none, or if the job runs again. */
   readonly outcome: string | null
-  /** Whether the job was over with that run. */
+  /** Whether this run ended the job. */
   readonly isOver: boolean
-  /** Of that run, JSON text. */
+  /** The error of this run, as JSON text. */
   readonly error: string | null
-  /** Of that run, JSON text. */
+  /** The result of this run, as JSON text. */
   readonly result: string | null
-  /** Why there is no result of that run. */
+  /** The reason why this run has no result. */
   readonly problem: string | null
-  /** A time, in ISO 8601, at which it had not ended unless this says so. */
+  /** A time in ISO 8601. Unless the other properties show that the job has ended, it had not ended at this time. */
   readonly asOf: string
 }
 
 /**
- * Looks what has become of jobs.
+ * Reads whether and how jobs have ended.
  *
- * @param since a time, in ISO 8601, before which none of them has ended, so that old parts of the ledger can be left out
+ * @param since a time in ISO 8601 before which none of the jobs ended, so that the server can skip old partitions
  */
 export async function findEnds(
   execute: Execute,
@@ -119,8 +121,8 @@ interface JobEndRow extends Omit<JobEnd, 'isOver'> {
   readonly over: string | null
 }
 
-/** A listener that was not renewed for so long is dead. */
+/** A listener is dead if its registration was not extended for this long. */
 const EXPIRY_SECONDS = 120
 
-/** How often a listener has to be renewed. */
+/** How often a listener must extend its registration. */
 export const RENEWAL_MS = 30_000

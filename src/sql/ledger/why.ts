@@ -4,7 +4,7 @@ import { type Access, type Fragment, identifier, statement, textArray } from '..
 import { JOB_STATE } from './state.ts'
 import { ATTEMPTS_MADE } from './views.ts'
 
-/** A job that is not done, with what bears on when it runs. */
+/** A job that is not done, with the facts that decide when it runs. */
 export interface LiveJobRow {
   readonly id: string
   readonly task: string
@@ -17,7 +17,7 @@ export interface LiveJobRow {
   readonly scheduledAt: string
   readonly readyAt: string
   readonly isDue: boolean
-  /** By the clock of the database; `null` if its time is infinite. */
+  /** By the database's clock; `null` if the time is infinite. */
   readonly dueInMs: number | null
   readonly error: string | null
   readonly worker: string | null
@@ -25,7 +25,7 @@ export interface LiveJobRow {
   readonly isCancelled: boolean
   readonly queueWorker: string | null
   readonly queueHeldSince: string | null
-  /** The job of its queue that a worker has at hand. */
+  /** The job of the same queue that a worker has locked. */
   readonly queueJob: string | null
   readonly isQueueJobRunning: boolean | null
 }
@@ -71,13 +71,16 @@ export async function findLiveJob({ execute, schema }: Access, target: Target): 
   return row && JSON.parse(row.job)
 }
 
-/** How many jobs come before one, and the first of them. */
+/** The number of jobs that come before a job, and the id of the first of them. */
 export interface Before {
   readonly count: number
   readonly first: string | null
 }
 
-/** How many jobs of the same queue that could run now come before a job, other than the one at hand. */
+/**
+ * Counts the jobs of the same queue that could run now and come before a job. The job that holds the queue does not
+ * count.
+ */
 export async function countBeforeInQueue({ execute, schema }: Access, id: string): Promise<Before> {
   const engine = identifier(schema)
   const [row] = await execute<{ before: string }>(statement`
@@ -91,7 +94,7 @@ export async function countBeforeInQueue({ execute, schema }: Access, id: string
   return JSON.parse(row!.before)
 }
 
-/** How many jobs that these tasks could run now come before a job. */
+/** Counts the jobs of these tasks that could run now and come before a job. */
 export async function countBefore({ execute, schema }: Access, id: string, tasks: readonly string[]): Promise<Before> {
   const engine = identifier(schema)
   const [row] = await execute<{ before: string }>(statement`
@@ -115,7 +118,7 @@ export interface LastRunRow {
   readonly task: string
   readonly queue: string | null
   readonly state: string
-  /** Whether the job was over with it. */
+  /** Whether this run ended the job. */
   readonly isOver: boolean
   readonly attempt: number
   readonly finishedAt: string
@@ -123,7 +126,7 @@ export interface LastRunRow {
   readonly error: string | null
 }
 
-/** Finds the last run of a job that the ledger holds. */
+/** Finds the last run of a job in the ledger. */
 export async function findLastRun({ execute, schema }: Access, id: string): Promise<LastRunRow | undefined> {
   const [row] = await execute<{ run: string }>(statement`
     select json_build_object(
@@ -143,7 +146,7 @@ export async function findLastRun({ execute, schema }: Access, id: string): Prom
   return row && JSON.parse(row.run)
 }
 
-/** Whether the engine has ever given a job this id. */
+/** Whether the engine has ever given this id to a job. */
 export async function wasIdGiven({ execute, schema }: Access, id: string): Promise<boolean> {
   const [row] = await execute<{ given: string }>(statement`
     select (${id}::text::bigint <= coalesce(
@@ -152,7 +155,7 @@ export async function wasIdGiven({ execute, schema }: Access, id: string): Promi
   return row?.given === 'true'
 }
 
-/** In the order in which workers fetch. */
+/** The order in which workers fetch. */
 const COMES_BEFORE: Fragment = {
   sql: `other.id <> job.id and other.run_at <= now()
       and (other.priority, other.run_at, other.id) < (job.priority, job.run_at, job.id)`

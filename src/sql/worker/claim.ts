@@ -1,15 +1,15 @@
 import { type Execute, identifier, type Statement, statement, textArray } from '../statement.ts'
 
-/** A job as {@linkcode claimJobs} gives it, as node-postgres reads its columns. */
+/** A row of {@linkcode claimJobs}, with the types of node-postgres. */
 export interface ClaimedJob {
   readonly id: string
   readonly job_queue_id: number | null
   readonly queue_name: string | null
-  /** The task that it has in the database now: ids may have been given anew since the worker has started. */
+  /** The name of the job's task in the database now. The ids of tasks may have changed since the worker started. */
   readonly task_name: string
   readonly payload: unknown
   readonly priority: number
-  /** A number if it is infinite. */
+  /** A number if the time is infinite. */
   readonly run_at: Date | number
   readonly attempts: number
   readonly max_attempts: number
@@ -18,30 +18,32 @@ export interface ClaimedJob {
   readonly locked_at: Date
   readonly flags: Readonly<Record<string, unknown>> | null
   readonly last_error: string | null
-  /** Whether there was more, too large to be taken together. */
+  /** Whether the claim left jobs out because their payloads are too large to take together. */
   readonly is_cut: boolean
 }
 
-/** What {@linkcode claimJobs} takes. */
+/** The parameters of {@linkcode claimJobs}. */
 export interface Claim {
   readonly worker: string
-  /** The names of the tasks that it runs. */
+  /** The names of the tasks that the worker runs. */
   readonly tasks: readonly string[]
-  /** How many jobs at most. */
+  /** The maximum number of jobs. */
   readonly size: number
-  /** The ids of queues that are passed over. */
+  /** The ids of queues to skip. */
   readonly without?: readonly number[]
 }
 
 /**
- * Locks jobs for a worker in the order in which the engine does, one of each queue, but
+ * Locks jobs for a worker in the same order as the engine, one of each queue. It differs from the engine in three
+ * points:
  *
- * - costs no more with many names of queues than with few: the engine locks every queue that is free before it looks for
- *   jobs. Here a queue is locked when one of its jobs comes along;
- * - tells tasks and queues by their names, which no `restart identity` gives to others;
- * - takes no more payload at once than a worker can bear.
+ * - Many queue names cost no more than few. The engine locks all free queues before it looks for jobs. This statement
+ *   locks a queue only when it finds a job of the queue.
+ * - It identifies tasks and queues by their names. After a `restart identity`, an id may belong to another task or
+ *   queue.
+ * - It limits the total size of the payloads, so that they fit into the worker's memory.
  *
- * {@linkcode jobsOf} reads its rows.
+ * {@linkcode jobsOf} reads the rows.
  */
 export function claimJobs(schema: string, { worker, tasks, size, without = [] }: Claim): Statement {
   const key = `${size} ${schema}`
@@ -51,9 +53,9 @@ export function claimJobs(schema: string, { worker, tasks, size, without = [] }:
 }
 
 /**
- * The jobs of a claim. If there are none, jobs of stuck queues may hide others: then `stuck` has the ids of these queues,
- * and the next claim passes over them. A queue is stuck when a transaction has locked its first job, or when the queue is
- * locked although no worker has a job of it.
+ * Reads the jobs of a claim. If there are none, jobs of stuck queues may hide others. `stuck` then holds the ids of
+ * these queues, and the next claim skips them. A queue is stuck if a transaction has locked its first job, or if the
+ * queue is locked although no worker has a job of the queue.
  */
 export function jobsOf<Row>(rows: readonly Row[]): {
   readonly jobs: readonly Row[]
@@ -66,10 +68,11 @@ export function jobsOf<Row>(rows: readonly Row[]): {
 const texts = new Map<string, string>()
 
 /**
- * Leads to the queues of which a worker has a job. Jobs without a queue are not in it and cost nothing.
+ * Creates an index that finds the queues with a job that a worker has. It contains no jobs without a queue, so these
+ * jobs cost nothing.
  *
- * Earlier versions forgot queues without a job, and could strand a job that came at the same moment: its queue is there
- * again, by another name.
+ * Earlier versions removed queues without jobs. A job that was added at the same moment could lose its queue and never
+ * run. This migration adds the missing queue again under another name.
  */
 export async function indexBusyQueues(execute: Execute, schema: string): Promise<void> {
   await execute(statement`
@@ -84,15 +87,16 @@ export async function indexBusyQueues(execute: Execute, schema: string): Promise
 }
 
 /**
- * First the front of the waiting jobs is read, from the index alone. For each queue in it, the statement locks the queue
- * and its first job. It takes that job or none, so that no later job overtakes it. Then it locks jobs without a queue, in
- * order, and skips those that another worker has locked, but no more than the front has: jobs behind the front must not
- * overtake other queues. Each condition is checked again on the locked row, which may have changed.
+ * The statement first reads the front of the waiting jobs from the index alone. For each queue in the front, it locks
+ * the queue and its first job. It takes this job or none, so that no later job overtakes it. Then it locks jobs without
+ * a queue, in order, and skips jobs that another worker has locked. It takes no more of these jobs than the front
+ * contains: jobs behind the front must not overtake other queues. It checks each condition again on the locked row,
+ * which may have changed.
  *
- * The front leaves out queues of which a worker has a job. That only saves time: whether a queue is free, its own row
- * decides when it is locked.
+ * The front leaves out queues with a job that a worker has. This only saves time: when the statement locks a queue, the
+ * row of the queue decides whether the queue is free.
  *
- * The number is part of the text: the plan depends on it.
+ * `size` is part of the text, because the plan depends on it.
  */
 function claiming(engine: string, size: number): string {
   const isWaiting = (job: string): string =>
@@ -182,12 +186,15 @@ function claiming(engine: string, size: number): string {
     order by priority, run_at, id`
 }
 
-/** So that the server expects to remember them all. Queues beyond are looked up one by one. */
+/** The limit makes the server expect that all these queues fit into memory. It looks further queues up one by one. */
 const MOST_BUSY = 10_000
 
-/** How large a payload is as text; only of one that is compressed does that have to be found out. */
+/** The size of a payload as text. The server must decompress a payload for this only if the payload is compressed. */
 const BYTES =
   'case when pg_column_compression(payload) is null then pg_column_size(payload) else octet_length(payload::text) end'
 
-/** Of JSON text, with the first job in any case. Parsed, it takes a few times as much memory. */
+/**
+ * A claim takes jobs until their payloads reach this number of bytes as JSON text. It always takes the first job.
+ * Parsed payloads take a few times as much memory.
+ */
 const MOST_BYTES = 16 * 2 ** 20

@@ -3,9 +3,9 @@ import { identifier, type Statement, textArray } from '../statement.ts'
 import { agoOf, type Ending } from './ending.ts'
 
 /**
- * Completes jobs as the engine does, by removing them and unlocking their queues, and records their runs in the same
- * statement: a job cannot go without its run, and a job that is gone already is not recorded again. Jobs that another
- * worker has locked meanwhile are left to it.
+ * Completes jobs like the engine: removes the jobs and unlocks their queues. The same statement records the runs, so a
+ * job never goes without its run, and the run of a removed job is not recorded again. The statement skips jobs that
+ * another worker has locked in the meantime.
  *
  * @param kept which runs get a row; `undefined` records nothing
  */
@@ -22,7 +22,7 @@ export function completeJobs(
     return { name: releases ? 'kretes_remove_q' : 'kretes_remove', text, values: [ids, worker] }
   }
   const nowMs = performance.now()
-  // A column that is null for all jobs is one null, which costs the server nothing.
+  // A column that is null for all jobs becomes a single null, which costs the server nothing.
   const column = (read: (ending: Ending) => string | number | null): string | null => {
     const values = endings.map(read)
     return values.every(value => value === null) ? null : textArray(values)
@@ -46,7 +46,7 @@ export function completeJobs(
   }
 }
 
-/** The texts are as long as a page, and always the same. */
+/** Caches a text. Each text is about a page long, and always the same for the same parts. */
 function once(parts: readonly unknown[], write: () => string): string {
   const key = JSON.stringify(parts)
   const known = texts.get(key)
@@ -59,7 +59,8 @@ function once(parts: readonly unknown[], write: () => string): string {
 const texts = new Map<string, string>()
 
 function recorded(schema: string, kept: Kept, releasesQueues: boolean, reopens: boolean): string {
-  // Not joined to its runs before they are gone: a plan made while the table was empty would read all of it each time.
+  // The delete does not join the runs: the server would keep a plan made for an empty table and scan the whole table
+  // each time.
   return `
     with gone as (
       ${removing(schema)}
@@ -103,8 +104,8 @@ function removing(schema: string): string {
 }
 
 /**
- * Only with its job, never by the worker's name alone: a completion whose answer was lost is repeated, and by then the
- * worker may run the next job of the queue.
+ * Unlocks a queue together with its job, never by the worker's name alone. A worker repeats a completion whose answer
+ * was lost, and may already run the next job of the queue by then.
  */
 function releasing(schema: string, jobs: string): string {
   return `

@@ -1,13 +1,11 @@
 import { type Connections, type Execute, identifier, statement, textArray } from '../statement.ts'
 
-/** Tells every worker's fetch that jobs wait, by the notification that `add_job` sends. */
+/** Notifies all workers that jobs wait, with the notification that `add_job` sends. */
 export async function notifyWorkers(execute: Execute, count: number): Promise<void> {
   await execute(statement`select pg_notify('jobs:insert', json_build_object('count', ${count}::text::int)::text)`)
 }
 
-/**
- * Whether a job of these tasks is due that no other worker runs, and whose queue no other worker holds.
- */
+/** Whether a job of these tasks is due that no worker runs, and whose queue no other worker holds. */
 export async function hasDueJobs(
   execute: Execute,
   schema: string,
@@ -36,17 +34,17 @@ export async function readEncoding(execute: Execute): Promise<string> {
 /** A job that a worker holds. */
 export interface LockedJob {
   readonly id: string
-  /** When its lock was taken, in milliseconds since 1970. */
+  /** The time at which the worker locked the job, in milliseconds since 1970. */
   readonly lockedAtMs: number
 }
 
 /**
- * Lets go of every job and queue that a worker holds, for others to take. Its jobs get their attempt back: they did
- * not fail.
+ * Releases all jobs and queues that a worker holds, so that other workers can take them. The jobs get their attempt
+ * back, because they did not fail.
  *
- * @param settle writes, in the same transaction and while the worker still holds them, how runs of these jobs ended;
- * returns the jobs that it has written, of which nothing is left to release
- * @returns how many were put back
+ * @param settle writes how runs of these jobs ended, in the same transaction and while the worker still holds the jobs.
+ * Returns the ids of the jobs that it has written. These jobs need no release.
+ * @returns how many jobs were released
  */
 export async function releaseWorker(
   { transact }: Connections,
@@ -66,13 +64,15 @@ export async function releaseWorker(
       select count(*)::text as count
       from json_to_recordset(${JSON.stringify(left)}::text::json) as job (id bigint, attempts int),
       lateral ${identifier(schema)}.reschedule_jobs(array[job.id], attempts => greatest(0, job.attempts - 1)) rescheduled`)
-    // Runs that were broken off wait again, too.
+    // Jobs whose runs were interrupted wait again too.
     if (held.length > 0) await notifyWorkers(execute, held.length)
     return Number(putBack?.count ?? 0)
   })
 }
 
-/** Lets go of jobs that the database locked for a worker which never got to know of them: the answer was lost. */
+/**
+ * Releases jobs that the database locked for a worker, but that the worker does not know because the answer was lost.
+ */
 export async function releaseForgotten(
   execute: Execute,
   schema: string,

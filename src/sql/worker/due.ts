@@ -1,12 +1,12 @@
 import { type Execute, identifier, statement, textArray } from '../statement.ts'
 
 /**
- * In how many milliseconds jobs come due, the next first, as the server's clock has it.
+ * The number of milliseconds until each of the next jobs is due, in ascending order, by the server's clock.
  *
- * A job that came due this second counts too: it may have done so between the last fetch and this look.
+ * A job that came due in the last second counts too: it may have come due between the last fetch and this query.
  *
- * The engine's index leads with the priority, so each priority is looked up by itself: a hundred thousand jobs that are
- * scheduled for next week cost nothing.
+ * The engine's index starts with the priority, so the statement reads each priority separately. Then 100,000 jobs that
+ * are scheduled for next week cost nothing.
  */
 export async function nextDueTimes(
   execute: Execute,
@@ -46,5 +46,5 @@ export async function nextDueTimes(
   return rows.map(({ ms }) => ms)
 }
 
-/** As many as one look takes in; what comes after them is found by the next. */
+/** The maximum number of jobs for one query. The next query finds the jobs after them. */
 const MOST = '200'

@@ -1,51 +1,60 @@
 import type { RunState } from '../../rules/states.ts'
 
 /**
- * What became of a run: what is written of it, and what happens to its job. Times are spans, so that all that is written
- * is by the database's clock.
+ * How a run ended: the data to write, and the next step for the job. Times are durations, so that the database's clock
+ * decides all written times.
  */
 export interface Ending {
-  /** The job. */
+  /** The id of the job. */
   readonly id: string
   readonly attempt: number
-  /** When the run's lock was taken, in milliseconds since 1970. It tells the run from others of the same job. */
+  /**
+   * The time at which the run's lock was taken, in milliseconds since 1970. It identifies the run among all runs of the
+   * job.
+   */
   readonly lockedAtMs: number
-  /** Whether the job is on a named queue. */
+  /** Whether the job has a named queue. */
   readonly isQueued: boolean
   readonly state: RunState
-  /** How long it ran, in milliseconds; `null` if it never began. */
+  /** The duration of the run in milliseconds; `null` if the run never began. */
   readonly durationMs: number | null
-  /** When it ended, by this process's `performance.now()`. */
+  /** The time at which the run ended, by `performance.now()` of this process. */
   readonly endedMs: number
   /** The error of the task, as JSON text. */
   readonly error: string | null
-  /** What its task returned, as JSON text. */
+  /** The value that the task returned, as JSON text. */
   readonly result: string | null
-  /** Why that is not kept. */
+  /** The reason why the result is not kept. */
   readonly problem: string | null
-  /** The payload of the job, as JSON text, if that is to be kept. */
+  /** The payload of the job, as JSON text, if it is to be kept. */
   readonly payload: string | null
-  /** The lines that it logged, as a JSON text. */
+  /** The lines that the run logged, as JSON text. */
   readonly log: string | null
-  /** Whether an earlier run of its job has failed, perhaps for good until somebody retried it. */
+  /** Whether an earlier run of the job has failed. */
   readonly isAfterFailure: boolean
-  /** Whether the ledger records it. */
+  /** Whether the ledger records the run. */
   readonly isRecorded: boolean
   readonly next: Next
 }
 
-/** What happens to a job after a run. */
+/** The next step for a job after a run. */
 export type Next =
-  /** It is over, and its row goes. */
+  /** The job is over, and its row is removed. */
   | { readonly kind: 'remove' }
-  /** It stays as failed, whatever is left of its attempts. */
+  /** The job stays as failed, even if it has attempts left. */
   | { readonly kind: 'fail'; readonly reason: string }
-  /** It runs again so long after the run ended. */
+  /** The job runs again after a delay from the end of the run. */
   | { readonly kind: 'retry'; readonly reason: string; readonly delayMs: number }
-  /** It runs again, and the attempt does not count: after a delay, at a time in ISO 8601, or when it was due before. */
+  /**
+   * The job runs again, and the attempt does not count. It runs after a delay, at a time in ISO 8601, or when it was
+   * due before.
+   */
   | { readonly kind: 'wait'; readonly delayMs?: number | undefined; readonly runAt?: string | undefined }
 
-/** How long ago a run ended. One that could not be written for longer counts as half a day old: the ledger has room there. */
+/**
+ * How many milliseconds ago a run ended. If a run could not be written for longer than half a day, it counts as half a
+ * day old, because the ledger has partitions for that time.
+ */
 export function agoOf({ endedMs }: Pick<Ending, 'endedMs'>, nowMs: number): number {
   return Math.min(Math.round((nowMs - endedMs) * 10) / 10, HALF_A_DAY_MS)
 }

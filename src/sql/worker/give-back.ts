@@ -1,6 +1,9 @@
 import { identifier, type Statement, statement, textArray } from '../statement.ts'
 
-/** Gives jobs back that a worker has not begun, for any worker to run, with the attempt that their lock has counted. */
+/**
+ * Releases jobs that a worker has not begun, so that any worker can run them. The jobs get back the attempt that their
+ * lock has counted.
+ */
 export function giveBackJobs(schema: string, worker: string, ids: readonly string[]): Statement {
   const engine = identifier(schema)
   return {

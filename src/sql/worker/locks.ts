@@ -2,11 +2,11 @@ import { ownSchema } from '../names.ts'
 import { identifier, type Statement, statement } from '../statement.ts'
 
 /**
- * Frees jobs and queues that have been locked for four hours, as the engine does, unless a worker on our register holds
- * them: that worker runs a long job, or is dead and its peers rescue its jobs. So the rule is for other processes, which
- * cannot be told to be alive or dead.
+ * Unlocks jobs and queues that have been locked for four hours, like the engine, unless a registered worker holds them.
+ * A registered worker either runs a long job, or is dead and another worker rescues its jobs. So the rule applies only
+ * to other processes, because kretes cannot tell whether they are alive.
  *
- * No index leads to locks, and reading 200,000 jobs takes 50 ms, which each worker does every nine minutes or so.
+ * No index finds locks. Reading 200,000 jobs takes 50 ms, and each worker does so about every nine minutes.
  */
 export function unlockAbandoned(schema: string): Statement {
   const engine = identifier(schema)

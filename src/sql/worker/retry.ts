@@ -4,14 +4,15 @@ import { identifier, type Statement, statement } from '../statement.ts'
 import { agoOf, type Ending } from './ending.ts'
 
 /**
- * Unlocks jobs that are not over with their runs, and their queues; says when they run again, or that they have failed
- * for good; and records the runs in the same statement. A job that was cancelled meanwhile is removed.
+ * Unlocks jobs that are not over with their runs, and their queues. Sets the time of the next run, or marks the job as
+ * failed for good. The same statement records the runs. It removes a job that was cancelled in the meantime.
  *
- * A worker that does not know whether it has written an ending writes it again, and may run the job anew by then. The
- * time of the lock tells the runs apart: a job that another run or another worker has is left alone.
+ * A worker that does not know whether it has written an ending writes it again. By then, the worker may already run the
+ * job again. The time of the lock identifies the run, so the statement skips a job that belongs to another run or
+ * another worker.
  *
- * A job also counts as over if its attempts were spent meanwhile: a newer job of its key has taken its place. To the
- * engine all attempts of a failed job are spent; a flag keeps how many there were.
+ * A job is also over if its attempts were spent in the meantime, because a newer job with the same key has replaced it.
+ * The engine counts all attempts of a failed job as spent. A flag stores the number of attempts made.
  *
  * @param kept which runs get a row; `undefined` records nothing
  */

@@ -5,8 +5,8 @@ import type { Ending } from './ending.ts'
 import { retryJobs } from './retry.ts'
 
 /**
- * The statements that write how runs ended. Each may be repeated, and all of them: jobs that another run or another worker
- * has by then are left alone.
+ * The statements that write how runs ended. The caller may repeat one or all of them: they skip jobs that by then
+ * belong to another run or another worker.
  *
  * @param kept which runs the ledger keeps; `undefined` records nothing
  */

@@ -2,8 +2,8 @@ import { ownSchema } from '../names.ts'
 import { type Execute, identifier, statement, textArray } from '../statement.ts'
 
 /**
- * The tasks of due jobs that neither this worker nor a peer knows. Such jobs stay, so they come to be the first of all
- * that wait: a look at these finds them, however many there are.
+ * Finds the tasks of due jobs that no worker knows. Jobs of these tasks stay, so over time they become the first of all
+ * waiting jobs. The statement reads only the first jobs, so the number of jobs does not matter.
  */
 export async function findUnknownTasks(execute: Execute, schema: string, known: readonly string[]): Promise<string[]> {
   const rows = await execute<{ task: string }>(statement`

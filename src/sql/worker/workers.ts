@@ -4,31 +4,34 @@ import { ATTEMPTS, ownSchema } from '../names.ts'
 import { type Connections, type Execute, type Fragment, identifier, statement, textArray } from '../statement.ts'
 import { notifyWorkers } from './control.ts'
 
-/** A worker as its peers and people see it. */
+/** A worker as other workers and users see it. */
 export interface Registration {
   readonly id: string
   readonly host: string
   readonly pid: number
   readonly concurrency: number
-  /** The names of the tasks that it runs. */
+  /** The names of the tasks that the worker runs. */
   readonly tasks: readonly string[]
-  /** For how long it keeps runs; `null` if it records none. */
+  /** How long the worker keeps runs; `null` if it records none. */
   readonly retention: Retention | null
 }
 
 /** The result of a beat. */
 export interface Beat {
-  /** Whether the worker is still registered. If not, a peer has taken it for dead and has given its jobs to others. */
+  /** Whether the worker is still registered. If not, another worker has declared it dead and has released its jobs. */
   readonly isRegistered: boolean
-  /** Whether the session holds the worker's lock now. It does not while a former session does, and ends. */
+  /**
+   * Whether the session holds the worker's lock now. It does not while an earlier session of the worker holds the lock
+   * and is about to end.
+   */
   readonly isLocked: boolean
-  /** Workers whose last beat is old. They are dead if their lock is free. */
+  /** The ids of workers whose last beat is old. They are dead if their locks are free. */
   readonly stale: readonly string[]
 }
 
 /**
- * Registers a worker, so that its peers can tell its jobs from those of a process that is no worker of ours. What workers
- * that were lost have told of runs which are over goes on the way.
+ * Registers a worker, so that other workers can tell its jobs from the jobs of other processes. The statement also
+ * removes the progress that lost workers have left for runs that are over.
  */
 export async function registerWorker(execute: Execute, schema: string, registration: Registration): Promise<void> {
   const { id, host, pid, concurrency, tasks, retention } = registration
@@ -52,7 +55,7 @@ export async function registerWorker(execute: Execute, schema: string, registrat
     on conflict (id) do update set beat_at = now()`)
 }
 
-/** Takes a worker that has let go of its jobs off the register, and unlocks what queues it may have left locked. */
+/** Removes a worker from the register after it has released its jobs, and unlocks all queues that it still holds. */
 export async function unregisterWorker(execute: Execute, schema: string, id: string): Promise<void> {
   await execute(statement`
     with unlocked as (
@@ -62,8 +65,8 @@ export async function unregisterWorker(execute: Execute, schema: string, id: str
 }
 
 /**
- * Shows that a worker lives: writes the time, and holds its lock in this session, taking it again if the session is new.
- * The server is told to notice a dead peer within half a minute, for else its lock would outlive a broken network.
+ * Shows that a worker is alive: writes the time, and ensures that this session holds the worker's lock. Keepalives let
+ * the server notice a dead client within half a minute. Otherwise the lock would outlive a broken network.
  */
 export async function beat(execute: Execute, schema: string, id: string, staleAfterMs: number): Promise<Beat> {
   const [row] = await execute<{ lock: string | null; held: string; stale: string | null }>(statement`
@@ -83,7 +86,8 @@ export async function beat(execute: Execute, schema: string, id: string, staleAf
   if (!row || row.lock === null) return { isRegistered: false, isLocked: false, stale: [] }
   let isLocked = row.held === 'true'
   if (!isLocked) {
-    // After a connection has hung, its session may live on at the server and hold the lock: ours, then, is refused.
+    // After a connection has hung, its session may still hold the lock on the server. Until that session ends, the new
+    // session cannot take the lock.
     await execute(statement`
       select pg_terminate_backend(pid)
       from pg_locks join pg_stat_activity using (pid)
@@ -102,22 +106,23 @@ export async function beat(execute: Execute, schema: string, id: string, staleAf
   return { isRegistered: true, isLocked, stale: row.stale?.split(',') ?? [] }
 }
 
-/** What happened to the jobs of a dead worker. */
+/** The outcome for the jobs of a dead worker. */
 export interface Rescue {
-  /** How many wait again. */
+  /** The number of jobs that wait again. */
   readonly rescued: number
-  /** Those that were running each time a worker was lost, too often to be tried again. */
+  /** The ids of jobs that were running each time a worker was lost, too often to run again. */
   readonly failed: readonly string[]
 }
 
 /**
- * Gives the jobs of a dead worker back, or returns `null` if it lives after all: it has shown itself, or
- * somebody holds its lock.
+ * Releases the jobs of a dead worker. Returns `null` if the worker is alive: its last beat is recent, or a session
+ * holds its lock.
  *
- * A lost run costs no attempt. At first it is unknown which job took the worker down, so from then on each is
- * marked before it runs (see {@linkcode markStarted}), and only those so marked count a further loss. The marks are in
- * the job's `flags`, which the engine hands over with the job: other jobs pay nothing for it. A mark belongs to the lock
- * under which it was made, and means nothing once the run has ended and the job is locked anew.
+ * A lost run does not cost an attempt. At first it is unknown which job ended the worker's process. So from then on, a
+ * worker marks each of these jobs before it runs the job (see {@linkcode markStarted}), and only a marked job counts a
+ * further loss. The marks are in the job's `flags`, which the engine returns with the job, so other jobs have no extra
+ * cost. A mark is valid only for the lock under which it was made. It means nothing once the run has ended and the job
+ * is locked again.
  */
 export async function rescueJobs(
   { transact }: Connections,
@@ -126,8 +131,8 @@ export async function rescueJobs(
   { staleAfterMs, maxLosses }: { readonly staleAfterMs: number; readonly maxLosses: number }
 ): Promise<Rescue | null> {
   return await transact(async execute => {
-    // The worker may have come back meanwhile. While its row is locked here, it cannot. A row that is already locked is
-    // skipped: the worker itself has locked it, or a peer that rescues its jobs.
+    // The worker may have come back in the meantime. While its row is locked here, it cannot. The statement skips a row
+    // that is already locked, by the worker itself or by another worker that rescues its jobs.
     const [worker] = await execute<{ dead: string }>(statement`
       with stale as materialized (
         select lock_id from ${identifier(ownSchema(schema))}.workers
@@ -197,7 +202,10 @@ export async function rescueJobs(
   })
 }
 
-/** Writes that a job which was lost before is about to run, so that it is blamed if this worker is lost with this run. */
+/**
+ * Marks a job that was lost before as started. The job then counts a further loss if this worker is lost during the
+ * run.
+ */
 export async function markStarted(execute: Execute, schema: string, job: string, worker: string): Promise<void> {
   await execute(statement`
     update ${identifier(schema)}._private_jobs
@@ -205,24 +213,24 @@ export async function markStarted(execute: Execute, schema: string, job: string,
     where id = ${job}::text::bigint and locked_by = ${worker}::text`)
 }
 
-/** How many workers were lost with a job, by the flags that the engine hands over. */
+/** The number of workers that were lost with a job, by the flags that the engine returns. */
 export function lossesOf(flags: Readonly<Record<string, unknown>> | null): number {
   const losses = flags?.[LOST]
   return typeof losses === 'number' ? losses : 0
 }
 
-/** The flags under which a job carries its past. */
+/** The flag of a job that was lost with a worker. Its value is the number of lost workers. */
 export const LOST = 'kretes:lost'
-/** See {@linkcode LOST}. */
+/** The flag of a job that was lost before and has started again. Its value identifies the lock. */
 export const STARTED = 'kretes:started'
 
-/** What tells one lock of a job from all others, in the same letters whatever the session's settings. */
+/** Identifies one lock of a job. The text does not depend on the session's settings. */
 const LOCK: Fragment = { sql: `locked_by || ' ' || extract(epoch from locked_at)` }
 
-/** How long a worker may be silent before its peers look whether its lock is free: three beats missed. */
+/** How long a worker may be silent before other workers check whether its lock is free: three missed beats. */
 export const STALE_AFTER_MS = 6_000
 
-/** The class of advisory locks that the workers of a schema share: their numbers are unique only there. */
+/** The class of the advisory locks of a schema's workers. Lock ids are unique only within a schema. */
 export function lockClass(schema: string): number {
   if (schema === 'graphile_worker') return LOCK_CLASS
   let sum = LOCK_CLASS
