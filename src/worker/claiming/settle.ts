@@ -22,8 +22,8 @@ export interface Settlement {
    */
   write(claims: readonly Claim[], send: Send): Promise<void>
   /**
-   * Resolves with how many more jobs the worker may fetch, once that is any, or the signal aborts. There is no limit while
-   * endings can be written.
+   * Resolves with how many more jobs the worker may fetch, as soon as that is at least one or the signal aborts. There is
+   * no limit while endings can be written.
    */
   room(signal: AbortSignal): Promise<number>
 }
