@@ -1,0 +1,58 @@
+import { createBackground } from '../../src/background.ts'
+import { poolOf } from '../../src/database/connections/pool.ts'
+import { silentLogger } from '../../src/logger.ts'
+import type { Execute, Statement } from '../../src/sql/statement.ts'
+import { createClaims } from '../../src/worker/claiming/claims.ts'
+import { createFetchPolicy } from '../../src/worker/claiming/fetch-policy.ts'
+import { createSettlement } from '../../src/worker/claiming/settle.ts'
+import { createJobStore } from '../../src/worker/claiming/store.ts'
+import { resolveOptions } from '../../src/worker/options.ts'
+import { createOutage } from '../../src/worker/outage.ts'
+import { onceDone } from '../helpers/cleanup.ts'
+import { createDatabase } from '../helpers/database.ts'
+import { assert, suite } from '../helpers/suite.ts'
+import { fill } from './work.ts'
+
+const test = suite('the store of jobs')
+
+test('tells of a fetch whose answer was lost, since the database may have locked jobs for it', async () => {
+  const database = await createDatabase()
+  await using background = createBackground({ connection: database.url })
+  await background.migrate()
+  await fill(database, 'Count', 3)
+  const pool = poolOf(database.sql)
+  let isFirst = true
+  const losing: Execute = async <Row>(statement: Statement) => {
+    const rows = await pool.execute<Row>(statement)
+    if (!isFirst) return rows
+    isFirst = false
+    throw Object.assign(new Error('the connection broke'), { code: 'ECONNRESET' })
+  }
+  const { signal } = new AbortController()
+  const engine = { id: 'me', isHungry: true, wake() {} }
+  const options = resolveOptions({})
+  const policy = createFetchPolicy({ options, engine, wakeOthers() {}, look: async () => [], logger: silentLogger })
+  onceDone(() => policy.stop())
+  let lost = 0
+  const store = createJobStore({
+    execute: losing,
+    schema: 'graphile_worker',
+    kept: undefined,
+    engine,
+    tasks: ['Count'],
+    claims: createClaims(),
+    policy,
+    settlement: createSettlement({ mend: async () => {}, strip: () => undefined, logger: silentLogger, signal }),
+    outage: createOutage(silentLogger, 'the database'),
+    draining: signal,
+    closing: signal,
+    beforeFetch: async () => {},
+    onFetched() {},
+    onFetchLost: () => void lost++,
+    onSettled() {},
+    refuse: async () => {}
+  })
+  assert.equal(await store.claim(), [])
+  assert.is(lost, 1)
+  assert.is((await database.sql`select from graphile_worker.jobs where locked_by = 'me'`).length, 3)
+})
