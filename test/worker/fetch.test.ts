@@ -96,18 +96,29 @@ test('waits for jobs that go back: repeated, their return would give them away w
       Count: (_: object, { job }: { job: { id: string } }) => void ran.push(job.id)
     },
     concurrency: 1,
-    localQueueTtl: 1_000
+    localQueueTtl: 50
   })
-  await fill(database, 'Wait', 1)
-  await fill(database, 'Count', 3)
-  await until(() => worker.running === 1)
-  const held = async (): Promise<number> =>
-    (await sql`select from graphile_worker.jobs where task_identifier = 'Count' and locked_at is not null`).length
-  await until(async () => (await held()) === 3)
+  await sql`
+    create function hold() returns trigger language plpgsql as $$ begin
+      perform pg_advisory_xact_lock(1);
+      return new;
+    end $$`
+  await sql`
+    create trigger hold before update on graphile_worker._private_jobs for each row
+    when (new.attempts < old.attempts) execute function hold()`
   await sql.begin(async transaction => {
     // The return waits for this transaction, and the fetch that follows for the return.
-    await transaction`select from graphile_worker._private_jobs order by id desc limit 1 for update`
-    await until(async () => (await sql`select from pg_locks where not granted`).length > 0)
+    await transaction`select pg_advisory_xact_lock(1)`
+    await fill(database, 'Wait', 1)
+    await fill(database, 'Count', 3)
+    await until(
+      async () =>
+        (
+          await sql`
+            select from pg_locks where locktype = 'advisory' and not granted
+              and database = (select oid from pg_database where datname = current_database())`
+        ).length > 0
+    )
     const late = await background.schedule({ task: 'Count' })
     gate.resolve()
     await until(() => worker.running === 0)
