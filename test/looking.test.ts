@@ -7,8 +7,8 @@ import type { BackgroundClient } from '../src/client.ts'
 import { BackgroundError } from '../src/errors.ts'
 import { onceDone } from './helpers/cleanup.ts'
 import { createDatabase } from './helpers/database.ts'
+import { awaitedLock } from './helpers/locks.ts'
 import { assert, suite } from './helpers/suite.ts'
-import { until } from './helpers/until.ts'
 
 const test = suite('a call for jobs that are there')
 
@@ -73,7 +73,7 @@ test('waits for a migration that is under way', async () => {
   await migration`select pg_advisory_lock(${0x6b726574}, ${0x6d696772})`
   await migration`alter view kretes.jobs rename to hidden`
   const listed = background.jobs()
-  await until(async () => (await sql`select from pg_locks where locktype = 'advisory' and not granted`).length > 0)
+  await awaitedLock(sql)
   await migration`alter view kretes.hidden rename to jobs`
   await migration`select pg_advisory_unlock_all()`
   migration.release()

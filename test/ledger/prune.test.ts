@@ -126,11 +126,13 @@ test('folds counters into fewer rows with the same sums', async () => {
   ]
   const rows = async (): Promise<number> => (await sql`select from kretes.counters`).length
   const before = await sums()
-  const { folded } = await pruneLedger(poolOf(sql), 'graphile_worker', WEEK)
+  // Both times the same, or the second would find counters of the minute that has passed.
+  const settings = { ...WEEK, now: new Date() }
+  const { folded } = await pruneLedger(poolOf(sql), 'graphile_worker', settings)
   assert.ok(folded > 20_000, `${folded} were folded`)
   assert.equal(await sums(), before)
   assert.ok((await rows()) < 15_000, `${await rows()} rows are left`)
-  assert.is((await pruneLedger(poolOf(sql), 'graphile_worker', WEEK)).folded, 0)
+  assert.is((await pruneLedger(poolOf(sql), 'graphile_worker', settings)).folded, 0)
 })
 
 test('keeps counters of the busiest queues only, however many there are', async () => {

@@ -1,6 +1,7 @@
 import { createBackground, Queue } from '../../mod.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
+import { awaitedLock } from '../helpers/locks.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
 import { beats, countJobs, fill, work } from './work.ts'
@@ -111,14 +112,7 @@ test('waits for jobs that go back: repeated, their return would give them away w
     await transaction`select pg_advisory_xact_lock(1)`
     await fill(database, 'Wait', 1)
     await fill(database, 'Count', 3)
-    await until(
-      async () =>
-        (
-          await sql`
-            select from pg_locks where locktype = 'advisory' and not granted
-              and database = (select oid from pg_database where datname = current_database())`
-        ).length > 0
-    )
+    await awaitedLock(sql)
     const late = await background.schedule({ task: 'Count' })
     gate.resolve()
     await until(() => worker.running === 0)

@@ -3,6 +3,7 @@ import { Queue } from '../../src/queue.ts'
 import type { TaskContext } from '../../src/task.ts'
 import { startWorker } from '../../src/worker/worker.ts'
 import { createDatabase } from '../helpers/database.ts'
+import { awaitedLock } from '../helpers/locks.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
 import { countJobs, createRecorder, fill, work } from './work.ts'
@@ -212,7 +213,7 @@ test('is ready once it is known to its peers', async () => {
   const ready = worker.ready.then(() => {
     isReady = true
   })
-  await until(async () => (await database.sql`select from pg_locks where not granted`).length > 0)
+  await awaitedLock(database.sql)
   assert.is(isReady, false)
   lock.resolve()
   await holding
