@@ -1,4 +1,5 @@
 import type { RunnerOptions } from 'graphile-worker'
+import { afterTicks } from '../async/ticks.ts'
 import { BackgroundError } from '../errors.ts'
 import {
   applyMigration,
@@ -16,7 +17,8 @@ import { MIGRATION_SETTINGS } from '../sql/database/settings.ts'
 import { createViews, dropViews, NEWEST_VIEWS } from '../sql/ledger/views.ts'
 import { ownSchema } from '../sql/names.ts'
 import { type Execute, identifier, parametersOf } from '../sql/statement.ts'
-import { CONNECT_TIMEOUT_MS, connectTimeout } from './connections/connection.ts'
+import { connectionTimings } from '../timings.ts'
+import { connectTimeout } from './connections/connection.ts'
 import { untilNoConflict } from './connections/repeat.ts'
 import { executeIn, openSession, type Session } from './connections/session.ts'
 import { atomically } from './connections/transaction.ts'
@@ -176,8 +178,8 @@ function toReport({ engine, own }: Versions, hasChanged: boolean): MigrationRepo
 /** The caller's client retries for ever where connections are accepted and closed. */
 async function inTime<Result>(work: Promise<Result>): Promise<Result> {
   const { promise: late, reject } = Promise.withResolvers<never>()
-  const deadline = setTimeout(() => reject(connectTimeout()), CONNECT_TIMEOUT_MS)
-  return await Promise.race([work, late]).finally(() => clearTimeout(deadline))
+  const deadline = afterTicks(connectionTimings.connectTicks, () => reject(connectTimeout()))
+  return await Promise.race([work, late]).finally(() => clearInterval(deadline))
 }
 
 function refuseNewer(schema: string, found: number | null, known: number): void {

@@ -4,6 +4,7 @@ import type { Logger } from '../logger.ts'
 import { type Definition, findDefinitions } from '../sql/jobs/definitions.ts'
 import type { Access } from '../sql/statement.ts'
 import { definedNameOf, NAMING_REMEDY } from '../task.ts'
+import { schedulingTimings } from '../timings.ts'
 
 /** The options of tasks that workers have registered. They are read now and then, not for each call. */
 export interface Registry {
@@ -39,7 +40,9 @@ export function createRegistry(logger: Logger | undefined): Registry {
 
   function isStale(task: unknown): boolean {
     const name = nameToLearn(task)
-    return name !== undefined && performance.now() - readAtMs > (known.has(name) ? FRESH_MS : UNKNOWN_FRESH_MS)
+    if (name === undefined) return false
+    const { registryMs, unknownRegistryMs } = schedulingTimings
+    return performance.now() - readAtMs > (known.has(name) ? registryMs : unknownRegistryMs)
   }
 
   function warnIfUnknown(task: unknown): void {
@@ -75,8 +78,3 @@ function toDefaults({ queue, priority, maxAttempts }: Definition): JobDefaults {
     ...(maxAttempts !== undefined && { maxAttempts })
   }
 }
-
-/** A task's options change with a deployment. */
-const FRESH_MS = 60_000
-/** A worker that knows the task may be starting. */
-const UNKNOWN_FRESH_MS = 10_000

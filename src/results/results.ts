@@ -1,9 +1,8 @@
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import type { Sql } from 'postgres'
-import { pauseAfter } from '../async/repeat.ts'
+import { repeat } from '../async/repeat.ts'
 import { createSleep } from '../async/sleep.ts'
-import { afterTicks } from '../async/ticks.ts'
-import { connectTimeout } from '../database/connections/connection.ts'
+import { createHangDetector } from '../database/connections/hangs.ts'
 import { openSession, type Session } from '../database/connections/session.ts'
 import { describeFailure, explainFailure, isSchemaMissing, isTransientFailure } from '../database/failure.ts'
 import { BackgroundError } from '../errors.ts'
@@ -13,13 +12,13 @@ import { RESULTS_SETTINGS } from '../sql/database/settings.ts'
 import {
   findEnds,
   listenForEnds,
-  RENEWAL_MS,
   readBackend,
   readEndNotice,
   registerWaiters,
   removeWaiters
 } from '../sql/ledger/waiters.ts'
 import type { Access } from '../sql/statement.ts'
+import { pauses, resultTimings } from '../timings.ts'
 import { type Awaited, type AwaitedJobs, addWaiter, postpone, tell } from './waiters.ts'
 
 /** Options of {@linkcode createResults}. */
@@ -63,12 +62,16 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
   /** Jobs that no call waits for any longer, but that are still registered in the database. */
   const left = new Set<string>()
   const sleep = createSleep()
-  const closing = Promise.withResolvers<never>()
-  closing.promise.catch(() => {})
-  let isClosed = false
+  const closing = new AbortController()
+  const closed = Promise.withResolvers<never>()
+  closed.promise.catch(() => {})
   let living: Promise<void> | undefined
   let reached: Reach | undefined
   let session: Session | undefined
+  const sessions = new Set<Session>()
+  const hangs = createHangDetector(sessions, () => openSession((reached as Reach).client, { name: 'kretes probe' }))
+  let migrations = 0
+  let isAway = false
   let isProven = false
   let isHinted = false
   let hintsInVain = 0
@@ -78,25 +81,19 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
   function wake(leftId?: string): void {
     if (leftId !== undefined) {
       left.add(leftId)
-      removeAtMs = Math.min(removeAtMs, performance.now() + REMOVAL_DELAY_MS)
+      removeAtMs = Math.min(removeAtMs, performance.now() + resultTimings.removalDelayMs)
     }
     sleep.wake()
-    if (jobs.size > 0 && !isClosed) living ??= live()
+    if (jobs.size > 0 && !closing.signal.aborted) living ??= live()
   }
 
   async function live(): Promise<void> {
-    let failures = 0
-    while (!isClosed && (session || jobs.size > 0)) {
-      try {
-        if (session?.isLost) drop()
-        session ??= await connect()
-        await serve(session)
-        failures = 0
-        if (!(await rest())) break
-      } catch (error) {
-        drop()
-        if (!isClosed) await recover(error, failures++)
-      }
+    try {
+      do await repeat(turn, { signal: closing.signal, pauses: pauses.database, onFailure: recover })
+      while ((await rest()) && !closing.signal.aborted)
+    } catch (error) {
+      // A failure concerns all jobs, because they share the connection.
+      rejectAll(error)
     }
     await leave()
     living = undefined
@@ -104,20 +101,30 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
     if (jobs.size > 0) wake()
   }
 
+  /** Sends the next statement that is due. */
+  async function turn(): Promise<void> {
+    if (session?.isLost) drop()
+    session ??= await connect()
+    await serve(session)
+    migrations = 0
+    isAway = false
+  }
+
   async function connect(): Promise<Session> {
-    reached = await Promise.race([reach(), closing.promise])
+    reached = await Promise.race([reach(), closed.promise])
     const opened = openSession(reached.client, {
       name: 'kretes results',
       settings: RESULTS_SETTINGS,
       onNotice: hear,
       onLost: sleep.wake
     })
+    sessions.add(opened)
     try {
       // Behind a pooler, another client would get the notifications. Then jobs are only looked at now and then.
       const backend = await ask(readBackend(opened.execute))
       if (backend === opened.backend) await ask(opened.execute(listenForEnds))
     } catch (error) {
-      void opened.end().catch(() => {})
+      void end(opened)
       throw error
     }
     isProven = true
@@ -133,21 +140,20 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
     if (!job) return
     isHinted = true
     // Anyone can send a notification, so after many false ones they are answered together.
-    const restMs = hintsInVain > MANY ? REST_MS : 0
+    const restMs = hintsInVain > MANY ? resultTimings.restMs : 0
     job.lookAtMs = Math.min(job.lookAtMs, performance.now() + restMs)
     sleep.wake()
   }
 
-  /** Sends the next statement that is due. */
   async function serve({ execute }: Session): Promise<void> {
     const access: Access = { execute, schema, isOurs: true }
     const nowMs = performance.now()
     const isRenewal = nowMs > renewAtMs
-    if (isRenewal) renewAtMs = nowMs + RENEWAL_MS
+    if (isRenewal) renewAtMs = nowMs + resultTimings.renewEveryMs
     const fresh = [...jobs.values()].filter(job => isRenewal || !job.isRegistered)
     if (fresh.length > 0) await ask(registerWaiters(access, listener, idsOf(fresh)))
     for (const job of fresh) job.isRegistered = true
-    const due = [...jobs.values()].filter(job => job.isRegistered && job.lookAtMs <= nowMs + TOGETHER_MS)
+    const due = [...jobs.values()].filter(job => job.isRegistered && job.lookAtMs <= nowMs + resultTimings.togetherMs)
     if (due.length > 0) await look(access, due)
     else if (nowMs > removeAtMs) await remove(access)
   }
@@ -179,7 +185,7 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
   /** Waits until there is something to do; resolves to false if there was nothing for a while. */
   async function rest(): Promise<boolean> {
     const isIdle = jobs.size === 0 && left.size === 0
-    let untilMs = isIdle ? performance.now() + LINGER_MS : Math.min(removeAtMs, renewAtMs)
+    let untilMs = isIdle ? performance.now() + resultTimings.lingerMs : Math.min(removeAtMs, renewAtMs)
     for (const job of jobs.values()) untilMs = Math.min(untilMs, job.lookAtMs)
     const isWoken = await sleep.wait(untilMs - performance.now())
     // Calls that begin in the same turn share the next statement.
@@ -187,20 +193,21 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
     return isWoken || !isIdle
   }
 
-  /** A failure concerns all jobs, because they share the connection. */
-  async function recover(error: unknown, failures: number): Promise<void> {
+  /** Throws if the calls cannot continue to wait, or if there is none left. */
+  async function recover(error: unknown): Promise<void> {
+    drop()
+    if (jobs.size === 0) throw error
+    const database = reached?.label ?? 'the database'
     try {
-      if (isSchemaMissing(error) && failures < MAX_MIGRATIONS) return void (await reached?.migrate())
-      if (!isProven || !isTransientFailure(error)) throw error
+      if (isSchemaMissing(error) && migrations++ < MAX_MIGRATIONS) await reached?.migrate()
+      else if (!isProven || !isTransientFailure(error)) throw error
     } catch (reason) {
-      const explained = explainFailure(reason, 'wait for a result', reached?.label ?? 'the database')
-      return rejectAll(explained)
+      throw explainFailure(reason, 'wait for a result', database)
     }
-    if (failures === 0) {
-      const reason = describeFailure(error, reached?.label ?? 'the database')
-      logger.warn(`Results are waited for without a connection: ${reason}; trying again until there is one`)
-    }
-    await Promise.race([setTimeout(pauseAfter(failures, PAUSES)), closing.promise]).catch(() => {})
+    if (isAway || isSchemaMissing(error)) return
+    isAway = true
+    const reason = describeFailure(error, database)
+    logger.warn(`Results are waited for without a connection: ${reason}; trying again until there is one`)
   }
 
   function rejectAll(reason: unknown): void {
@@ -208,47 +215,48 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
   }
 
   function drop(): Promise<void> | undefined {
-    const ending = session?.end().catch(() => {})
+    const ending = session && end(session)
     session = undefined
     return ending
+  }
+
+  async function end(ended: Session): Promise<void> {
+    sessions.delete(ended)
+    await ended.end().catch(() => {})
   }
 
   async function leave(): Promise<void> {
     if (session && !session.isLost && left.size > 0) {
       const access = { execute: session.execute, schema, isOurs: true }
-      await Promise.race([remove(access), setTimeout(LEAVE_TIMEOUT_MS, undefined, { ref: false })]).catch(() => {})
+      await Promise.race([remove(access), setTimeout(resultTimings.leaveMs, undefined, { ref: false })]).catch(() => {})
     }
     left.clear()
     await drop()
+    await hangs.end()
   }
 
   /** The driver would wait for ever for an answer that does not come. */
   async function ask<Result>(statement: Promise<Result>): Promise<Result> {
-    const late = Promise.withResolvers<never>()
-    const timer = afterTicks(PATIENCE_SECONDS, () => late.reject(connectTimeout()))
-    try {
-      return await Promise.race([statement, late.promise, ...(isClosed ? [] : [closing.promise])])
-    } finally {
-      clearInterval(timer)
-    }
+    hangs.watch()
+    return await (closing.signal.aborted ? statement : Promise.race([statement, closed.promise]))
   }
 
   return {
     async wait(job, options = {}) {
-      if (isClosed) throw closed()
+      if (closing.signal.aborted) throw clientClosed()
       return await addWaiter(jobs, job, options, wake)
     },
     async close() {
-      isClosed = true
-      rejectAll(closed())
-      closing.reject(closed())
+      closing.abort()
+      rejectAll(clientClosed())
+      closed.reject(clientClosed())
       sleep.wake()
       await living
     }
   }
 }
 
-function closed(): BackgroundError {
+function clientClosed(): BackgroundError {
   return new BackgroundError('CLOSED', 'Cannot wait for a result: this Background was closed')
 }
 
@@ -261,22 +269,8 @@ function earliest(jobs: readonly Awaited[]): string {
   return jobs.reduce((first, { since }) => (since !== null && since < first ? since : first), '9999')
 }
 
-/** Jobs that are due so soon are looked at together with jobs that are due now. */
-const TOGETHER_MS = 10
-
-/** A notification for a job that no call waits for does no harm. */
-const REMOVAL_DELAY_MS = 200
-
-/** A program that waits for one job after the other uses one connection for all. */
-const LINGER_MS = 2_000
-
 /** After so many false notifications in a row, they are answered at most once in this time. */
 const MANY = 20
-const REST_MS = 20
-
-const PATIENCE_SECONDS = 10
-const LEAVE_TIMEOUT_MS = 1_000
-const PAUSES = { leastMs: 100, mostMs: 2_000 }
 
 /** A migration may find that another process has not finished its own. */
 const MAX_MIGRATIONS = 3

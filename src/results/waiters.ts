@@ -4,6 +4,7 @@ import { toTimeLimit } from '../duration.ts'
 import { BackgroundError } from '../errors.ts'
 import type { ResultOptions } from '../job.ts'
 import type { JobEnd } from '../sql/ledger/waiters.ts'
+import { resultTimings } from '../timings.ts'
 import { describeState, toOutcome } from './outcome.ts'
 
 /** A job that calls wait for, and these calls. */
@@ -54,7 +55,15 @@ export function addWaiter(
   signal?.throwIfAborted()
   let job = jobs.get(id)
   if (!job) {
-    job = { id, waiters: new Set(), since, isRegistered: false, lookAtMs: 0, pauseMs: FIRST_PAUSE_MS, seen: undefined }
+    job = {
+      id,
+      waiters: new Set(),
+      since,
+      isRegistered: false,
+      lookAtMs: 0,
+      pauseMs: resultTimings.pauses.leastMs,
+      seen: undefined
+    }
     jobs.set(id, job)
   }
   const awaited = job
@@ -85,7 +94,7 @@ export function addWaiter(
     const expire = (): void => {
       waiter.isLate = true
       awaited.lookAtMs = 0
-      timer = setTimer(LAST_LOOK_MS, giveUp)
+      timer = setTimer(resultTimings.lastLookMs, giveUp)
       wake()
     }
     signal?.addEventListener('abort', abort)
@@ -111,7 +120,7 @@ export function postpone(job: Awaited, nowMs: number, end: JobEnd): void {
   job.since ??= end.asOf
   // A notification that came during the look demands another look.
   job.lookAtMs = Math.min(job.lookAtMs, nowMs + job.pauseMs)
-  job.pauseMs = Math.min(job.pauseMs * 3, MAX_PAUSE_MS)
+  job.pauseMs = Math.min(job.pauseMs * 3, resultTimings.pauses.mostMs)
 }
 
 function tooLate({ id, seen }: Awaited, { timeoutMs }: Waiter): Error {
@@ -121,10 +130,3 @@ function tooLate({ id, seen }: Awaited, { timeoutMs }: Waiter): Error {
     `Cannot wait any longer for the result of job ${id}: after ${timeoutMs} ms ${state}`
   )
 }
-
-/** Long enough for statements that were under way when the wait was registered. */
-const FIRST_PAUSE_MS = 50
-const MAX_PAUSE_MS = 5_000
-
-/** How long the last look may take when the time of a call is up. */
-const LAST_LOOK_MS = 1_000

@@ -1,5 +1,6 @@
 import type { Logger } from '../logger.ts'
 import { readCancelNotice } from '../sql/jobs/cancel.ts'
+import { workerTimings } from '../timings.ts'
 import type { Claims } from './claiming/claims.ts'
 import { cancel } from './execution/claim.ts'
 import { throttle } from './throttle.ts'
@@ -39,8 +40,8 @@ export function createCancelWatch({ schema, claims, look, logger }: CancelWatchO
     } catch (error) {
       logger.debug(`Cannot look for cancelled jobs: ${error}`, { error })
     }
-  }, PAUSE_MS)
-  const round = setInterval(ask, INTERVAL_MS)
+  }, workerTimings.cancelPauseMs)
+  const round = setInterval(ask, workerTimings.cancelEveryMs)
 
   return {
     notified(notice) {
@@ -52,8 +53,3 @@ export function createCancelWatch({ schema, claims, look, logger }: CancelWatchO
     }
   }
 }
-
-const INTERVAL_MS = 2_000
-
-/** When many jobs are cancelled one by one, the worker looks once per pause, not once per job. */
-const PAUSE_MS = 20

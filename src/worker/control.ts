@@ -5,6 +5,7 @@ import { openSession, type Session } from '../database/connections/session.ts'
 import { reasonOf } from '../database/connections/transaction.ts'
 import { connect } from '../database/open.ts'
 import type { Connections, Execute } from '../sql/statement.ts'
+import { connectionTimings } from '../timings.ts'
 
 /** Connections for the worker's own statements, so that these never wait behind those of jobs. */
 export interface Control extends Connections {
@@ -47,13 +48,10 @@ function createControlPool(template: Sql, max: number, options?: PoolOptions): C
   }
 
   async function end(): Promise<void> {
-    const timer = setTimeout(pool.replace, END_TIMEOUT_MS)
+    const timer = setTimeout(pool.replace, connectionTimings.closeMs)
     await pool.end()
     clearTimeout(timer)
   }
 
   return { execute: withoutConflicts(pool).execute, transact, replace: pool.replace, end }
 }
-
-/** How long the end waits for statements under way. */
-const END_TIMEOUT_MS = 1_000

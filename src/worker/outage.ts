@@ -1,6 +1,7 @@
 import { repeat } from '../async/repeat.ts'
 import { describeFailure, isReadOnly, isTransientFailure } from '../database/failure.ts'
 import type { Logger } from '../logger.ts'
+import { pauses } from '../timings.ts'
 
 /** Knows whether the database is unavailable. Logs once when an outage begins and once when it ends. */
 export interface Outage {
@@ -57,7 +58,7 @@ export function createOutage(logger: Logger, database: string): Outage {
       try {
         const result = await repeat(work, {
           signal,
-          pauses: PAUSES,
+          pauses: pauses.database,
           onFailure(error) {
             if (!isTransientFailure(error)) throw error
             outage.failed(caller, error)
@@ -76,5 +77,3 @@ export function createOutage(logger: Logger, database: string): Outage {
   }
   return outage
 }
-
-const PAUSES = { leastMs: 100, mostMs: 2_000 }

@@ -3,6 +3,7 @@ import { findCancelled } from '../sql/jobs/cancel.ts'
 import { showRuns } from '../sql/ledger/live.ts'
 import { markStarted } from '../sql/worker/workers.ts'
 import type { AnyTask } from '../task.ts'
+import { workerTimings } from '../timings.ts'
 import { createCancelWatch } from './cancellations.ts'
 import { createClaiming } from './claiming/claiming.ts'
 import { createClaims } from './claiming/claims.ts'
@@ -182,7 +183,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
   async function release(): Promise<number> {
     shutting ??= shut()
     await shutting
-    const timeout = setTimeout(RELEASE_TIMEOUT_MS, claims.size, { ref: false })
+    const timeout = setTimeout(workerTimings.releaseMs, claims.size, { ref: false })
     const left = await Promise.race([membership.leave(), timeout])
     closed ??= connections.close()
     await closed
@@ -230,5 +231,3 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
 
 /** One for the engine's listener, and one for completions while all other connections are in use. */
 const EXTRA_CONNECTIONS = 2
-
-const RELEASE_TIMEOUT_MS = 5_000

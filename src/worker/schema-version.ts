@@ -2,6 +2,7 @@ import { refuseNewerEngine } from '../database/migrate.ts'
 import { BackgroundError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Execute } from '../sql/statement.ts'
+import { workerTimings } from '../timings.ts'
 import { type Throttled, throttle } from './throttle.ts'
 
 /** The options of {@linkcode createSchemaWatch}. */
@@ -25,8 +26,6 @@ export function createSchemaWatch({ execute, schema, onNewer, logger }: SchemaWa
       logger.debug(`Cannot read the version of the schema: ${error}`, { error })
       watch.ask()
     }
-  }, PAUSE_MS)
+  }, workerTimings.schemaPauseMs)
   return watch
 }
-
-const PAUSE_MS = 1_000

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { setTimer } from '../async/timer.ts'
 import type { Logger } from '../logger.ts'
+import { workerTimings } from '../timings.ts'
 import type { Executor } from './execution/execute.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -29,7 +30,7 @@ export async function shutDown({ runtime, executor, deadline, isDone, logger }: 
     const jobs = executor.running === 1 ? '1 job' : `${executor.running} jobs`
     logger.warn(`Stopping ${jobs} that did not finish in time`)
     executor.abort(new Error('The worker is stopping'))
-    await Promise.race([ending, setTimeout(GRACE_MS, undefined, { ref: false })])
+    await Promise.race([ending, setTimeout(workerTimings.graceMs, undefined, { ref: false })])
   }
   if (isDone) await runtime.runUpkeep()
   const unfinished = executor.running + executor.released - before
@@ -59,6 +60,3 @@ export function createDeadline(): Deadline {
     }
   }
 }
-
-/** How long tasks may take to react to their aborted signal. */
-const GRACE_MS = 1_000

@@ -3,6 +3,7 @@ import { refuseNewerEngine } from '../database/migrate.ts'
 import { BackgroundError } from '../errors.ts'
 import { readEncoding } from '../sql/worker/control.ts'
 import type { AnyTask } from '../task.ts'
+import { pauses } from '../timings.ts'
 import type { Control } from './control.ts'
 import { createFit } from './execution/encoding.ts'
 import { createEndings } from './execution/ending.ts'
@@ -92,7 +93,7 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
     let lastProblem = ''
     const restarted = repeat(replaceRuntime, {
       signal,
-      pauses: PAUSES,
+      pauses: pauses.engine,
       onFailure(error) {
         if (error instanceof BackgroundError && error.code === 'DATABASE_NEWER') throw error
         const problem = `Cannot start the engine, trying again: ${error}`
@@ -159,5 +160,3 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
     stop
   }
 }
-
-const PAUSES = { leastMs: 100, mostMs: 5_000 }

@@ -7,6 +7,7 @@ import { dropPartitions, makeRoom, tidyLedger } from '../ledger/prune.ts'
 import type { Logger } from '../logger.ts'
 import type { Partition } from '../sql/ledger/upkeep.ts'
 import type { Connections } from '../sql/statement.ts'
+import { upkeepTimings } from '../timings.ts'
 import type { LedgerSettings } from './options.ts'
 
 /** The options of {@linkcode startUpkeep}. */
@@ -45,13 +46,13 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
   async function round(): Promise<void> {
     const isDue = rounds++ % IDLE_EVERY === 0
     if (isDue || performance.now() < foldingUntilMs) await tidy()
-    if (!isStopped) timer = setTimeout(round, INTERVAL_MS * (0.5 + Math.random()))
+    if (!isStopped) timer = setTimeout(round, upkeepTimings.everyMs * (0.5 + Math.random()))
     timer?.unref()
   }
 
   async function tidy(): Promise<void> {
     try {
-      const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout(FOLDING_MS)])
+      const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout(upkeepTimings.foldingMs)])
       const tidied = settings && (await tidyLedger(control, schema, settings, limit))
       if (tidied?.isBehind && !isStopped) {
         logger.warn('Folding the counters of runs did not finish in time; the next round continues', {
@@ -73,11 +74,11 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
   /** Uses its own connection, because it may wait for transactions that read the old runs. The wait is limited. */
   async function drop(due: readonly Partition[]): Promise<void> {
     const session = openSession(connect({ url }, { max: 1, prepare: false, name: 'kretes upkeep' }))
-    const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout(DROPPING_MS)])
+    const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout(upkeepTimings.droppingMs)])
     const giveUp = async (): Promise<void> => {
       session.cancel()
       // If the server does not answer the cancel request either, close the connection.
-      await sleep(CANCEL_MS, undefined, { ref: false })
+      await sleep(upkeepTimings.cancelMs, undefined, { ref: false })
       session.abandon(connectTimeout())
     }
     limit.addEventListener('abort', giveUp)
@@ -97,17 +98,17 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
   }
 
   // Upkeep starts a little later, so that it does not slow down the start of the worker.
-  timer = setTimeout(round, FIRST_AFTER_MS * (0.5 + Math.random()))
+  timer = setTimeout(round, upkeepTimings.firstAfterMs * (0.5 + Math.random()))
   timer.unref()
   return {
     recorded() {
-      foldingUntilMs = performance.now() + FOLDED_AFTER_MS
+      foldingUntilMs = performance.now() + upkeepTimings.foldedAfterMs
     },
     mend: () => makeRoom(control.execute, schema),
     async runOnce() {
       if (rounds > 0) return
       clearTimeout(timer)
-      await Promise.race([round(), sleep(MOST_MS, undefined, { ref: false })])
+      await Promise.race([round(), sleep(upkeepTimings.onceMs, undefined, { ref: false })])
     },
     stop() {
       isStopped = true
@@ -117,17 +118,5 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
   }
 }
 
-const FIRST_AFTER_MS = 1_000
-const INTERVAL_MS = 30_000
-const MOST_MS = 5_000
-
-/** The counters of a minute are folded only after that minute. */
-const FOLDED_AFTER_MS = 240_000
-
 /** Without recorded runs, one round in 120: about one per hour. */
 const IDLE_EVERY = 120
-
-/** Half of a round's interval. The next round continues unfinished work. */
-const FOLDING_MS = 15_000
-const DROPPING_MS = 60_000
-const CANCEL_MS = 1_000

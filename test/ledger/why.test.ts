@@ -4,6 +4,7 @@ import type { Why } from '../../src/diagnose/why.ts'
 import { Snooze } from '../../src/errors.ts'
 import { Queue } from '../../src/queue.ts'
 import type { JobReference } from '../../src/reference.ts'
+import { peerTimings } from '../../src/timings.ts'
 import { createProgram, TASKS } from '../cli/program.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
@@ -12,6 +13,7 @@ import { until } from '../helpers/until.ts'
 import { work } from '../worker/work.ts'
 
 const test = suite('why a job does not run')
+Object.assign(peerTimings, { beatEveryMs: 200, staleAfterMs: 1_000, returnMs: 2_000 })
 
 test('no worker is running, at once or when its time comes', async () => {
   const { background } = await prepare()

@@ -1,5 +1,6 @@
 import { createBackground } from '../../src/background.ts'
 import { Queue } from '../../src/queue.ts'
+import { connectionTimings } from '../../src/timings.ts'
 import { createProxy } from '../chaos/proxy.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
@@ -8,6 +9,7 @@ import { until } from '../helpers/until.ts'
 import { createTransactionPooler } from '../ledger/poolers.ts'
 
 const test = suite('a connection that falls silent')
+connectionTimings.tickMs = 100
 
 const { sql, url } = await createDatabase()
 const prepared = createBackground({ connection: url })

@@ -1,6 +1,7 @@
 import { get } from 'node:http'
 import { connect } from 'node:net'
 import { json } from 'node:stream/consumers'
+import { connectionTimings, workerTimings } from '../../src/timings.ts'
 import { createProxy } from '../chaos/proxy.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
@@ -10,6 +11,8 @@ import { until } from '../helpers/until.ts'
 import { createRecorder, fill, type Recorder, work } from './work.ts'
 
 const test = suite('health')
+connectionTimings.tickMs = 100
+workerTimings.listenEveryMs = 500
 
 interface Answer {
   status: number

@@ -1,11 +1,13 @@
 import { createBackground } from '../../src/background.ts'
 import type { TaskContext } from '../../src/task.ts'
+import { peerTimings } from '../../src/timings.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
 import { countJobs, createRecorder, fill, lookingForLocks, work } from './work.ts'
 
 const test = suite('a worker among others')
+Object.assign(peerTimings, { beatEveryMs: 200, staleAfterMs: 1_000, returnMs: 2_000 })
 
 test('registers before it fetches, holding its lock, and leaves no trace when it stops', async () => {
   const database = await createDatabase()

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net'
 import postgres, { type Options, type Sql } from 'postgres'
 import { afterTicks } from '../../async/ticks.ts'
 import { introduceStatement, SETTINGS, type Settings } from '../../sql/database/settings.ts'
+import { connectionTimings } from '../../timings.ts'
 import { isOutcomeUnknown } from '../failure.ts'
 import { clientEnded, connectSockets, createSockets } from './sockets.ts'
 
@@ -112,7 +113,7 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
     expectServer() {
       // The driver retries for ever where connections are accepted and closed, as by a proxy without a server.
       if (!isIntroduced) introduce()
-      if (!isEstablished) deadline ??= afterTicks(CONNECT_TIMEOUT_MS / 1_000, () => lose(connectTimeout()))
+      if (!isEstablished) deadline ??= afterTicks(connectionTimings.connectTicks, () => lose(connectTimeout()))
     },
     judge,
     async end() {
@@ -142,6 +143,3 @@ function noConnection(cause: unknown): Error {
 export function connectionClosed(): Error {
   return Object.assign(new Error('The connection was closed before the answer came'), { code: 'CONNECTION_CLOSED' })
 }
-
-/** A little more than the driver's own time limit, which does not run while the driver retries. */
-export const CONNECT_TIMEOUT_MS = 12_000

@@ -1,5 +1,6 @@
 import { afterTicks } from '../../async/ticks.ts'
-import { readActivity } from '../../sql/database/activity.ts'
+import { endIdleBackends, readActivity } from '../../sql/database/activity.ts'
+import { connectionTimings } from '../../timings.ts'
 import { codeOf } from '../failure.ts'
 import { connectTimeout } from './connection.ts'
 import type { Session } from './session.ts'
@@ -18,7 +19,7 @@ export interface Watched {
 export interface HangDetector {
   /** To be called before a statement is sent. Costs nothing while other statements are under way. */
   watch(): void
-  /** Waits for a look at the server that is under way. */
+  /** Ends a look at the server. Locks of connections that were found to hang are still released. */
   end(): Promise<void>
 }
 
@@ -27,6 +28,9 @@ export interface HangDetector {
  * routers it never does. A statement without an answer for ten seconds loses its connection, unless another connection
  * shows that its backend still works on it: then the statement is slow, or waits for a lock. If the other connection gets
  * no answer either, the statement loses its connection, too.
+ *
+ * The server may not notice for hours. So the other connection also ends the backend of a lost connection: it may hold
+ * locks for which other statements wait.
  *
  * @param connections those in use
  * @param probe opens another session
@@ -39,71 +43,98 @@ export function createHangDetector(
 ): HangDetector {
   /** How many seconds each statement has waited. Seconds in which a task blocked the event loop do not count. */
   let silences = new Map<object, number>()
-  /** Statements on which no backend works. Their answers may be on the way. */
-  const condemned = new WeakSet<object>()
   let timer: ReturnType<typeof setInterval> | undefined
   let looking: Promise<void> | undefined
+  let ticked = Promise.withResolvers<void>()
+  let giveUp = (): void => {}
 
   function tick(): void {
     const before = silences
     silences = new Map()
-    const late: Watched[] = []
-    let hasHung = false
-    for (const connection of [...connections]) {
+    const late: Suspect[] = []
+    for (const connection of connections) {
       const { oldest } = connection
       if (!oldest) continue
       const silence = before.has(oldest) ? (before.get(oldest) ?? 0) + 1 : 0
       silences.set(oldest, silence)
-      if (condemned.has(oldest)) {
-        connection.abandon(silent())
-        hasHung = true
-      } else if (silence >= PATIENCE_TICKS) late.push(connection)
+      if (silence >= connectionTimings.hangTicks) late.push({ connection, statement: oldest })
     }
-    if (hasHung) onHung?.()
-    if (late.length > 0) looking ??= judge(late).finally(() => (looking = undefined))
-    if (silences.size > 0) return
+    ticked.resolve()
+    ticked = Promise.withResolvers()
+    if (late.length > 0) looking ??= look(late).finally(() => (looking = undefined))
+    if (silences.size > 0 || looking) return
     clearInterval(timer)
     timer = undefined
   }
 
-  async function judge(late: readonly Watched[]): Promise<void> {
-    const suspects = late.flatMap(({ oldest, backend }) => (oldest ? { oldest, backend } : []))
-    const isWorking = await look()
-    for (const { oldest, backend } of suspects) {
-      if (!isWorking(oldest, backend)) condemned.add(oldest)
-      else if (silences.has(oldest)) silences.set(oldest, 0)
-    }
-  }
-
-  async function look(): Promise<(sent: { readonly text: string }, backend: number | undefined) => boolean> {
+  async function look(late: readonly Suspect[]): Promise<void> {
     const session = probe()
-    const deadline = afterTicks(PATIENCE_TICKS, () => session.abandon(connectTimeout()))
+    giveUp = () => session.abandon(connectTimeout())
+    const deadline = afterTicks(connectionTimings.hangTicks, giveUp)
     try {
-      const { own, working } = await readActivity(session.execute)
-      // Behind a pooler the driver does not know the backends: any backend that runs the same statement counts.
-      const isDirect = own === session.backend
-      return ({ text }, backend) =>
-        working.some(other => (isDirect ? other.backend === backend : text.startsWith(other.text)))
-    } catch (error) {
-      return () => isBusy(error)
+      const { silent: suspects, working, isDirect } = await judge(session, late)
+      for (const { statement } of working) if (silences.has(statement)) silences.set(statement, 0)
+      if (suspects.length === 0) return
+      // The answers may be on the way.
+      await ticked.promise
+      giveUp = () => {}
+      const hung = suspects.filter(({ connection, statement }) => isWaiting(connection, statement))
+      for (const { connection } of hung) connection.abandon(silent())
+      if (hung.length > 0) onHung?.()
+      const backends = isDirect ? hung.flatMap(({ connection }) => connection.backend ?? []) : []
+      if (backends.length > 0) await endIdleBackends(session.execute, backends).catch(() => {})
     } finally {
       clearInterval(deadline)
       await session.end()
     }
   }
 
+  function isWaiting(connection: Watched, statement: object): boolean {
+    return connections.has(connection) && connection.oldest === statement
+  }
+
   return {
     watch() {
       if (timer) return
-      timer = setInterval(tick, 1_000)
+      timer = setInterval(tick, connectionTimings.tickMs)
       // A statement that waits for an answer keeps the process alive without this timer.
       timer.unref()
     },
-    end: async () => await looking
+    async end() {
+      giveUp()
+      await looking
+    }
   }
 }
 
-const PATIENCE_TICKS = 10
+/** A statement that has waited long, and its connection. */
+interface Suspect {
+  readonly connection: Watched
+  readonly statement: { readonly text: string }
+}
+
+/** What another session has found. */
+interface Judgement {
+  readonly working: readonly Suspect[]
+  readonly silent: readonly Suspect[]
+  /** Whether the driver knows the backends, as it does unless there is a pooler. */
+  readonly isDirect: boolean
+}
+
+async function judge(session: Session, suspects: readonly Suspect[]): Promise<Judgement> {
+  try {
+    const { own, working } = await readActivity(session.execute)
+    const isDirect = own === session.backend
+    // Behind a pooler, any backend that runs the same statement counts.
+    const isWorking = ({ connection, statement }: Suspect): boolean =>
+      working.some(({ backend, text }) => (isDirect ? backend === connection.backend : statement.text.startsWith(text)))
+    const judged = Map.groupBy(suspects, isWorking)
+    return { working: judged.get(true) ?? [], silent: judged.get(false) ?? [], isDirect }
+  } catch (error) {
+    const found = { working: [], silent: [], isDirect: false }
+    return isBusy(error) ? { ...found, working: suspects } : { ...found, silent: suspects }
+  }
+}
 
 /** A server that refuses a connection for want of room is alive, and tells nothing about the statements. */
 function isBusy(error: unknown): boolean {

@@ -1,5 +1,6 @@
 import type { Sql } from 'postgres'
 import type { Connections, Statement } from '../../sql/statement.ts'
+import { connectionTimings } from '../../timings.ts'
 import { isOutcomeUnknown, isReadOnly } from '../failure.ts'
 import { isAnswer } from './connection.ts'
 import { createHangDetector, silent } from './hangs.ts'
@@ -69,7 +70,7 @@ export function createPool(
     const next = waiting.shift()
     if (next) next.resolve(isGood ? session : open())
     else if (isGood && isLasting) free.push({ session })
-    else if (isGood) free.push({ session, timer: setTimeout(() => retire(session), IDLE_MS) })
+    else if (isGood) free.push({ session, timer: setTimeout(() => retire(session), connectionTimings.idleMs) })
   }
 
   function open(): Session {
@@ -152,6 +153,3 @@ export function poolOf(client: Sql): Pool {
     end: async () => {}
   }
 }
-
-/** A script that does not close its connections ends after this time. */
-const IDLE_MS = 10_000

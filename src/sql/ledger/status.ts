@@ -1,8 +1,9 @@
 import type { Retention } from '../../rules/retention.ts'
+import { peerTimings } from '../../timings.ts'
 import { ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { dueSince } from '../times.ts'
-import { lockClass, STALE_AFTER_MS } from '../worker/workers.ts'
+import { lockClass } from '../worker/workers.ts'
 import { queueCounters } from './counters.ts'
 import { IS_FAILURE } from './schema.ts'
 import { JOB_STATE } from './state.ts'
@@ -213,7 +214,7 @@ function workersStatement(schema: string): Statement {
       'startedAt', started_at,
       'beatAt', beat_at,
       'beatAgeMs', greatest(0, extract(epoch from now() - beat_at) * 1000),
-      'isAlive', beat_at > now() - ${STALE_AFTER_MS}::text::float8 * interval '1 millisecond' or exists (
+      'isAlive', beat_at > now() - ${peerTimings.staleAfterMs}::text::float8 * interval '1 millisecond' or exists (
         select from pg_locks
         where locktype = 'advisory' and granted and classid = ${lockClass(schema)}::text::oid
           and objid = lock_id::oid

@@ -123,6 +123,3 @@ interface JobEndRow extends Omit<JobEnd, 'isOver'> {
 
 /** A listener is dead if its registration was not extended for this long. */
 const EXPIRY_SECONDS = 120
-
-/** How often a listener must extend its registration. */
-export const RENEWAL_MS = 30_000

@@ -227,9 +227,6 @@ export const STARTED = 'kretes:started'
 /** Identifies one lock of a job. The text does not depend on the session's settings. */
 const LOCK: Fragment = { sql: `locked_by || ' ' || extract(epoch from locked_at)` }
 
-/** How long a worker may be silent before other workers check whether its lock is free: three missed beats. */
-export const STALE_AFTER_MS = 6_000
-
 /** The class of the advisory locks of a schema's workers. Lock ids are unique only within a schema. */
 export function lockClass(schema: string): number {
   if (schema === 'graphile_worker') return LOCK_CLASS

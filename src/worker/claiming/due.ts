@@ -1,4 +1,5 @@
 import type { Logger } from '../../logger.ts'
+import { claimingTimings } from '../../timings.ts'
 
 /** The options of {@linkcode createLookout}. */
 export interface LookoutOptions {
@@ -48,7 +49,7 @@ export function createLookout({ look, wake, isHungry, intervalMs, logger }: Look
     if (isLooking || pause || isStopped) return
     isLooking = true
     isStale = false
-    look(intervalMs + MARGIN_MS)
+    look(intervalMs + claimingTimings.dueMarginMs)
       .then(
         times => {
           if (isStopped) return
@@ -64,12 +65,12 @@ export function createLookout({ look, wake, isHungry, intervalMs, logger }: Look
         if (isStopped) return
         // Within the margin, and after the look that follows an empty poll of the engine.
         clearTimeout(round)
-        round = setTimeout(lookAhead, intervalMs + MARGIN_MS / 2)
+        round = setTimeout(lookAhead, intervalMs + claimingTimings.dueMarginMs / 2)
         // Many notifications in a short time cause only one look per pause.
         pause = setTimeout(() => {
           pause = undefined
           if (isStale) refresh()
-        }, PAUSE_MS)
+        }, claimingTimings.duePauseMs)
       })
   }
 
@@ -97,8 +98,3 @@ export function createLookout({ look, wake, isHungry, intervalMs, logger }: Look
     }
   }
 }
-
-/** Two looks overlap by this time, so that no job falls between them. */
-const MARGIN_MS = 500
-
-const PAUSE_MS = 20

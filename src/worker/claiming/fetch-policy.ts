@@ -1,5 +1,6 @@
 import type { Logger } from '../../logger.ts'
 import type { ClaimedJob } from '../../sql/worker/claim.ts'
+import { claimingTimings } from '../../timings.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { createBatchSizer } from './batch-size.ts'
@@ -116,7 +117,7 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
       if (engine.isHungry) return engine.wake()
       // This worker is too busy for the queue's next job, so another worker may run it.
       const nowMs = performance.now()
-      if (nowMs - lastForwardMs < FORWARD_INTERVAL_MS) return
+      if (nowMs - lastForwardMs < claimingTimings.forwardEveryMs) return
       lastForwardMs = nowMs
       wakeOthers(1)
     },
@@ -134,5 +135,3 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
     stop: () => lookout.stop()
   }
 }
-
-const FORWARD_INTERVAL_MS = 100

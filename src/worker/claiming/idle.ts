@@ -1,4 +1,5 @@
 import { isConnectionFailure } from '../../database/failure.ts'
+import { claimingTimings } from '../../timings.ts'
 
 /** The options of {@linkcode createIdleCheck}. */
 export interface IdleCheckOptions {
@@ -32,7 +33,7 @@ export function createIdleCheck({ isIdle, hasSuspects, hasDueJobs, wake }: IdleC
       setTimeout(() => {
         isAsking = false
         check()
-      }, RECHECK_MS)
+      }, claimingTimings.idleEveryMs)
       return
     }
     hasDueJobs()
@@ -40,11 +41,11 @@ export function createIdleCheck({ isIdle, hasSuspects, hasDueJobs, wake }: IdleC
         isDue => {
           if (!isDue && isIdle()) waiting?.resolve()
           // Another worker may be about to settle the due jobs, so this worker asks again after a short pause.
-          else if (isDue) setTimeout(wake, RECHECK_MS)
+          else if (isDue) setTimeout(wake, claimingTimings.idleEveryMs)
         },
         error => {
           if (!isConnectionFailure(error)) waiting?.reject(error)
-          else setTimeout(check, RECHECK_MS)
+          else setTimeout(check, claimingTimings.idleEveryMs)
         }
       )
       .finally(() => {
@@ -61,5 +62,3 @@ export function createIdleCheck({ isIdle, hasSuspects, hasDueJobs, wake }: IdleC
     }
   }
 }
-
-const RECHECK_MS = 50

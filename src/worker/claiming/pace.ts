@@ -1,3 +1,5 @@
+import { claimingTimings } from '../../timings.ts'
+
 /** Limits how often a worker makes fetches that return no jobs. */
 export interface Pacer {
   /** Awaited before each fetch. */
@@ -27,7 +29,7 @@ export interface Pacer {
  * @param pollIntervalMs the longest delay of a look, in milliseconds
  * @param lookIntervalMs the shortest delay of a look after an empty one, in milliseconds
  */
-export function createPacer(pollIntervalMs: number, lookIntervalMs = LOOK_INTERVAL_MS): Pacer {
+export function createPacer(pollIntervalMs: number, lookIntervalMs = claimingTimings.lookEveryMs): Pacer {
   let beganMs = 0
   let waitUntilMs = 0
   let expensiveInRow = 0
@@ -76,8 +78,9 @@ export function createPacer(pollIntervalMs: number, lookIntervalMs = LOOK_INTERV
       isLook = jobs.some(job => job.job_queue_id !== null)
       expensiveInRow = count === 0 && tookMs > EXPENSIVE_MS ? expensiveInRow + 1 : 0
       emptyInRow = count === 0 ? emptyInRow + 1 : 0
-      const restMs = emptyInRow > MANY ? REST_MS : 0
-      waitUntilMs = nowMs + Math.min(MAX_WAIT_MS, Math.max(restMs, tookMs * WAIT_FACTOR * expensiveInRow))
+      const restMs = emptyInRow > MANY ? claimingTimings.delayMs : 0
+      waitUntilMs =
+        nowMs + Math.min(claimingTimings.longestDelayMs, Math.max(restMs, tookMs * WAIT_FACTOR * expensiveInRow))
     },
     scheduled() {
       isLook = false
@@ -96,13 +99,7 @@ const EXPENSIVE_MS = 4
 /** Expensive empty fetches take at most about a twentieth of a worker's time. */
 const WAIT_FACTOR = 20
 
-const MAX_WAIT_MS = 500
-
 /** After more empty fetches in a row than this, cheap fetches are delayed, too. */
 const MANY = 20
-const REST_MS = 10
-
-const LOOK_INTERVAL_MS = 100
-
 /** A look delays the next job of the queues that it passes over, so looks take at most about 2 % of the time. */
 const LOOK_FACTOR = 50

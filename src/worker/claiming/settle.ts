@@ -1,6 +1,7 @@
 import { repeat } from '../../async/repeat.ts'
 import { codeOf } from '../../database/failure.ts'
 import type { Logger } from '../../logger.ts'
+import { pauses } from '../../timings.ts'
 import type { Claim } from '../execution/claim.ts'
 import type { Endings } from '../execution/ending.ts'
 
@@ -55,7 +56,7 @@ export function createSettlement({ mend, strip, logger, signal }: SettlementOpti
     try {
       await repeat(() => attempt(claims, send), {
         signal,
-        pauses: PAUSES,
+        pauses: pauses.database,
         async onFailure(error) {
           failed(batch, claims, error)
           if (codeOf(error) !== NO_PARTITION) return
@@ -133,8 +134,6 @@ function isUnfit(error: unknown): boolean {
   // A RangeError: the values of many jobs together may exceed the longest possible string.
   return UNFIT.test(codeOf(error) ?? '') || error instanceof RangeError
 }
-
-const PAUSES = { leastMs: 100, mostMs: 2_000 }
 
 /** While more endings than this wait to be written, the worker fetches no jobs. */
 const MOST_WAITING = 1_000

@@ -1,4 +1,5 @@
 import type { Logger } from '../../logger.ts'
+import { claimingTimings } from '../../timings.ts'
 
 /** The options of {@linkcode createUnknownTasks}. */
 export interface UnknownTasksOptions {
@@ -37,16 +38,11 @@ export function createUnknownTasks({ find, logger }: UnknownTasksOptions): Unkno
   return {
     fetchedAll() {
       if (performance.now() < lookFromMs) return
-      lookFromMs = performance.now() + INTERVAL_MS
-      timer = setTimeout(look, DELAY_MS)
+      lookFromMs = performance.now() + claimingTimings.unknownEveryMs
+      timer = setTimeout(look, claimingTimings.unknownDelayMs)
       timer.unref()
     },
     look,
     stop: () => clearTimeout(timer)
   }
 }
-
-const INTERVAL_MS = 60_000
-
-/** Workers that start at the same time as this one can register meanwhile. */
-const DELAY_MS = 3_000

@@ -8,6 +8,7 @@ import { createSockets } from '../../database/connections/sockets.ts'
 import type { Logger } from '../../logger.ts'
 import { beginFitStatement, type Introduction } from '../../sql/database/settings.ts'
 import { commitStatement, type Execute, type Statement } from '../../sql/statement.ts'
+import { connectionTimings } from '../../timings.ts'
 import { introduce, sever } from './client.ts'
 import { createRoute } from './route.ts'
 
@@ -57,7 +58,7 @@ export function openConnections({ url, max, prepare, logger, probe, onHung }: Co
     keepAliveInitialDelayMillis: 10_000,
     idleTimeoutMillis: 30_000,
     async onConnect(client) {
-      const introduction = await introduce(client, CONNECT_TIMEOUT_MS)
+      const introduction = await introduce(client, connectionTimings.introduceMs)
       if (introduction) introductions.set(client, introduction)
     }
   })
@@ -119,7 +120,7 @@ export function openConnections({ url, max, prepare, logger, probe, onHung }: Co
     async close() {
       const closed = Promise.withResolvers<void>()
       // It keeps the process alive: what awaits the end of a worker must see it.
-      const timer = setTimeout(closed.resolve, CLOSE_TIMEOUT_MS)
+      const timer = setTimeout(closed.resolve, connectionTimings.closeMs)
       Promise.all([pool.end().catch(() => {}), hangs.end()]).then(() => closed.resolve())
       await closed.promise
       clearTimeout(timer)
@@ -127,6 +128,3 @@ export function openConnections({ url, max, prepare, logger, probe, onHung }: Co
     }
   }
 }
-
-const CONNECT_TIMEOUT_MS = 10_000
-const CLOSE_TIMEOUT_MS = 1_000

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import { listenForCancels } from '../../sql/jobs/cancel.ts'
+import { workerTimings } from '../../timings.ts'
 import { sever } from './client.ts'
 import type { Connections } from './connections.ts'
 
@@ -45,7 +46,7 @@ export function watchListening({ watch, onListening, onLost }: ListeningOptions)
     answered()
     if (isAnswered && !isListening) onListening()
     isListening = isAnswered
-    if (isAnswered) timer = setTimeout(ask, INTERVAL_MS, client, '')
+    if (isAnswered) timer = setTimeout(ask, workerTimings.listenEveryMs, client, '')
   }
 
   function stop(): void {
@@ -82,5 +83,3 @@ export function watchListening({ watch, onListening, onLost }: ListeningOptions)
     stop
   }
 }
-
-const INTERVAL_MS = 10_000

@@ -3,6 +3,7 @@ import type { Redactor } from '../../redact/redactor.ts'
 import { FAILURE_STATES, type RunState } from '../../rules/states.ts'
 import type { Ending, Next } from '../../sql/worker/ending.ts'
 import { messageOf } from '../../text/thrown.ts'
+import { workerTimings } from '../../timings.ts'
 import type { LedgerSettings } from '../options.ts'
 import type { Claim } from './claim.ts'
 import type { Verdict } from './decide.ts'
@@ -173,8 +174,5 @@ function nextOf(verdict: Verdict, describe: () => string): Next {
 function stripNext(next: Next, reason: string): Next {
   if (next.kind === 'remove') return next
   if (next.kind !== 'wait') return { ...next, reason }
-  return next.runAt === undefined ? next : { kind: 'wait', delayMs: FALLBACK_DELAY_MS }
+  return next.runAt === undefined ? next : { kind: 'wait', delayMs: workerTimings.snoozeFallbackMs }
 }
-
-/** How long a snoozed job waits if its time cannot be stored. */
-const FALLBACK_DELAY_MS = 60_000

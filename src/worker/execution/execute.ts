@@ -2,6 +2,7 @@ import type { DelayOf } from '../../backoff.ts'
 import type { Logger } from '../../logger.ts'
 import type { AnyTask } from '../../task.ts'
 import { readThrown } from '../../text/thrown.ts'
+import { workerTimings } from '../../timings.ts'
 import type { Claim } from './claim.ts'
 import { decide, type Result, type Verdict } from './decide.ts'
 import type { Endings } from './ending.ts'
@@ -104,7 +105,7 @@ export function createExecutor({ logger, backoff, endings }: ExecutorOptions): E
   async function callOnFailure(claim: Claim, { onFailure, timeoutMs }: Plan, { error }: Verdict): Promise<void> {
     if (!onFailure) return
     const run = begin(claim)
-    run.interruptAfter(timeoutMs ?? ON_FAILURE_TIMEOUT_MS)
+    run.interruptAfter(timeoutMs ?? workerTimings.onFailureMs)
     try {
       await run.perform(() => runTracked(run, () => onFailure(error, run, claim.payload as never)))
     } catch (thrown) {
@@ -132,8 +133,5 @@ export function createExecutor({ logger, backoff, endings }: ExecutorOptions): E
 }
 
 const CANCELLED: Result = { kind: 'cancelled' }
-
-/** The job and its queue stay locked until `onFailure` has ended. */
-const ON_FAILURE_TIMEOUT_MS = 60_000
 
 const MOST_IN_A_MESSAGE = 2_000

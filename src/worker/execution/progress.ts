@@ -1,6 +1,7 @@
 import { codeOf } from '../../database/failure.ts'
 import type { Logger } from '../../logger.ts'
 import type { LiveNews, RunNews } from '../../sql/ledger/live.ts'
+import { progressTimings } from '../../timings.ts'
 import { FITS_ALL, type Fit } from './encoding.ts'
 import type { Run } from './run.ts'
 
@@ -30,7 +31,7 @@ export function createProgressReporter({ runs, show, logger, fit = FITS_ALL }: P
   let reported = new Map<string, Reported>()
   let reportedIds = ''
   let isShowing = false
-  const round = setInterval(report, INTERVAL_MS)
+  const round = setInterval(report, progressTimings.everyMs)
 
   function report(): void {
     if (isShowing) return
@@ -39,7 +40,7 @@ export function createProgressReporter({ runs, show, logger, fit = FITS_ALL }: P
     const running = new Set<string>()
     for (const run of runs) {
       const { id } = run.job
-      if (run.durationMs > MIN_DURATION_MS) running.add(id)
+      if (run.durationMs > progressTimings.leastRunMs) running.add(id)
       const { notes } = run
       if (!notes) continue
       const before = reported.get(id)
@@ -105,9 +106,3 @@ function toNews({ job, attempt, notes }: Run, fit: Fit): RunNews {
 
 /** A value that does not fit its column, or a value that is too large. */
 const UNFIT = /^(?:22|54)/
-
-/** Other processes see a change within a second. */
-const INTERVAL_MS = 500
-
-/** Shorter runs are not reported: they end before anyone can see them. */
-const MIN_DURATION_MS = 200

@@ -4,6 +4,7 @@ import type { LogFields, Logger } from '../../logger.ts'
 import type { Redactor } from '../../redact/redactor.ts'
 import type { TaskContext } from '../../task.ts'
 import { copyFields, show } from '../../text/thrown.ts'
+import { workerTimings } from '../../timings.ts'
 import { createNotes, type Notes } from './task-log.ts'
 
 /** Why a run ends early. The task's later result is ignored. */
@@ -120,8 +121,8 @@ export class Run implements TaskContext {
     if (this.#interruption && interruption.kind !== 'cancel') return
     this.#interruption = interruption
     this.abort(interruption.reason)
-    if (interruption.kind === 'cancel') this.#warnAfter(CANCEL_PATIENCE_MS)
-    else this.#giveUpAfter(GRACE_MS)
+    if (interruption.kind === 'cancel') this.#warnAfter(workerTimings.cancelGraceMs)
+    else this.#giveUpAfter(workerTimings.graceMs)
   }
 
   /** Fails the job with an uncaught error of its task, unless the job has ended already. */
@@ -136,7 +137,7 @@ export class Run implements TaskContext {
   interruptAfter(ms: number): void {
     this.#after(ms, () => {
       const reason = new DOMException(`Timed out after ${ms} ms`, 'TimeoutError')
-      if (this.#interruption) this.#giveUpAfter(GRACE_MS)
+      if (this.#interruption) this.#giveUpAfter(workerTimings.graceMs)
       else this.interrupt({ kind: 'timeout', reason })
     })
   }
@@ -207,9 +208,3 @@ function keepLines(
   }
   return { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') }
 }
-
-/** How long a task may take to react to its signal before the run is given up. */
-const GRACE_MS = 1_000
-
-/** How long a cancelled task may take to react before the worker logs a warning. */
-const CANCEL_PATIENCE_MS = 3_000

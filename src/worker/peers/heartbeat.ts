@@ -1,7 +1,9 @@
 import { setTimeout } from 'node:timers/promises'
+import { repeat } from '../../async/repeat.ts'
 import { isTransientFailure } from '../../database/failure.ts'
 import type { Logger } from '../../logger.ts'
-import { beat, STALE_AFTER_MS } from '../../sql/worker/workers.ts'
+import { beat } from '../../sql/worker/workers.ts'
+import { peerTimings } from '../../timings.ts'
 import type { Control, ControlPool } from '../control.ts'
 import type { Outage } from '../outage.ts'
 import { createRescuer } from './rescue.ts'
@@ -56,12 +58,16 @@ export function keepAlive(options: LivenessOptions): Liveness {
   let pausing = new AbortController()
   let lastBeatAt = new Date()
   let lastBeatMs = performance.now()
-  let judgesFromMs = lastBeatMs + STALE_AFTER_MS
+  let judgesFromMs = lastBeatMs + peerTimings.staleAfterMs
   // True until the first round.
   let hasSuspects = true
 
   async function round(): Promise<void> {
-    const { isRegistered, isLocked: isLockedNow, stale } = await beat(session.execute, schema, id, STALE_AFTER_MS)
+    const {
+      isRegistered,
+      isLocked: isLockedNow,
+      stale
+    } = await beat(session.execute, schema, id, peerTimings.staleAfterMs)
     if (stopping.signal.aborted) return
     isLocked = isLockedNow
     if (isLocked) locked.resolve()
@@ -75,34 +81,35 @@ export function keepAlive(options: LivenessOptions): Liveness {
     }
     const nowMs = performance.now()
     // The database was unavailable, or this process or its machine stood still. Other workers need time to come back.
-    if (isBroken || nowMs - lastBeatMs > STALE_AFTER_MS) judgesFromMs = nowMs + RETURN_MS
+    if (isBroken || nowMs - lastBeatMs > peerTimings.staleAfterMs) judgesFromMs = nowMs + peerTimings.returnMs
     isBroken = false
     lastBeatMs = nowMs
     lastBeatAt = new Date()
     const isJudge = nowMs >= judgesFromMs
     if (isJudge) for (const other of stale) await rescuer.rescue(other)
     hasSuspects = stale.length > 0 && !isJudge
+    outage.recovered(caller)
   }
 
   async function live(): Promise<void> {
+    const retries = { leastMs: peerTimings.lockEveryMs, mostMs: peerTimings.lockEveryMs }
     while (!stopping.signal.aborted) {
-      try {
-        await round()
-        outage.recovered(caller)
-      } catch (error) {
-        if (stopping.signal.aborted) break
-        isBroken = true
-        unlock()
-        if (isTransientFailure(error)) outage.failed(caller, error)
-        else logger.warn(`Cannot send a heartbeat: ${error}`, { error })
-      }
+      await repeat(round, { signal: stopping.signal, pauses: retries, onFailure: failed }).catch(() => {})
       if (stopping.signal.aborted) break
       pausing = new AbortController()
       const { signal } = pausing
-      await setTimeout(isLocked ? BEAT_INTERVAL_MS : RETRY_INTERVAL_MS, undefined, { signal }).catch(() => {})
+      const pauseMs = isLocked ? peerTimings.beatEveryMs : peerTimings.lockEveryMs
+      await setTimeout(pauseMs, undefined, { signal }).catch(() => {})
     }
     outage.forget(caller)
     locked.resolve()
+  }
+
+  function failed(error: unknown): void {
+    isBroken = true
+    unlock()
+    if (isTransientFailure(error)) outage.failed(caller, error)
+    else logger.warn(`Cannot send a heartbeat: ${error}`, { error })
   }
 
   function unlock(): void {
@@ -119,7 +126,7 @@ export function keepAlive(options: LivenessOptions): Liveness {
       return hasSuspects
     },
     get isBeating() {
-      return !stopping.signal.aborted && performance.now() - lastBeatMs < STALE_AFTER_MS
+      return !stopping.signal.aborted && performance.now() - lastBeatMs < peerTimings.staleAfterMs
     },
     whenLocked: () => locked.promise,
     sessionEnded() {
@@ -131,17 +138,7 @@ export function keepAlive(options: LivenessOptions): Liveness {
       stopping.abort()
       pausing.abort()
       // The worker may be rescuing the jobs of a dead peer. The stop does not wait for that.
-      await Promise.race([living, setTimeout(STOP_TIMEOUT_MS, undefined, { ref: false })])
+      await Promise.race([living, setTimeout(peerTimings.stopMs, undefined, { ref: false })])
     }
   }
 }
-
-const STOP_TIMEOUT_MS = 1_000
-
-const BEAT_INTERVAL_MS = 2_000
-
-/** The interval while the worker has no lock. */
-const RETRY_INTERVAL_MS = 200
-
-/** How long workers may take to come back after an outage before a worker may declare another one dead. */
-const RETURN_MS = 15_000

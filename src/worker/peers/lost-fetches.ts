@@ -1,3 +1,5 @@
+import { peerTimings } from '../../timings.ts'
+
 /** Tracks fetches whose answer was lost: the database may have locked jobs that this worker does not know of. */
 export interface LostFetches {
   /** Whether there may be such jobs. */
@@ -24,10 +26,8 @@ export function createLostFetches(): LostFetches {
       isNew = true
     },
     settle() {
-      againAtMs = isNew ? performance.now() + AGAIN_AFTER_MS : Number.POSITIVE_INFINITY
+      againAtMs = isNew ? performance.now() + peerTimings.lostFetchAgainMs : Number.POSITIVE_INFINITY
       isNew = false
     }
   }
 }
-
-const AGAIN_AFTER_MS = 30_000

@@ -11,6 +11,7 @@ import {
 import { type LockedJob, releaseWorker } from '../../sql/worker/control.ts'
 import type { Ending } from '../../sql/worker/ending.ts'
 import { settleJobs } from '../../sql/worker/settle.ts'
+import { workerTimings } from '../../timings.ts'
 import type { Claims } from '../claiming/claims.ts'
 import type { Claim } from '../execution/claim.ts'
 import type { Endings } from '../execution/ending.ts'
@@ -70,7 +71,7 @@ async function write(
   await execute(savepointStatement)
   try {
     // Do not wait for a statement that changes the ledger's tables. After a timeout a peer would run the jobs again.
-    await execute(limitLocksStatement(LOCK_TIMEOUT_MS))
+    await execute(limitLocksStatement(workerTimings.releaseLockMs))
     await writeAll(kept)
     await execute(limitLocksStatement(0))
   } catch (error) {
@@ -86,5 +87,4 @@ async function write(
   }
 }
 
-const LOCK_TIMEOUT_MS = 1_000
 const LOCK_NOT_AVAILABLE = '55P03'

@@ -1,7 +1,8 @@
 import { isTransientFailure } from '../../database/failure.ts'
 import type { Logger } from '../../logger.ts'
 import type { Connections } from '../../sql/statement.ts'
-import { type Rescue, rescueJobs, STALE_AFTER_MS } from '../../sql/worker/workers.ts'
+import { type Rescue, rescueJobs } from '../../sql/worker/workers.ts'
+import { peerTimings } from '../../timings.ts'
 
 /** The options of {@linkcode createRescuer}. */
 export interface RescueOptions {
@@ -24,7 +25,7 @@ export function createRescuer({ control, schema, maxLosses, logger }: RescueOpti
   return {
     async rescue(dead) {
       try {
-        const rescue = await rescueJobs(control, schema, dead, { staleAfterMs: STALE_AFTER_MS, maxLosses })
+        const rescue = await rescueJobs(control, schema, dead, { staleAfterMs: peerTimings.staleAfterMs, maxLosses })
         problems.delete(dead)
         if (rescue) report(dead, rescue, maxLosses, logger)
       } catch (error) {

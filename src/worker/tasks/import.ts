@@ -2,6 +2,7 @@ import { sep } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { inspect, stripVTControlCharacters } from 'node:util'
 import { afterTicks } from '../../async/ticks.ts'
+import { workerTimings } from '../../timings.ts'
 import { displayPath, type TaskFile } from './discover.ts'
 import { adviceFor } from './load-advice.ts'
 import type { Loader } from './loader.ts'
@@ -14,7 +15,7 @@ export async function importFile(file: TaskFile, loader: Loader): Promise<Import
   const endless = Promise.withResolvers<never>()
   // The interval also keeps the process alive. Without it, a process that waits only for this import would end
   // silently.
-  const deadline = afterTicks(PATIENCE_SECONDS, () => endless.reject(ENDLESS))
+  const deadline = afterTicks(workerTimings.importTicks, () => endless.reject(ENDLESS))
   try {
     return { exported: await Promise.race([import(pathToFileURL(file.path).href), endless.promise]) }
   } catch (cause) {
@@ -25,7 +26,6 @@ export async function importFile(file: TaskFile, loader: Loader): Promise<Import
   }
 }
 
-const PATIENCE_SECONDS = 30
 const ENDLESS = new Error('its top-level await does not end')
 
 interface ErrorLike {
