@@ -7,6 +7,7 @@ import { readVersions } from '../sql/database/migrations.ts'
 import { readServer, type ServerFacts } from '../sql/ledger/doctor.ts'
 import { ownSchema } from '../sql/names.ts'
 import type { Execute } from '../sql/statement.ts'
+import { lengthOf } from '../text/amounts.ts'
 import { examineConnection } from './doctor/connection.ts'
 import { type Finding, problem, warning } from './doctor/finding.ts'
 import { examineJobs } from './doctor/jobs.ts'
@@ -86,7 +87,7 @@ function* examineServer(
     const side = clockMs > endedMs ? 'behind' : 'ahead of'
     yield warning(
       'clock-skew',
-      `The clock of this machine is ${(skewMs / 1_000).toFixed(1)} s ${side} that of the database, by which jobs run`,
+      `The clock of this machine is ${lengthOf(skewMs)} ${side} that of the database, by which jobs run`,
       'Synchronize both clocks (NTP). Until then prefer delays to times: they count by the database’s clock'
     )
   }

@@ -1,6 +1,7 @@
 import { repeat } from '../async/repeat.ts'
 import { describeFailure, isReadOnly, isTransientFailure } from '../database/failure.ts'
 import type { Logger } from '../logger.ts'
+import { lengthOf } from '../text/amounts.ts'
 import { pauses } from '../timings.ts'
 
 /** Knows whether the database is unavailable. Logs once when an outage begins and once when it ends. */
@@ -46,8 +47,7 @@ export function createOutage(logger: Logger, database: string): Outage {
     recovered(caller) {
       if (!failing.delete(caller) || failing.size > 0) return
       const awayMs = Math.round(performance.now() - sinceMs)
-      const seconds = awayMs < 10_000 ? (awayMs / 1_000).toFixed(1) : Math.round(awayMs / 1_000)
-      logger.info(`The database is back after ${seconds} s`, { event: 'database.back', awayMs })
+      logger.info(`The database is back after ${lengthOf(awayMs, 'short')}`, { event: 'database.back', awayMs })
       if (!wasReadOnly) return
       wasReadOnly = false
       for (const callback of [...callbacks]) callback()
