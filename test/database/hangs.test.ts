@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer, connect as netConnect } from 'node:net'
 import { createPool } from '../../src/database/connections/pool.ts'
 import { reasonOf } from '../../src/database/connections/transaction.ts'
 import { codeOf } from '../../src/database/failure.ts'
@@ -40,3 +41,31 @@ test('is lost along with others that wait for its lock, and the server lets go o
   await sql.unsafe(lock.text)
   await until(async () => (await sql`select from pg_stat_activity where application_name = 'hanging'`).length === 0)
 })
+
+test('is lost when it hangs in the midst of a message, though the server waits for the rest', async () => {
+  let isCut = false
+  const { hostname, port } = new URL(url)
+  const listener = createServer(client => {
+    const server = netConnect({ host: hostname, port: Number(port) })
+    server.pipe(client)
+    client.on('data', (chunk: Buffer) => {
+      if (chunk.length < LARGE) return void server.write(chunk)
+      isCut = true
+      server.write(chunk.subarray(0, LARGE / 2))
+      client.removeAllListeners('data').resume()
+    })
+    for (const socket of [client, server]) socket.on('error', () => {}).on('close', () => server.destroy())
+  })
+  await new Promise<void>(resolve => listener.listen(0, '127.0.0.1', resolve))
+  onceDone(() => listener.close())
+  const proxied = Object.assign(new URL(url), { host: `127.0.0.1:${(listener.address() as AddressInfo).port}` }).href
+  const pool = createPool(connect({ url: proxied }, { max: 1, name: 'cut' }), 1)
+  onceDone(() => pool.end())
+  const sent = pool.execute({ text: 'select length($1::text)', values: ['x'.repeat(10 * LARGE)] })
+  assert.is(codeOf(await sent.catch(error => error)), 'ETIMEDOUT')
+  assert.ok(isCut)
+  await until(async () => (await sql`select from pg_stat_activity where application_name = 'cut'`).length === 0)
+})
+
+/** More than the driver sends for a small statement. */
+const LARGE = 20_000
