@@ -9,7 +9,7 @@ const isTooOld = major < NEEDED[0]! || (major === NEEDED[0] && minor < NEEDED[1]
 if (isTooOld && !('Deno' in globalThis) && !('Bun' in globalThis)) {
   process.stderr.write(
     `kretes needs Node.js ${NEEDED.join('.')} or newer: this is ${process.versions.node}. ` +
-      'To put one into this project: npm install --save-dev node@24\n'
+      'To add one to this project: npm install node@24. npx and npm scripts use it\n'
   )
   process.exit(1)
 } else {

@@ -13,9 +13,9 @@ export class Orphaned extends Interrupted {
 
 /**
  * Watches for the end of the parent process. A process that leads its own process group was made independent on purpose,
- * by setsid, by `&` in a terminal, or by a supervisor: it goes on.
+ * by setsid, by `&` in a terminal, or by a supervisor: it continues.
  *
- * @param onIndependent called once when such a process goes on
+ * @param onIndependent called once when such a process continues
  * @returns a signal that aborts with {@linkcode Orphaned}
  */
 export function watchParent(onIndependent: () => void): AbortSignal {

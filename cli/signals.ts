@@ -17,7 +17,7 @@ export class Interrupted extends Error {
 export interface Signals {
   /** Aborts at the first signal, with {@linkcode Interrupted}. */
   readonly stop: AbortSignal
-  /** Aborts at the second: stop at once. */
+  /** Aborts at the second: stop immediately. */
   readonly stopNow: AbortSignal
   /** Aborts at the third: drop everything. */
   readonly drop: AbortSignal
@@ -61,7 +61,7 @@ export async function interruptible<Result>(
   }
 }
 
-/** Signals that give work some time to end in order after the first signal. The second one ends it at once. */
+/** Signals that give work some time to end gracefully after the first signal. The second one ends it immediately. */
 export function withGrace<Context extends Pick<Signals, 'stop' | 'stopNow'>>(
   context: Context,
   graceMs: number

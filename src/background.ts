@@ -41,8 +41,9 @@ import { createTransactionScheduler } from './transaction.ts'
  * ```ts
  * import { createBackground } from 'kretes'
  *
- * await using billing = createBackground({ connection: process.env.BILLING_DATABASE_URL })
+ * const billing = createBackground({ connection: process.env.BILLING_DATABASE_URL })
  * await billing.schedule({ task: 'SendInvoice', payload: { invoice: 42 } })
+ * await billing.close()
  * ```
  */
 export function createBackground(options: BackgroundOptions = {}): BackgroundClient {

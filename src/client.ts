@@ -136,7 +136,7 @@ export interface Inspection {
   doctor(): Promise<Diagnosis>
   /**
    * Removes runs that are older than they are kept, a day at a time, and sums up old counters. Reading and recording runs
-   * goes on meanwhile. Workers prune too, so you rarely need this call.
+   * continues meanwhile. Workers prune too, so you rarely need this call.
    *
    * @throws {TypeError} if an age is not a duration
    * @throws {RangeError} if an age is negative

@@ -57,7 +57,7 @@ export class BackgroundError extends Error {
 }
 
 /**
- * Throw this in a task if no further attempt would help. The job fails for good at once.
+ * Throw this in a task if no further attempt would help. The job fails for good immediately.
  *
  * @example
  * ```ts

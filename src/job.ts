@@ -65,9 +65,10 @@ export interface ScheduledJob<Output = unknown> extends Job {
    * import { startWorker } from 'kretes/worker'
    *
    * const Add: Task<{ a: number; b: number }, number> = async ({ a, b }) => a + b
-   * await using worker = await startWorker({ tasks: { Add } })
+   * const worker = await startWorker({ tasks: { Add } })
    * const job = await Background.schedule({ task: Add, payload: { a: 1, b: 2 } })
    * console.log(await job.result({ timeout: '30s' }))
+   * await worker.stop()
    * ```
    */
   result(options?: ResultOptions): Promise<Output>

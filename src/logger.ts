@@ -11,7 +11,8 @@ export type LogFields = Readonly<Record<string, unknown>>
  * ```ts
  * import { createBackground } from 'kretes'
  *
- * await using background = createBackground({ logger: console })
+ * const background = createBackground({ logger: console })
+ * await background.close()
  * ```
  */
 export interface Logger {

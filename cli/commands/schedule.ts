@@ -21,7 +21,7 @@ const options = {
   ...jobOptions,
   lines: text('--lines <file>', 'Schedule a job for each line of JSON Lines, - for standard input: all or none'),
   wait: flag('--wait', 'Wait until the job has ended, and print its result'),
-  timeout: duration('--timeout <duration>', 'How long to wait at most; the job goes on (default: no limit)'),
+  timeout: duration('--timeout <duration>', 'How long to wait at most; the job continues (default: no limit)'),
   force: flag('--force', 'Schedule it by name only, even without a task file'),
   json: flag('--json', 'Print the job as JSON, or with --wait its result'),
   tasks,
@@ -121,18 +121,18 @@ async function scheduleAndWait(request: Request, options: Options, context: Comm
   }
 
   try {
-    // The first signal ends the waiting, and the connection is closed in order.
+    // The first signal ends the waiting, and the connection is closed gracefully.
     const result = await withBackground(options, withGrace(context, GRACE_MS), wait, () => job === undefined)
     if (json) output.json(result ?? null)
     else output.line(result == null ? 'Succeeded' : `Succeeded\n${JSON.stringify(result, null, 2)}`)
     return 0
   } catch (error) {
     if (stop.aborted) {
-      if (job) output.notice(`No longer waiting: job ${job.id} goes on`)
+      if (job) output.notice(`No longer waiting: job ${job.id} continues`)
       throw stop.reason
     }
     if (!(error instanceof BackgroundError) || error.code !== 'TIMEOUT') throw error
-    throw new BackgroundError('TIMEOUT', `${error.message}. The job goes on`, { cause: error })
+    throw new BackgroundError('TIMEOUT', `${error.message}. The job continues`, { cause: error })
   }
 }
 
@@ -161,7 +161,7 @@ async function scheduleLines(
   }
 
   try {
-    // The first signal ends the reading and with it the transaction. Its end tells whether the jobs were scheduled.
+    // The first signal ends the reading and with it the transaction. Its end shows whether the jobs were scheduled.
     const isWaiting = (): boolean => sent === 0 && !source.isAwaited
     const count = await withBackground(options, withGrace(context, GRACE_MS), send, isWaiting)
     output.status('')
@@ -179,5 +179,5 @@ function shareOf({ position, size }: Source): number | undefined {
   return size === undefined ? undefined : position / size
 }
 
-/** How long the connection may take to close in order after the first signal. */
+/** How long the connection may take to close gracefully after the first signal. */
 const GRACE_MS = 2_000

@@ -120,8 +120,8 @@ export const work = defineCommand({
 
 /** Signals that abort when the parent process has ended; none with `--detached`. */
 function watchStarter({ detached }: Options, logger: Logger): AbortSignal[] {
-  const goOn = (): void => logger.debug('The process that started this worker has ended; it goes on')
-  if (!detached) return [watchParent(goOn)]
+  const proceed = (): void => logger.debug('The process that started this worker has ended; the worker continues')
+  if (!detached) return [watchParent(proceed)]
   ignoreHangup()
   return []
 }

@@ -13,7 +13,7 @@ export async function describeJob(
   style: Style,
   title: string = 'Scheduled'
 ): Promise<string> {
-  // Only the database's clock tells how long it is until then.
+  // Only the database's clock shows how long it is until then.
   const now = job.runAt > job.scheduledAt ? (await background.job(job.id).catch(() => undefined))?.at : undefined
   const waitMs = now && !isBeyond(job.runAt) ? job.runAt.getTime() - now.getTime() : 0
   const wait = waitMs < LEAST_WAIT_MS ? '' : ` (in ${lengthOf(waitMs)})`

@@ -88,7 +88,7 @@ const UNTRUSTED = /CERT|SELF_SIGNED|LEAF_SIGNATURE/
 
 /** The error for a server that is found to be read-only. */
 export function readOnly(): Error {
-  return Object.assign(new Error('The server only reads'), { code: READ_ONLY })
+  return Object.assign(new Error('The server is read-only'), { code: READ_ONLY })
 }
 
 const READ_ONLY = '25006'

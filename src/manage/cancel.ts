@@ -14,7 +14,7 @@ export interface Cancel {
    */
   (job: JobReference): Promise<Cancellation>
   /**
-   * Cancels many jobs. Jobs that no worker has are removed; the workers of the others are told at once to stop them.
+   * Cancels many jobs. Jobs that no worker has are removed; the workers of the others are told immediately to stop them.
    *
    * @param selection jobs, ids or keys (as `{ key }` if they consist of digits), or a filter
    * @throws {TypeError} if the selection names no job, or the filter is empty; nothing is changed then

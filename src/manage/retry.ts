@@ -71,7 +71,7 @@ export async function scheduleAgain(access: Access, { id, run }: GoneJob): Promi
 }
 
 function problemOf({ isOver, payload }: Run): string | undefined {
-  if (!isOver) return 'does not tell how it ended: it may have succeeded'
+  if (!isOver) return 'does not show how it ended: it may have succeeded'
   if (payload === null) return 'has not kept its payload'
   return isRedacted(payload) ? 'has hidden parts of its payload' : undefined
 }

@@ -6,7 +6,7 @@
  * import { startWorker } from 'kretes/worker'
  *
  * const worker = await startWorker({ tasks: 'tasks', concurrency: 20, logger: console })
- * process.once('SIGTERM', () => worker.stop())
+ * for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => worker.stop())
  * await worker.finished
  * ```
  *

@@ -63,10 +63,13 @@ export interface Worker extends AsyncDisposable {
  * ```ts
  * import { startWorker } from 'kretes/worker'
  *
- * await using worker = await startWorker({
+ * const worker = await startWorker({
  *   tasks: { SendEmail: async input => console.log(`Hello, ${input.name}`) },
- *   concurrency: 20
+ *   concurrency: 20,
+ *   logger: console
  * })
+ * for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => worker.stop())
+ * await worker.finished
  * ```
  */
 export async function startWorker(options: WorkerOptions = {}): Promise<Worker> {

@@ -101,7 +101,7 @@ function columnsOf({ rows }: Finding): System[] {
   return [...systems, ...peers].filter(system => rows.some(({ samples }) => samples[system]))
 }
 
-/** Beside each figure of another system: how many times that figure kretes has. */
+/** Beside each figure of another system: how the figure of kretes relates to it. */
 function toCells({ label, unit, better, samples }: Row, columns: readonly System[]): string[] {
   const figures = columns.map(system => {
     const figure = format(median(samples[system] ?? []))

@@ -58,7 +58,7 @@ test('a Node that is too old is told so in a sentence', async () => {
   const { code, stdout, stderr } = await runCommand(node, [join(directory, 'node_modules/.bin/kretes'), 'bg'])
   assert.match(
     stderr,
-    /^kretes needs Node\.js 22\.18 or newer: this is 20\.\d+\.\d+\. To put one into this project: npm install .*\n$/
+    /^kretes needs Node\.js 22\.18 or newer: this is 20\.\d+\.\d+\. To add one to this project: npm install .*\n$/
   )
   assert.is(stdout, '')
   assert.is(code, 1)

@@ -54,7 +54,7 @@ test('goes on if it leads a process group of its own, as setsid and terminals gi
   await writeFile(join(directory, 'spawn.mjs'), spawn)
   const { parent, says, whenLeft, sql } = await startIn('group', `exec '${process.execPath}' spawn.mjs`)
   parent.kill('SIGKILL')
-  await says(/"message":"The process that started this worker has ended; it goes on"/)
+  await says(/"message":"The process that started this worker has ended; the worker continues"/)
   await sql`select graphile_worker.add_job('Greet', '{"name":"Ada"}')`
   const log = await says(/"message":"Hello, Ada"/)
   assert.not.match(log, /Stopping/)

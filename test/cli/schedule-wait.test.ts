@@ -30,7 +30,7 @@ test('says after the timeout that the job goes on', async () => {
   const { code, stderr } = await run(['bg', 'schedule', 'Double', '--in', '1h', '--wait', '--timeout', '3s'])
   assert.is(code, 1)
   assert.not.match(stderr, /Waiting for the database/)
-  assert.match(stderr, /after 3000 ms it is not due yet\. The job goes on/)
+  assert.match(stderr, /after 3000 ms it is not due yet\. The job continues/)
 })
 
 test('stops waiting at Ctrl-C, and says that the job goes on', async () => {
@@ -39,7 +39,7 @@ test('stops waiting at Ctrl-C, and says that the job goes on', async () => {
   child.kill('SIGINT')
   const { code, stderr } = await child.exit
   assert.is(code, 130)
-  assert.match(stderr, /No longer waiting: job \d+ goes on/)
+  assert.match(stderr, /No longer waiting: job \d+ continues/)
 })
 
 test('refuses --timeout without --wait, and --wait for many', async () => {

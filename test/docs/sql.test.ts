@@ -27,6 +27,21 @@ test.before(async () => {
   await until(async () => (await background.status()).totals.failed === 1)
 })
 
+test('name every column of the views and of the workers', async () => {
+  const columns = await database.sql<{ relation: string; name: string }[]>`
+    select table_name as relation, column_name as name
+    from information_schema.columns
+    where table_schema = 'kretes' and table_name in ('jobs', 'runs', 'tasks', 'queues', 'rates', 'workers')`
+  const rows = new Map([...guide.matchAll(/^\| `kretes\.(\w+)` \| (.*) \|$/gm)].map(([, name, text]) => [name, text]))
+  // A queue has the figures of a task.
+  const queues = `${rows.get('queues')} ${rows.get('tasks')}`
+  const missing = columns.filter(
+    ({ relation, name }) => !(relation === 'queues' ? queues : rows.get(relation))?.includes(`\`${name}\``)
+  )
+  assert.ok(columns.length > 0)
+  assert.equal(missing, [])
+})
+
 test('are ten at least', () => assert.ok(questions.length >= 10, `there are ${questions.length}`))
 
 for (const [, question = '', query = ''] of questions) {

@@ -60,7 +60,7 @@ async function demandUnknown(id: string): Promise<void> {
   const refused = await failure(background.retry(id))
   assert.is(refused.code, 'JOB_GONE')
   assert.equal([...(await sql`select from graphile_worker.jobs where id > ${id}`)], [])
-  assert.match(refused.message, /does not tell how it ended: it may have succeeded/)
+  assert.match(refused.message, /does not show how it ended: it may have succeeded/)
 }
 
 async function dropSuccesses(): Promise<void> {

@@ -88,7 +88,7 @@ test('modules of every kind are loaded, compiled CommonJS among them', async () 
   assert.equal(resultsOf(results), { A: 1, B: 2, C: 3, D: 4 })
 })
 
-const install = 'npm install --save-dev tsx'
+const install = 'npm install tsx'
 const failures: Record<string, { files: Record<string, string>; line: string }> = {
   'an enum': {
     files: { 'Enum.ts': 'export enum Color { Red }' },

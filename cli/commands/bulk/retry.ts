@@ -1,6 +1,6 @@
 import { defineBulkCommand } from './bulk.ts'
 
-/** `kretes background retry`: runs failed jobs again at once, with all their attempts. */
+/** `kretes background retry`: runs failed jobs again immediately, with all their attempts. */
 export const retry = defineBulkCommand({
   usage: 'retry [...jobs]',
   summary: 'Run failed jobs again now, by id, key or filter',

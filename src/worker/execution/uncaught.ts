@@ -27,13 +27,20 @@ export interface GuardOptions {
  * @throws {TypeError} if an option is unknown
  * @example
  * ```ts
- * import { guardProcess, startWorker } from 'kretes/worker'
+ * import { guardProcess, startWorker, type Worker } from 'kretes/worker'
  *
- * using guard = guardProcess({
- *   onException: error => worker.stop().then(() => console.error(error)),
+ * let worker: Worker | undefined
+ * guardProcess({
+ *   onException: error => {
+ *     console.error(error)
+ *     process.exitCode = 1
+ *     worker?.stop()
+ *   },
  *   onRejection: reason => console.error(reason)
  * })
- * await using worker = await startWorker({ tasks: 'tasks', logger: console })
+ * worker = await startWorker({ tasks: 'tasks', logger: console })
+ * for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => worker?.stop())
+ * await worker.finished
  * ```
  */
 export function guardProcess(options: GuardOptions): Disposable {

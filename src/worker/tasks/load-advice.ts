@@ -47,7 +47,7 @@ function adviceForSyntax(message: string, file: TaskFile): string | undefined {
   if (/\.m?ts$/.test(file.path)) return `if it uses decorators, ${INSTALL_TSX}`
 }
 
-const INSTALL_TSX = 'npm install --save-dev tsx'
+const INSTALL_TSX = 'npm install tsx'
 
 const MISSING_PACKAGE = /^Cannot find package '([^']+)'/
 
