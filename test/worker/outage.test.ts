@@ -59,7 +59,8 @@ test('is a line when it goes and a line when it is back, and nobody is taken for
     for (const { message } of loud) {
       assert.match(message, /^The database is unavailable: .+; trying again until it is back$/)
     }
-    for (const { message } of logger.of('database.back')) assert.match(message, /^The database is back after [\d.]+ (ms|s|min)$/)
+    for (const { message } of logger.of('database.back'))
+      assert.match(message, /^The database is back after [\d.]+ (ms|s|min)$/)
   }
   assert.is(done, 300)
 })
