@@ -5,8 +5,12 @@ import { onceDone } from '../helpers/cleanup.ts'
 export interface Proxy {
   /** The database's URL by way of the proxy. */
   readonly url: string
-  /** Stops forwarding on the connections there are, and closes none. New ones work. Returns how many hang. */
-  hang(): number
+  /**
+   * Stops forwarding on the connections there are, and closes none. New ones work. Returns how many hang.
+   *
+   * @param serverPort the port by which the server knows the only connection that is to hang
+   */
+  hang(serverPort?: number): number
   /** How many connections there have been. */
   accepted(): number
   /** How many of the hanging connections their client still uses. */
@@ -49,9 +53,9 @@ export async function createProxy(target: string): Promise<Proxy> {
   const { port } = listener.address() as { port: number }
   return {
     url: Object.assign(new URL(target), { host: `127.0.0.1:${port}` }).href,
-    hang() {
+    hang(serverPort) {
       for (const { client, server } of pairs) {
-        if (hung.has(client)) continue
+        if (hung.has(client) || (serverPort !== undefined && server.localPort !== serverPort)) continue
         client.unpipe(server)
         server.unpipe(client)
         // Read on, so that the kernel goes on acknowledging and only the silence tells.

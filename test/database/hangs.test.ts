@@ -19,7 +19,9 @@ const lock = { text: 'select pg_advisory_xact_lock(1)', values: [] }
 
 test('is lost along with others that wait for its lock, and the server lets go of it', async () => {
   const proxy = await createProxy(url)
-  const pool = createPool(connect({ url: proxy.url }, { max: 1, name: 'hanging' }), 2)
+  let times = 0
+  const onHung = (): void => void times++
+  const pool = createPool(connect({ url: proxy.url }, { max: 1, name: 'hanging' }), 2, { onHung })
   onceDone(() => pool.end())
   const locked = Promise.withResolvers<void>()
   const hung = Promise.withResolvers<void>()
@@ -38,6 +40,7 @@ test('is lost along with others that wait for its lock, and the server lets go o
   const reasons = outcomes.map(outcome => outcome.status === 'rejected' && reasonOf(outcome.reason))
   assert.equal(reasons.map(codeOf), ['ETIMEDOUT', 'ETIMEDOUT'])
   await until(() => proxy.hanging() === 0)
+  assert.is(times, 2)
   await sql.unsafe(lock.text)
   await until(async () => (await sql`select from pg_stat_activity where application_name = 'hanging'`).length === 0)
 })

@@ -71,22 +71,25 @@ test('/ready is 503 while the database is away, /live is not', async () => {
   assert.equal([status, body.status, body.isDatabaseAway], [200, 'waiting', true])
 })
 
-test('/ready is 200 again once connections that hung without a word are replaced, the one that hears of jobs too', async () => {
-  const database = await createDatabase()
-  const proxy = await createProxy(database.url)
-  const logger = createRecorder()
-  let ran = 0
-  const options = { tasks: { Count: () => void ran++ }, healthPort: 0, logger, pollInterval: 3_600_000 }
-  await work({ url: proxy.url } as TestDatabase, options)
-  const port = portOf(logger)
-  await until(async () => (await ask(port, '/ready')).body.isListening)
-  proxy.hang()
-  await until(() => proxy.hanging() === 0, { timeoutMs: 120_000, what: 'the connections to be given up' })
-  await until(async () => (await ask(port, '/ready')).status === 200, { timeoutMs: 120_000 })
-  // There is no poll by which it could learn of this one.
-  await fill(database, 'Count', 1)
-  await until(() => ran === 1)
-})
+for (const hangs of ['all connections', 'only the one that hears of jobs']) {
+  test(`/ready is 200 again once connections that hung without a word are replaced: ${hangs}`, async () => {
+    const database = await createDatabase()
+    const proxy = await createProxy(database.url)
+    const logger = createRecorder()
+    let ran = 0
+    const options = { tasks: { Count: () => void ran++ }, healthPort: 0, logger, pollInterval: 3_600_000 }
+    await work({ url: proxy.url } as TestDatabase, options)
+    const port = portOf(logger)
+    await until(async () => (await ask(port, '/ready')).body.isListening)
+    if (hangs === 'all connections') proxy.hang()
+    else assert.is(proxy.hang(await listeningPort(database)), 1)
+    await until(() => proxy.hanging() === 0, { timeoutMs: 120_000, what: 'the connections to be given up' })
+    await until(async () => (await ask(port, '/ready')).status === 200, { timeoutMs: 120_000 })
+    // There is no poll by which it could learn of this one.
+    await fill(database, 'Count', 1)
+    await until(() => ran === 1)
+  })
+}
 
 test('/ready is 503 while the worker stops, and nobody listens afterwards', async () => {
   const database = await createDatabase()
@@ -146,4 +149,14 @@ function ask(port: number, path: string, method = 'GET', host = '127.0.0.1'): Pr
       resolve({ status: response.statusCode ?? 0, body: (await json(response)) as Answer['body'] })
     }).on('error', reject)
   })
+}
+
+/** The port of the client that the server sees behind the worker's listening connection. */
+async function listeningPort({ sql }: TestDatabase): Promise<number> {
+  return (await until(async () => {
+    const found = await sql<{ port: number }[]>`
+      select client_port as port from pg_stat_activity
+      where datname = current_database() and application_name = 'kretes worker' and query in ('', 'listen "kretes:cancel"')`
+    return found.length === 1 && found[0]?.port
+  })) as number
 }
