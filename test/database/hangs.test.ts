@@ -1,5 +1,7 @@
 import { type AddressInfo, createServer, connect as netConnect } from 'node:net'
+import { createHangDetector, type Watched } from '../../src/database/connections/hangs.ts'
 import { createPool } from '../../src/database/connections/pool.ts'
+import { openSession, type Session } from '../../src/database/connections/session.ts'
 import { reasonOf } from '../../src/database/connections/transaction.ts'
 import { codeOf } from '../../src/database/failure.ts'
 import { connect } from '../../src/database/open.ts'
@@ -68,6 +70,45 @@ test('is lost when it hangs in the midst of a message, though the server waits f
   assert.is(codeOf(await sent.catch(error => error)), 'ETIMEDOUT')
   assert.ok(isCut)
   await until(async () => (await sql`select from pg_stat_activity where application_name = 'cut'`).length === 0)
+})
+
+test('is told from a slow statement, which is looked at now and then', async () => {
+  const proxy = await createProxy(url)
+  const pool = createPool(connect({ url: proxy.url }, { max: 1, name: 'test' }), 1)
+  onceDone(() => pool.end())
+  // 50 ticks: time for five looks.
+  await pool.execute({ text: 'select pg_sleep(2.5)', values: [] })
+  assert.ok(proxy.accepted() >= 2)
+  assert.ok(proxy.accepted() <= 1 + 5)
+})
+
+test('is not lost if it answers at the last moment', async () => {
+  let isAnswered = false
+  let abandoned = 0
+  const statement = { text: 'select 1' }
+  const connection: Watched = {
+    get oldest() {
+      return isAnswered ? undefined : statement
+    },
+    backend: undefined,
+    abandon: () => void abandoned++
+  }
+  const ended = Promise.withResolvers<void>()
+  const probe = (): Session => {
+    const session = openSession(connect({ url }, { max: 1, name: 'test' }))
+    // Another connection finds that no backend runs the statement: the answer is on the way.
+    const execute: Session['execute'] = async asked => {
+      const rows = await session.execute(asked)
+      isAnswered = true
+      return rows as never
+    }
+    return { ...session, execute, end: () => session.end().then(ended.resolve) }
+  }
+  const detector = createHangDetector(new Set([connection]), probe)
+  detector.watch()
+  await ended.promise
+  await detector.end()
+  assert.is(abandoned, 0)
 })
 
 /** More than the driver sends for a small statement. */
