@@ -69,7 +69,7 @@ export interface BackgroundOptions {
   logger?: Logger
 }
 
-/** The options of {@linkcode BackgroundOptions}. */
+/** The names of the {@linkcode BackgroundOptions}, for checks. */
 export const BACKGROUND_OPTIONS: Names<BackgroundOptions> = {
   connection: true,
   maxConnections: true,
@@ -81,7 +81,7 @@ export const BACKGROUND_OPTIONS: Names<BackgroundOptions> = {
   logger: true
 }
 
-/** The options of {@linkcode JobDefaults}. */
+/** The names of the {@linkcode JobDefaults}, for checks. */
 export const DEFAULTS: Names<JobDefaults> = { queue: true, priority: true, maxAttempts: true }
 
 /**

@@ -7,7 +7,7 @@ import { type Diagnosis, diagnose } from './doctor.ts'
 import { readStatus, type Status, type StatusOptions } from './status.ts'
 import { explainJob, type Why } from './why.ts'
 
-/** The options of {@linkcode StatusOptions}. */
+/** The names of the {@linkcode StatusOptions}, for checks. */
 export const STATUS_OPTIONS: Names<StatusOptions> = { window: true, maxQueues: true }
 
 /** A database, and how to reach the engine there. */

@@ -23,7 +23,7 @@ export interface Awaited {
   seen: JobEnd | undefined
 }
 
-/** The options of {@linkcode ResultOptions}. */
+/** The names of the {@linkcode ResultOptions}, for checks. */
 export const RESULT_OPTIONS: Names<ResultOptions> = { timeout: true, signal: true }
 
 /** One call that waits. */

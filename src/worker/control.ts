@@ -24,8 +24,8 @@ export type ControlPool = Omit<Control, 'open' | 'probe'>
 /**
  * Connects when it is first used. A connection that is lost, or that hangs, is replaced.
  *
- * Statements are not prepared: a look at the jobs that was planned while there were none would read all of them when
- * there are many.
+ * Statements are not prepared. Otherwise the server could keep a plan that it made while the table of jobs was empty,
+ * and later read the whole table.
  */
 export function openControl(database: { readonly url: string | undefined }): Control {
   const template = connect(database, { max: 1, prepare: false, name: 'kretes worker control' })

@@ -72,7 +72,8 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
 
   async function live(): Promise<void> {
     for (;;) {
-      // Tasks that ignore their signal keep the runtime from ending, so `stop` must not wait for its end here.
+      // Wait for the end of the runtime or for a call of `stop`. The end alone is not enough: a task that ignores its
+      // signal can keep the runtime from ending.
       const end = await Promise.race([runtime.ended, asked.promise])
       if (stopped || !end) break
       const { reason, isDeclaredDead } = end

@@ -53,7 +53,7 @@ for (const [what, brought, wakes] of FETCHES) {
 
 test('is to rest after many fetches in vain, until one will hardly be in vain', async () => {
   for (const hurry of [
-    (policy: FetchPolicy) => policy.settled({ releasesQueues: true, hasRetries: false }),
+    (policy: FetchPolicy) => policy.settled({ releasesQueues: true, keepsJobs: false }),
     (policy: FetchPolicy) => policy.returned(1, true),
     (policy: FetchPolicy) => policy.drain()
   ]) {
@@ -75,14 +75,14 @@ test('is to rest after many fetches in vain, until one will hardly be in vain', 
 
 test('is to take the next job of a queue that it has released, or to leave it to another when it has jobs at hand', async () => {
   const { policy, engine } = start()
-  const release = (): void => policy.settled({ releasesQueues: true, hasRetries: false })
+  const release = (): void => policy.settled({ releasesQueues: true, keepsJobs: false })
   release()
   assert.equal([engine.wakes, engine.others], [1, []])
   engine.isHungry = false
   release()
   release()
   assert.equal([engine.wakes, engine.others], [1, [1]])
-  policy.settled({ releasesQueues: false, hasRetries: false })
+  policy.settled({ releasesQueues: false, keepsJobs: false })
   assert.equal([engine.wakes, engine.others], [1, [1]])
 })
 
@@ -99,7 +99,7 @@ test('is to look when jobs come due: at its start, after an empty fetch, when jo
   const { policy, engine } = start()
   const looked = (times: number): Promise<unknown> => until(() => engine.looks === times)
   await looked(1)
-  policy.settled({ releasesQueues: false, hasRetries: true })
+  policy.settled({ releasesQueues: false, keepsJobs: true })
   await looked(2)
   await policy.begin()
   policy.fetched([])

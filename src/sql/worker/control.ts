@@ -5,7 +5,7 @@ export async function notifyWorkers(execute: Execute, count: number): Promise<vo
   await execute(statement`select pg_notify('jobs:insert', json_build_object('count', ${count}::text::int)::text)`)
 }
 
-/** Whether a job of these tasks is due that no worker runs, and whose queue no other worker holds. */
+/** Whether these tasks have a due job that no worker runs. The job's queue must be free, or held by this worker. */
 export async function hasDueJobs(
   execute: Execute,
   schema: string,

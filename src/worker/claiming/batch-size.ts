@@ -16,7 +16,10 @@ export interface BatchSizer {
   fetching(): void
   /** Call with the jobs that a fetch has returned. */
   fetched(jobs: readonly { job_queue_id: number | null }[]): void
-  /** Call when fetched jobs have waited too long and went back for other workers. */
+  /**
+   * Call when fetched jobs that had not started went back for other workers. Either they have waited too long, or the
+   * worker stops.
+   */
   returned(): void
 }
 

@@ -81,7 +81,7 @@ export function createJobStore(options: JobStoreOptions): JobStore {
       claims.confirm(part)
       policy.settled({
         releasesQueues: part.some(({ isQueued }) => isQueued),
-        hasRetries: endings.some(({ next }) => next.kind !== 'remove')
+        keepsJobs: endings.some(({ next }) => next.kind !== 'remove')
       })
       options.onSettled()
     })

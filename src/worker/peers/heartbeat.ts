@@ -30,7 +30,7 @@ export interface Liveness {
   readonly lastBeatAt: Date
   /** Whether the last heartbeat is recent enough. */
   readonly isBeating: boolean
-  /** Whether some peers seem to be dead, or may be, whose jobs this worker may not rescue yet. */
+  /** Whether a peer may be dead, and this worker must still wait before it rescues the peer's jobs. */
   readonly hasSuspects: boolean
   /** Resolves when the session holds the lock. A task may block the event loop while it does. */
   whenLocked(): Promise<void>

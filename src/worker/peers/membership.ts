@@ -35,7 +35,10 @@ export interface Membership {
   readonly declaredDead: Promise<void>
   /** Awaited before each fetch. Resolves when the worker is registered and holds its lock. */
   whenMember(): Promise<void>
-  /** Unlocks jobs that the database may have locked for a fetch whose answer was lost. */
+  /**
+   * Unlocks jobs that the database may have locked for a fetch whose answer was lost. Call this only between two
+   * fetches. During a fetch, a newly locked job is not known here yet, and would be unlocked by mistake.
+   */
   putBackForgotten(): Promise<void>
   /** Call when the answer to a fetch was lost. */
   fetchLost(): void
@@ -99,7 +102,6 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
       }
       await liveness.whenLocked()
     },
-    // Called between two fetches: only then is a job that is locked but unknown here certainly such a job.
     async putBackForgotten() {
       if (!lostFetches.areDue) return
       const count = await releaseForgotten(control.execute, schema, engine.id, idsOf(claims))
