@@ -7,7 +7,7 @@ import { type ClaimedJob, claimJobs } from '../../src/sql/worker/claim.ts'
 import { type Connections, openConnections } from '../../src/worker/engine/connections.ts'
 import { createEngine, type Engine } from '../../src/worker/engine/engine.ts'
 import { createEnginePool } from '../../src/worker/engine/pool.ts'
-import { type EngineStatement, type Request, readRequest } from '../../src/worker/engine/statements.ts'
+import { type EngineRequest, type EngineStatement, recognizeStatement } from '../../src/worker/engine/statements.ts'
 import type { JobStore } from '../../src/worker/engine/store.ts'
 import { createOutage } from '../../src/worker/outage.ts'
 import { onceDone } from '../helpers/cleanup.ts'
@@ -64,12 +64,12 @@ test('are known by names that begin so, whatever number and flags follow', () =>
   for (const size of ['', '2', '500', '12.5', '62.5', '1e21']) {
     for (const flags of ['', 'F', 'N', 'FN']) {
       const name = `get_job${size}${flags}/graphile_worker`
-      assert.equal(readRequest({ text: '', name }), { kind: 'claim' }, name)
+      assert.equal(recognizeStatement({ text: '', name }), { kind: 'claim' }, name)
     }
   }
 })
 
-const NAMED: readonly [name: string, values: readonly unknown[], request: Request][] = [
+const NAMED: readonly [name: string, values: readonly unknown[], request: EngineRequest][] = [
   ['complete_job', ['1'], { kind: 'settle', jobs: [{ id: '1' }] }],
   ['complete_jobs', [['1', '2']], { kind: 'settle', jobs: [{ id: '1' }, { id: '2' }] }],
   ['complete_job_q', [['1'], 'me'], { kind: 'settle', jobs: [{ id: '1' }] }],
@@ -85,13 +85,14 @@ const NAMED: readonly [name: string, values: readonly unknown[], request: Reques
 for (const [name, values, request] of NAMED) {
   test(`of the name ${name} are read so in any schema`, () => {
     for (const schema of ['graphile_worker', 'other/one']) {
-      assert.equal(readRequest({ text: '', values, name: `${name}/${schema}` }), request)
+      assert.equal(recognizeStatement({ text: '', values, name: `${name}/${schema}` }), request)
     }
   })
 }
 
 test('of no name are carried out', () => {
-  for (const name of [undefined, '', 'add_job/x']) assert.equal(readRequest({ text: '', name }), { kind: 'other' })
+  for (const name of [undefined, '', 'add_job/x'])
+    assert.equal(recognizeStatement({ text: '', name }), { kind: 'other' })
 })
 
 test('have the statements in whose place ours were written', async () => {
@@ -165,13 +166,13 @@ async function prepared(): Promise<TestDatabase> {
 interface WatchedStore {
   readonly connections: Connections
   readonly store: JobStore
-  readonly asked: Request[]
+  readonly asked: EngineRequest[]
   /** The jobs that were claimed, and neither settled nor given back. */
   readonly left: ReadonlySet<string>
 }
 
 function createStore({ url, sql }: TestDatabase, rename?: string): WatchedStore {
-  const asked: Request[] = []
+  const asked: EngineRequest[] = []
   const left = new Set<string>()
   const probe = (): never => {
     throw new Error('No connection hangs')

@@ -1,5 +1,5 @@
 /** A request of the engine to its database, by what the worker does with it. */
-export type Request =
+export type EngineRequest =
   | { readonly kind: 'claim' }
   /** Jobs whose runs have ended. An error is the engine's own: it failed the job without a run. */
   | { readonly kind: 'settle'; readonly jobs: readonly { readonly id: string; readonly error?: string }[] }
@@ -16,8 +16,8 @@ export interface EngineStatement {
   readonly name?: string | undefined
 }
 
-/** Recognises a request by the name of the engine's statement. A test checks this against the installed engine. */
-export function readRequest({ name, values = [] }: EngineStatement): Request {
+/** Recognizes a request by the name of the engine's statement. A test checks this against the installed engine. */
+export function recognizeStatement({ name, values = [] }: EngineStatement): EngineRequest {
   const [first, second] = values
   const known = name?.replace(/\/.*$/s, '') ?? ''
   // A prefix, since names vary. A fetch that is taken for another request would lock jobs that the worker does not
