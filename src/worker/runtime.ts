@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { findCancelled } from '../sql/jobs/cancel.ts'
 import { showRuns } from '../sql/ledger/live.ts'
-import { markStarted } from '../sql/worker/workers.ts'
+import { markStarted } from '../sql/worker/rescue.ts'
 import type { AnyTask } from '../task.ts'
 import { workerTimings } from '../timings.ts'
 import { createCancelWatch } from './cancellations.ts'

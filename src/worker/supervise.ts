@@ -1,7 +1,7 @@
 import { repeat } from '../async/repeat.ts'
 import { refuseNewerEngine } from '../database/migrate.ts'
 import { BackgroundError } from '../errors.ts'
-import { readEncoding } from '../sql/worker/control.ts'
+import { readEncoding } from '../sql/database/settings.ts'
 import type { AnyTask } from '../task.ts'
 import { pauses } from '../timings.ts'
 import type { Control } from './control.ts'

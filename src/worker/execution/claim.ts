@@ -3,7 +3,7 @@ import { isMarkedCancelled } from '../../sql/jobs/cancel.ts'
 import { clampDate } from '../../sql/times.ts'
 import type { ClaimedJob } from '../../sql/worker/claim.ts'
 import type { Ending } from '../../sql/worker/ending.ts'
-import { lossesOf } from '../../sql/worker/workers.ts'
+import { lossesOf } from '../../sql/worker/rescue.ts'
 import type { Run } from './run.ts'
 
 /** A job that this worker has locked, from the fetch until the database has confirmed how the job ended. */

@@ -8,8 +8,8 @@ import {
   returnToSavepointStatement,
   savepointStatement
 } from '../../sql/statement.ts'
-import { type LockedJob, releaseWorker } from '../../sql/worker/control.ts'
 import type { Ending } from '../../sql/worker/ending.ts'
+import { type LockedJob, releaseWorker } from '../../sql/worker/release.ts'
 import { settleJobs } from '../../sql/worker/settle.ts'
 import { workerTimings } from '../../timings.ts'
 import type { Claims } from '../claiming/claims.ts'

@@ -1,7 +1,7 @@
 import { isTransientFailure } from '../../database/failure.ts'
 import type { Logger } from '../../logger.ts'
 import type { Connections } from '../../sql/statement.ts'
-import { type Rescue, rescueJobs } from '../../sql/worker/workers.ts'
+import { type Rescue, rescueJobs } from '../../sql/worker/rescue.ts'
 import { peerTimings } from '../../timings.ts'
 
 /** The options of {@linkcode createRescuer}. */

@@ -1,35 +1,5 @@
 import { type Connections, type Execute, identifier, statement, textArray } from '../statement.ts'
-
-/** Notifies all workers that jobs wait, with the notification that `add_job` sends. */
-export async function notifyWorkers(execute: Execute, count: number): Promise<void> {
-  await execute(statement`select pg_notify('jobs:insert', json_build_object('count', ${count}::text::int)::text)`)
-}
-
-/** Whether these tasks have a due job that no worker runs. The job's queue must be free, or held by this worker. */
-export async function hasDueJobs(
-  execute: Execute,
-  schema: string,
-  tasks: readonly string[],
-  worker: string
-): Promise<boolean> {
-  const [row] = await execute<{ due: boolean }>(statement`
-    select exists (
-      select from ${identifier(schema)}.jobs
-      left join ${identifier(schema)}._private_job_queues queues using (queue_name)
-      where task_identifier = any(${textArray(tasks)}::text::text[])
-        and run_at <= now()
-        and attempts < max_attempts
-        and jobs.locked_at is null
-        and (queues.locked_by is null or queues.locked_by = ${worker}::text)
-    ) as due`)
-  return row?.due ?? false
-}
-
-/** The encoding of the database. */
-export async function readEncoding(execute: Execute): Promise<string> {
-  const [row] = await execute<{ encoding: string }>(statement`select current_setting('server_encoding') as encoding`)
-  return row?.encoding ?? 'UTF8'
-}
+import { notifyWorkers } from './notify.ts'
 
 /** A job that a worker holds. */
 export interface LockedJob {
