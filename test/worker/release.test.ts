@@ -122,7 +122,7 @@ test('under an earlier lock are put back, since that lock says nothing of the ru
   const claim = claims.of(id)
   if (claim) claim.ending = endingOf({ id, lockedAtMs })
   await releaseClaims('me', {
-    control: poolOf(sql),
+    connections: poolOf(sql),
     schema: 'graphile_worker',
     kept: undefined,
     claims,

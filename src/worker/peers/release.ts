@@ -18,7 +18,7 @@ import type { Endings } from '../execution/ending.ts'
 
 /** The options of {@linkcode releaseClaims}. */
 export interface ReleaseOptions {
-  readonly control: Connections
+  readonly connections: Connections
   readonly schema: string
   readonly kept: Kept | undefined
   readonly claims: Claims
@@ -31,8 +31,8 @@ export interface ReleaseOptions {
  * are not written yet. So no ended job runs again, and unfinished runs are recorded.
  */
 export async function releaseClaims(worker: string, options: ReleaseOptions): Promise<void> {
-  const { control, schema, claims, endings } = options
-  await releaseWorker(control, schema, worker, async (execute, jobs) => {
+  const { connections, schema, claims, endings } = options
+  await releaseWorker(connections, schema, worker, async (execute, jobs) => {
     const unwritten = jobs.flatMap(job => {
       const claim = claims.of(job.id)
       const ending = claim && isUnder(claim, job) ? endingOf(claim, endings) : undefined
