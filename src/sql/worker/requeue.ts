@@ -16,7 +16,7 @@ import { agoOf, type Ending } from './ending.ts'
  *
  * @param kept which runs get a row; `undefined` records nothing
  */
-export function retryJobs(
+export function requeueOrFailJobs(
   schema: string,
   kept: Kept | undefined,
   worker: string,
@@ -87,7 +87,7 @@ export function retryJobs(
       where job.id = held.id and not held.is_cancelled
     )
     select from ${kept ? { sql: 'told' } : { sql: 'held' }}`,
-    name: kept ? 'kretes_retry' : 'kretes_retry_unrecorded'
+    name: kept ? 'kretes_requeue' : 'kretes_requeue_unrecorded'
   }
 }
 
