@@ -54,9 +54,9 @@ export interface Runtime {
   /** Does the upkeep once, for a worker that ends before its first round of upkeep. Call it before `release`. */
   runUpkeep(): Promise<void>
   /**
-   * Gives the jobs that the worker still holds to other workers, and closes the connections. Returns how many jobs it
-   * could not give back because the database did not answer. You may call it again; otherwise another worker rescues
-   * these jobs, as it does when a worker dies.
+   * Releases the jobs that the worker still holds, so that other workers run them, and closes the connections. Returns
+   * how many jobs it could not release because the database did not answer. You may call it again; otherwise another
+   * worker rescues these jobs, as it does when a worker dies.
    */
   release(): Promise<number>
 }
@@ -83,7 +83,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     tasks: names,
     concurrency,
     batchSize: options.localQueueSize,
-    returnAfterMs: options.localQueueTtlMs,
+    giveBackAfterMs: options.localQueueTtlMs,
     pollIntervalMs: options.pollIntervalMs,
     logger
   })

@@ -30,7 +30,7 @@ export interface Worker extends AsyncDisposable {
   readonly finished: Promise<void>
   /**
    * Stops the worker. The worker fetches no more jobs, gives back fetched jobs that have not started, and lets running
-   * jobs finish. After `timeout` it aborts their signals. Jobs that still do not end go back to the database, and other
+   * jobs finish. After `timeout` it aborts their signals, and then releases the jobs that still do not end. Other
    * workers run them as the same attempt. A second call can only shorten the time.
    *
    * @returns how many jobs did not finish

@@ -55,7 +55,7 @@ test('releaseWorker() lets a job that was on its last attempt run again', async 
   assert.equal({ ...row }, { attempts: 24, max_attempts: 25, is_available: true })
 })
 
-test('releaseWorker() puts back as many jobs as there are with the same few statements, but for those that are over', async () => {
+test('releaseWorker() releases as many jobs as there are with the same few statements, but for those that are over', async () => {
   const ids: string[] = []
   for (let count = 0; count < 60; count++) ids.push(await add(count % 2 === 0 ? `queue ${count}` : null))
   await lock('mine', ...ids)

@@ -24,14 +24,14 @@ test('are answered by the store, each by the name of its statement', async () =>
   await fill(database, 'Fine', 20, { queues: 4 })
   const { engine, asked, left } = await startOn(database, () => {})
   const jobs = async () => (await database.sql`select from graphile_worker.jobs`).length
-  await until(async () => (await jobs()) === 0 && asked.some(({ kind }) => kind === 'release stale'))
+  await until(async () => (await jobs()) === 0 && asked.some(({ kind }) => kind === 'unlock stale'))
   // One that completes alone, without others to complete it with.
   await fill(database, 'Fine', 1)
   await until(() => asked.some(request => request.kind === 'settle' && request.jobs.length === 1))
   await until(async () => (await jobs()) === 0)
   await engine.stop()
   assert.is(left.size, 0)
-  assert.equal([...new Set(asked.map(({ kind }) => kind))].toSorted(), ['claim', 'release stale', 'settle'])
+  assert.equal([...new Set(asked.map(({ kind }) => kind))].toSorted(), ['claim', 'settle', 'unlock stale'])
 })
 
 test('tell of jobs that have waited in vain', async () => {
@@ -42,11 +42,11 @@ test('tell of jobs that have waited in vain', async () => {
   const { engine, asked, left } = await startOn(database, () => gate.promise, { concurrency: 1 })
   await until(() => left.size === 7)
   const stopping = engine.stop()
-  const returned = (): string[] => asked.flatMap(request => (request.kind === 'give back' ? request.ids : []))
-  await until(() => returned().length === 6)
+  const givenBack = (): string[] => asked.flatMap(request => (request.kind === 'give back' ? request.ids : []))
+  await until(() => givenBack().length === 6)
   gate.resolve()
   await stopping
-  assert.equal(new Set(returned()).size, 6)
+  assert.equal(new Set(givenBack()).size, 6)
   assert.is(left.size, 0)
 })
 
@@ -77,7 +77,7 @@ const NAMED: readonly [name: string, values: readonly unknown[], request: Engine
   ['fail_job_q', ['me', '[{"jobId":"1","message":"no"}]'], { kind: 'settle', jobs: [{ id: '1', error: 'no' }] }],
   ['return_job', ['me', ['1']], { kind: 'give back', ids: ['1'] }],
   ['return_job_q', ['me', ['1']], { kind: 'give back', ids: ['1'] }],
-  ['clear_stale_locks', [], { kind: 'release stale' }],
+  ['clear_stale_locks', [], { kind: 'unlock stale' }],
   ['fail_jobs', [['1', '3'], 'Forced worker shutdown', 'me'], { kind: 'abandon' }],
   ['get_queue_names', [], { kind: 'other' }]
 ]
@@ -120,7 +120,7 @@ test('have the statements in whose place ours were written', async () => {
   for (const [name, text] of Object.entries(REPLACED)) assert.is(texts.get(name), text)
 })
 
-/** The engine's statements in whose place `claimJobs`, `unlockAbandoned` and `completeJobs` in src/sql stand. */
+/** The engine's statements in whose place `claimJobs`, `unlockStale` and `completeJobs` in src/sql stand. */
 const REPLACED = {
   get_job20:
     'with j_raw as ( select jobs.job_queue_id, jobs.priority, jobs.run_at, jobs.id from "graphile_worker"._private_jobs as jobs where jobs.is_available = true and run_at <= now() and task_id = any($2::int[]) and ( jobs.job_queue_id is null or jobs.job_queue_id in ( select id from "graphile_worker"._private_job_queues as job_queues where job_queues.is_available = true for update skip locked ) ) order by priority asc, run_at asc limit 20 for update skip locked ), j as ( select distinct on (job_queue_id, case when job_queue_id is null then id end) job_queue_id, priority, run_at, id from j_raw order by job_queue_id, case when job_queue_id is null then id end, priority asc, run_at asc ), q as ( update "graphile_worker"._private_job_queues as job_queues set locked_by = $1::text, locked_at = now() from j where job_queues.id = j.job_queue_id ) update "graphile_worker"._private_jobs as jobs set attempts = jobs.attempts + 1, locked_by = $1::text, locked_at = now() from j where jobs.id = j.id returning *',
@@ -201,8 +201,8 @@ function createStore({ url, sql }: TestDatabase, rename?: string): WatchedStore 
       for (const id of ids) left.delete(id)
       asked.push({ kind: 'give back', ids })
     },
-    async releaseStale() {
-      asked.push({ kind: 'release stale' })
+    async unlockStale() {
+      asked.push({ kind: 'unlock stale' })
     }
   }
   return { connections, store, asked, left }
@@ -223,7 +223,7 @@ async function startOn(
     tasks: ['Fine', 'Wait'],
     concurrency,
     batchSize: 20,
-    returnAfterMs: 60_000,
+    giveBackAfterMs: 60_000,
     pollIntervalMs: 50,
     logger: silentLogger
   })

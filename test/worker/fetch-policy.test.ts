@@ -54,7 +54,7 @@ for (const [what, brought, wakes] of FETCHES) {
 test('is to rest after many fetches in vain, until one will hardly be in vain', async () => {
   for (const hurry of [
     (policy: FetchPolicy) => policy.settled({ releasesQueues: true, keepsJobs: false }),
-    (policy: FetchPolicy) => policy.returned(1, true),
+    (policy: FetchPolicy) => policy.givenBack(1, true),
     (policy: FetchPolicy) => policy.drain()
   ]) {
     const { policy, engine } = start()
@@ -90,7 +90,7 @@ test('is to tell the others of jobs that it gives back, and to take no more than
   const { policy, engine } = start()
   await policy.begin()
   policy.fetched(jobs(SIZE))
-  policy.returned(7, false)
+  policy.givenBack(7, false)
   assert.equal(engine.others, [7])
   assert.is(await policy.begin(), CONCURRENCY)
 })

@@ -40,7 +40,7 @@ export async function registerWorker(execute: Execute, schema: string, registrat
     on conflict (id) do update set beat_at = now()`)
 }
 
-/** Removes a worker from the register after it has released its jobs, and unlocks all queues that it still holds. */
+/** Removes a worker from the register after it has released its jobs, and releases all queues that it still holds. */
 export async function unregisterWorker(execute: Execute, schema: string, id: string): Promise<void> {
   await execute(statement`
     with unlocked as (

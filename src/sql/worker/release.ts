@@ -30,13 +30,13 @@ export async function releaseWorker(
     const settled = new Set(await settle?.(execute, jobs))
     const left = held.filter(({ id }) => !settled.has(id))
     await execute(statement`select ${identifier(schema)}.force_unlock_workers(array[${worker}::text])`)
-    const [putBack] = await execute<{ count: string }>(statement`
+    const [released] = await execute<{ count: string }>(statement`
       select count(*)::text as count
       from json_to_recordset(${JSON.stringify(left)}::text::json) as job (id bigint, attempts int),
       lateral ${identifier(schema)}.reschedule_jobs(array[job.id], attempts => greatest(0, job.attempts - 1)) rescheduled`)
     // Jobs whose runs were interrupted wait again too.
     if (held.length > 0) await notifyWorkers(execute, held.length)
-    return Number(putBack?.count ?? 0)
+    return Number(released?.count ?? 0)
   })
 }
 

@@ -91,7 +91,7 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     async beforeFetch() {
       await membership.whenMember()
       claiming.onReady()
-      await membership.putBackForgotten()
+      await membership.releaseForgotten()
     },
     onFetched(count, asked) {
       if (count < asked) unknownTasks.fetchedAll()

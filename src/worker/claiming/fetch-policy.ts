@@ -40,10 +40,10 @@ export interface FetchPolicy {
   /** Call when the database has confirmed how jobs ended. */
   settled(change: Settled): void
   /**
-   * Call when so many fetched jobs that had not started went back for other workers. Either they have waited too long,
-   * or the worker stops.
+   * Call when the worker has given back so many fetched jobs that had not started. Either they have waited too long, or
+   * the worker stops.
    */
-  returned(count: number, releasesQueues: boolean): void
+  givenBack(count: number, releasesQueues: boolean): void
   /** Call when a notification of new jobs arrives. Any login can send one. */
   scheduled(): void
   /** Call when the worker needs no more jobs. A fetch that is delayed continues now. */
@@ -124,8 +124,8 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
       lastForwardMs = nowMs
       wakeOthers(1)
     },
-    returned(count, releasesQueues) {
-      sizer.returned()
+    givenBack(count, releasesQueues) {
+      sizer.givenBack()
       if (releasesQueues) pacer.hurry()
       // An idle worker finds these jobs only if it is notified.
       wakeOthers(count)

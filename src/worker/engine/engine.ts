@@ -34,7 +34,7 @@ export interface EngineOptions {
   /** How many jobs a fetch is expected to return. */
   readonly batchSize: number
   /** How long claimed jobs may wait to start before the engine gives them back, in milliseconds. */
-  readonly returnAfterMs: number
+  readonly giveBackAfterMs: number
   readonly pollIntervalMs: number
   readonly logger: Logger
 }
@@ -115,7 +115,7 @@ export function createEngine(options: EngineOptions): Engine {
           logger: createEngineLogger(graphile.Logger, logger),
           preset: {
             worker: {
-              localQueue: { size: options.batchSize, ttl: options.returnAfterMs },
+              localQueue: { size: options.batchSize, ttl: options.giveBackAfterMs },
               completeJobBatchDelay: 0,
               failJobBatchDelay: 0
             }

@@ -63,8 +63,8 @@ export function createEnginePool({ connections, store, outage, signal }: EngineP
       case 'give back':
         await store.giveBack(request.ids)
         return []
-      case 'release stale':
-        await store.releaseStale()
+      case 'unlock stale':
+        await store.unlockStale()
         return []
       case 'abandon':
         return []

@@ -4,7 +4,7 @@ export type EngineRequest =
   /** Jobs whose runs have ended. An error is the engine's own: it failed the job without a run. */
   | { readonly kind: 'settle'; readonly jobs: readonly { readonly id: string; readonly error?: string }[] }
   | { readonly kind: 'give back'; readonly ids: readonly string[] }
-  | { readonly kind: 'release stale' }
+  | { readonly kind: 'unlock stale' }
   /** The engine is forced to stop and fails its running jobs. The worker ignores this: it decides itself. */
   | { readonly kind: 'abandon' }
   | { readonly kind: 'other' }
@@ -23,7 +23,7 @@ export function recognizeStatement({ name, values = [] }: EngineStatement): Engi
   // A prefix, since names vary. A fetch that is taken for another request would lock jobs that the worker does not
   // know.
   if (known.startsWith('get_job')) return { kind: 'claim' }
-  if (known.startsWith('clear_stale_locks')) return { kind: 'release stale' }
+  if (known.startsWith('clear_stale_locks')) return { kind: 'unlock stale' }
   if (/^complete_jobs?(_q)?$/.test(known)) {
     return { kind: 'settle', jobs: [first as string | string[]].flat().map(id => ({ id })) }
   }

@@ -15,5 +15,5 @@ export interface JobStore {
    */
   giveBack(ids: readonly string[]): Promise<void>
   /** Unlocks jobs and queues that unregistered processes have held for hours. */
-  releaseStale(): Promise<void>
+  unlockStale(): Promise<void>
 }

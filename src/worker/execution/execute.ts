@@ -17,7 +17,7 @@ export interface Executor {
   readonly running: number
   /** The runs that are under way. */
   readonly runs: ReadonlySet<Run>
-  /** How many runs were stopped before their end; their jobs go back to the database for other workers. */
+  /** How many runs were stopped before their end; their jobs are released for other workers. */
   readonly released: number
   /**
    * Runs a claimed job and stores its ending in the claim.

@@ -36,10 +36,10 @@ export interface Membership {
   /** Awaited before each fetch. Resolves when the worker is registered and holds its lock. */
   whenMember(): Promise<void>
   /**
-   * Unlocks jobs that the database may have locked for a fetch whose answer was lost. Call this only between two
-   * fetches. During a fetch, a newly locked job is not known here yet, and would be unlocked by mistake.
+   * Releases jobs that the database may have locked for a fetch whose answer was lost. Call this only between two
+   * fetches. During a fetch, a newly locked job is not known here yet, and would be released by mistake.
    */
-  putBackForgotten(): Promise<void>
+  releaseForgotten(): Promise<void>
   /** Call when the answer to a fetch was lost. */
   fetchLost(): void
   /** Ends the heartbeat. */
@@ -107,7 +107,7 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
       }
       await liveness.whenLocked()
     },
-    async putBackForgotten() {
+    async releaseForgotten() {
       if (!lostFetches.areDue) return
       const count = await releaseForgotten(ownConnections.execute, schema, engine.id, idsOf(claims))
       lostFetches.settle()

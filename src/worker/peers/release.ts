@@ -27,7 +27,7 @@ export interface ReleaseOptions {
 }
 
 /**
- * Unlocks all jobs that a worker holds, so that other workers run them. The same transaction writes the endings that
+ * Releases all jobs that a worker holds, so that other workers run them. The same transaction writes the endings that
  * are not written yet. So no ended job runs again, and unfinished runs are recorded.
  */
 export async function releaseClaims(worker: string, options: ReleaseOptions): Promise<void> {
