@@ -1,15 +1,13 @@
 import type { Sql } from 'postgres'
 import type { Names } from './check/options.ts'
 import type { MigrationReport } from './database/migrate.ts'
-import type { Diagnosis } from './diagnose/doctor.ts'
-import type { Status, StatusOptions } from './diagnose/status.ts'
-import type { Why } from './diagnose/why.ts'
+import type { Monitoring } from './diagnose/diagnose.ts'
 import type { ForeignTransaction } from './enqueue/adapters.ts'
 import type { JobDefaults, ResultOptions } from './job.ts'
 import type { PruneOptions, PruneReport } from './ledger/prune.ts'
 import type { Logger } from './logger.ts'
 import type { Cancel } from './manage/cancel.ts'
-import type { Inspector } from './manage/manage.ts'
+import type { JobAdmin } from './manage/manage.ts'
 import type { JobReference } from './reference.ts'
 import type { Scheduler } from './schedule.ts'
 
@@ -69,7 +67,7 @@ export interface BackgroundOptions {
   logger?: Logger
 }
 
-/** The options of {@linkcode BackgroundOptions}. */
+/** The names of the {@linkcode BackgroundOptions}, for checks. */
 export const BACKGROUND_OPTIONS: Names<BackgroundOptions> = {
   connection: true,
   maxConnections: true,
@@ -81,78 +79,11 @@ export const BACKGROUND_OPTIONS: Names<BackgroundOptions> = {
   logger: true
 }
 
-/** The options of {@linkcode JobDefaults}. */
+/** The names of the {@linkcode JobDefaults}, for checks. */
 export const DEFAULTS: Names<JobDefaults> = { queue: true, priority: true, maxAttempts: true }
 
-/**
- * Shows the status of the system and prunes its history. No call creates a database or a schema: it rejects with a
- * `BackgroundError` of code `NO_DATABASE` or `MIGRATION` if there is none.
- */
-export interface Inspection {
-  /**
-   * Reads the status of tasks, queues and workers: the jobs that wait and run now, and the runs that have ended lately.
-   * The cost does not depend on the size of the history.
-   *
-   * @throws {TypeError} if the window is not a duration
-   * @throws {RangeError} if the window is shorter than a minute, or `maxQueues` is not a whole number from 0
-   * @example
-   * ```ts
-   * import { Background } from 'kretes'
-   *
-   * const { totals, tasks, queues, workers } = await Background.status({ window: '15m' })
-   * console.log(`${totals.waiting} jobs wait, the oldest for ${totals.oldestWaitingMs ?? 0} ms`)
-   * for (const { task, ratePerMinute, p95Ms } of tasks) console.log(task, ratePerMinute, p95Ms)
-   * console.log(queues.length, workers.filter(({ isAlive }) => isAlive).length)
-   * ```
-   */
-  status(options?: StatusOptions): Promise<Status>
-  /**
-   * Explains why a job does not run, or what it is doing instead. The most important reason comes first.
-   *
-   * @param job its id, its key (as `{ key }` if it consists of digits), or the job itself
-   * @throws {TypeError} if the argument names no job
-   * @example
-   * ```ts
-   * import { Background } from 'kretes'
-   *
-   * const job = await Background.schedule({ task: 'SendEmail', delay: '1h' })
-   * const { reasons } = await Background.why(job)
-   * console.log(reasons[0]?.code, reasons[0]?.message)
-   * ```
-   */
-  why(job: JobReference): Promise<Why>
-  /**
-   * Looks for problems, present or near, of the server, the connection, the schema, the tables, the workers and the jobs.
-   * It changes nothing, not even a schema that is out of date. An unreachable database is a finding too.
-   *
-   * @example
-   * ```ts
-   * import { Background } from 'kretes'
-   *
-   * const { isHealthy, findings } = await Background.doctor()
-   * if (!isHealthy) for (const { severity, message, remedy } of findings) console.log(severity, message, remedy)
-   * ```
-   */
-  doctor(): Promise<Diagnosis>
-  /**
-   * Removes runs that are older than they are kept, a day at a time, and sums up old counters. Reading and recording runs
-   * continues meanwhile. Workers prune too, so you rarely need this call.
-   *
-   * @throws {TypeError} if an age is not a duration
-   * @throws {RangeError} if an age is negative
-   * @example
-   * ```ts
-   * import { Background } from 'kretes'
-   *
-   * const { dropped } = await Background.prune({ keepSuccesses: '3d', keepFailures: '14d' })
-   * console.log(`Dropped ${dropped.length} partitions`)
-   * ```
-   */
-  prune(options?: PruneOptions): Promise<PruneReport>
-}
-
 /** Schedules and manages the jobs of one database. */
-export interface BackgroundClient extends Scheduler, Inspector, Inspection, AsyncDisposable {
+export interface BackgroundClient extends Scheduler, JobAdmin, Monitoring, AsyncDisposable {
   /**
    * Cancels one job, or many.
    *
@@ -207,6 +138,22 @@ export interface BackgroundClient extends Scheduler, Inspector, Inspection, Asyn
    * ```
    */
   with(transaction: ForeignTransaction): Scheduler
+  /**
+   * Removes runs that are older than they are kept, a day at a time, and sums up old counters. Reading and recording runs
+   * goes on meanwhile. Workers prune too, so you rarely need this call. It creates neither a database nor a schema.
+   *
+   * @throws {TypeError} if an age is not a duration
+   * @throws {RangeError} if an age is negative
+   * @throws {BackgroundError} `NO_DATABASE` if there is no database, `MIGRATION` if its schema is missing or out of date
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * const { dropped } = await Background.prune({ keepSuccesses: '3d', keepFailures: '14d' })
+   * console.log(`Dropped ${dropped.length} partitions`)
+   * ```
+   */
+  prune(options?: PruneOptions): Promise<PruneReport>
   /**
    * Brings the database's schema up to date. The worker and the first `schedule` do so too. Call this in deployments
    * whose runtime role must not change schemas.

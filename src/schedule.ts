@@ -189,7 +189,7 @@ export interface Scheduler {
    */
   unschedule(job: JobReference): Promise<Job>
   /**
-   * Changes when and how a job runs that no worker has.
+   * Changes when and how a job runs. No worker may have fetched the job.
    *
    * @param job its id, its key (as `{ key }` if it consists of digits), or the job itself
    * @returns the job as it is now

@@ -204,7 +204,7 @@ export function defineTask(definition: TaskDefinition & TaskOptions): DefinedTas
   return task
 }
 
-/** The options of {@linkcode SchemaTaskDefinition}. */
+/** The names of the {@linkcode SchemaTaskDefinition}, for checks. */
 export const DEFINITION: Names<SchemaTaskDefinition<object, object>> = {
   name: true,
   run: true,

@@ -71,8 +71,8 @@ export const claimingTimings = {
   longestDelayMs: 500,
   /** The delay after many cheap empty fetches. */
   delayMs: 10,
-  /** How often a delayed worker looks whether jobs are due. */
-  lookEveryMs: 100,
+  /** The shortest delay of a scan, which is a fetch past the backlogs of locked queues, after an empty one. */
+  scanEveryMs: 100,
   /** How often a worker passes a notification on to others. */
   forwardEveryMs: 100,
   /** Two looks for jobs that become due overlap by this time, so that no job falls between them. */

@@ -75,7 +75,10 @@ const actions: Readonly<Record<string, Action>> = {
     return 0
   },
 
-  /** Starts the embedded server if it is not running: it waits a while for the program that gets the URL. */
+  /**
+   * Starts the embedded server if it is not running. The server then runs for a while without clients, so that the
+   * program that gets the URL can connect.
+   */
   async url(readNamed, context) {
     const named = readNamed()
     if (named.origin === 'PG*') {

@@ -7,7 +7,59 @@ import { type Diagnosis, diagnose } from './doctor.ts'
 import { readStatus, type Status, type StatusOptions } from './status.ts'
 import { explainJob, type Why } from './why.ts'
 
-/** The options of {@linkcode StatusOptions}. */
+/**
+ * Shows the status of the system, explains why jobs wait, and looks for problems. No call creates a database or a
+ * schema: it rejects with a `BackgroundError` of code `NO_DATABASE` or `MIGRATION` if there is none.
+ */
+export interface Monitoring {
+  /**
+   * Reads the status of tasks, queues and workers: the jobs that wait and run now, and the runs that have ended lately.
+   * The cost does not depend on the size of the history.
+   *
+   * @throws {TypeError} if the window is not a duration
+   * @throws {RangeError} if the window is shorter than a minute, or `maxQueues` is not a whole number from 0
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * const { totals, tasks, queues, workers } = await Background.status({ window: '15m' })
+   * console.log(`${totals.waiting} jobs wait, the oldest for ${totals.oldestWaitingMs ?? 0} ms`)
+   * for (const { task, ratePerMinute, p95Ms } of tasks) console.log(task, ratePerMinute, p95Ms)
+   * console.log(queues.length, workers.filter(({ isAlive }) => isAlive).length)
+   * ```
+   */
+  status(options?: StatusOptions): Promise<Status>
+  /**
+   * Explains why a job does not run, or what it is doing instead. The most important reason comes first.
+   *
+   * @param job its id, its key (as `{ key }` if it consists of digits), or the job itself
+   * @throws {TypeError} if the argument names no job
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * const job = await Background.schedule({ task: 'SendEmail', delay: '1h' })
+   * const { reasons } = await Background.why(job)
+   * console.log(reasons[0]?.code, reasons[0]?.message)
+   * ```
+   */
+  why(job: JobReference): Promise<Why>
+  /**
+   * Looks for problems, present or near, of the server, the connection, the schema, the tables, the workers and the jobs.
+   * It changes nothing, not even a schema that is out of date. An unreachable database is a finding too.
+   *
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * const { isHealthy, findings } = await Background.doctor()
+   * if (!isHealthy) for (const { severity, message, remedy } of findings) console.log(severity, message, remedy)
+   * ```
+   */
+  doctor(): Promise<Diagnosis>
+}
+
+/** The names of the {@linkcode StatusOptions}, for checks. */
 export const STATUS_OPTIONS: Names<StatusOptions> = { window: true, maxQueues: true }
 
 /** A database, and how to reach the engine there. */
@@ -16,18 +68,11 @@ interface Opened {
   readonly access: Access
 }
 
-/** What this room adds to a Background. */
-export interface DiagnosisCalls {
-  status(options?: StatusOptions): Promise<Status>
-  why(job: JobReference): Promise<Why>
-  doctor(): Promise<Diagnosis>
-}
-
 /** Creates the calls that diagnose one database. */
 export function createDiagnosis(
   use: <Result>(doing: string, work: (opened: Opened) => Promise<Result>) => Promise<Result>,
   schema: string
-): DiagnosisCalls {
+): Monitoring {
   return {
     async status(options = {}) {
       const doing = 'tell the status'

@@ -14,7 +14,7 @@ import { examineJobs } from './doctor/jobs.ts'
 import { DEFAULT_LIMITS, type Limits } from './doctor/limits.ts'
 import { examineTables } from './doctor/tables.ts'
 
-/** The result of {@linkcode Inspection.doctor}. */
+/** The result of {@linkcode Monitoring.doctor}. */
 export interface Diagnosis {
   /** Whether there are no findings. */
   readonly isHealthy: boolean

@@ -14,7 +14,7 @@ import {
 import type { Access } from '../sql/statement.ts'
 import { mergeBuckets, type Percentiles, percentilesOf } from './percentiles.ts'
 
-/** Options of {@linkcode Inspection.status}. */
+/** Options of {@linkcode Monitoring.status}. */
 export interface StatusOptions {
   /**
    * The time in which runs are counted, up to now. Runs are counted by the minute, so the first minute counts in full.
@@ -94,7 +94,7 @@ export interface WorkerStatus {
   readonly isAlive: boolean
 }
 
-/** The result of {@linkcode Inspection.status}. */
+/** The result of {@linkcode Monitoring.status}. */
 export interface Status {
   /** When the status was read, by the database's clock. */
   readonly at: Date

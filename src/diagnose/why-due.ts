@@ -5,7 +5,7 @@ import { counted, lengthOf } from '../text/amounts.ts'
 import { didYouMean, nearMatches } from '../text/suggest.ts'
 import type { Reason } from './reason.ts'
 
-/** Finds out why a job does not run that is due and that no worker has, the most important reason first. */
+/** Finds out why a due job does not run although no worker holds it. The most important reason comes first. */
 export async function reasonsWhileDue(
   access: Access,
   row: LiveJobRow,

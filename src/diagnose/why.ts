@@ -15,7 +15,7 @@ export interface WhyJob extends Omit<Job, 'scheduledAt'> {
   readonly state: JobState
 }
 
-/** The result of {@linkcode Inspection.why}. */
+/** The result of {@linkcode Monitoring.why}. */
 export interface Why {
   /** The job; `null` if it has ended or never existed. */
   readonly job: WhyJob | null

@@ -12,7 +12,7 @@ import { encodePayload } from './payload.ts'
 /** The options of a call of `schedule`. They are checked here, because not every caller has a compiler. */
 export type AnyOptions = JobOptions & { task: unknown; payload?: unknown }
 
-/** The options of {@linkcode AnyOptions}. */
+/** The names of the {@linkcode AnyOptions}, for checks. */
 export const JOB_OPTIONS: Names<AnyOptions> = {
   task: true,
   payload: true,

@@ -98,10 +98,10 @@ function open(
   return readChunks(payloads, payload => toNewJob({ task, payload }, request, settings), gatherJobs())
 }
 
-/** The options of {@linkcode ManyOptions}. */
+/** The names of the {@linkcode ManyOptions}, for checks. */
 export const MANY_OPTIONS: Names<ManyOptions> = { atomic: true, returning: true, onProgress: true }
 
-/** The options of {@linkcode PayloadsOptions}, besides the payloads. */
+/** The names of the {@linkcode PayloadsOptions}, besides the payloads, for checks. */
 export const PAYLOADS_OPTIONS: Names<Omit<PayloadsOptions, 'payloads'>> = {
   task: true,
   queue: true,

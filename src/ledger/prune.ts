@@ -44,7 +44,7 @@ export interface PruneOptions {
   dryRun?: boolean
 }
 
-/** The options of {@linkcode PruneOptions}. */
+/** The names of the {@linkcode PruneOptions}, for checks. */
 export const PRUNE_OPTIONS: Names<PruneOptions> = { keepSuccesses: true, keepFailures: true, dryRun: true }
 
 /** What `prune` removed, or would remove. */

@@ -44,7 +44,7 @@ export interface BulkOptions {
   signal?: AbortSignal
 }
 
-/** The options of {@linkcode BulkOptions}. */
+/** The names of the {@linkcode BulkOptions}, for checks. */
 export const BULK_OPTIONS: Names<BulkOptions> = { limit: true, dryRun: true, onProgress: true, signal: true }
 
 /** The result of an action on many jobs. */

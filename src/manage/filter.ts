@@ -130,7 +130,7 @@ export const RUN_FILTER: Names<RunFilter> = {
   search: true
 }
 
-/** The options of {@linkcode PageOptions}. */
+/** The names of the {@linkcode PageOptions}, for checks. */
 export const PAGE: Names<PageOptions> = { limit: true, cursor: true }
 
 function toStates<State extends string>(

@@ -13,7 +13,7 @@ import type { JobSelection } from './selection.ts'
  * Lists jobs and runs, and acts on many jobs at a time. No call creates a database or a schema: it rejects with a
  * `BackgroundError` of code `NO_DATABASE` or `MIGRATION` if there is none.
  */
-export interface Inspector {
+export interface JobAdmin {
   /**
    * Lists jobs that have not ended, the last scheduled first.
    *
@@ -114,7 +114,7 @@ export interface Inspector {
 }
 
 /** What this room adds to a Background. */
-export type Management = Inspector & { cancel: Cancel } & Pick<Scheduler, 'reschedule' | 'unschedule'>
+export type Management = JobAdmin & { cancel: Cancel } & Pick<Scheduler, 'reschedule' | 'unschedule'>
 
 /**
  * Creates the calls that manage the jobs of one database.

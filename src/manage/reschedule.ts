@@ -41,7 +41,7 @@ export function toChanges(options: RescheduleOptions): Changes {
   throw new TypeError(`Cannot ${doing}: no change is given`)
 }
 
-/** The options of {@linkcode RescheduleOptions}. */
+/** The names of the {@linkcode RescheduleOptions}, for checks. */
 export const CHANGES: Names<RescheduleOptions> = { runAt: true, delay: true, priority: true, maxAttempts: true }
 
 /** Between the change and the look a worker may take the job, or give it back. */

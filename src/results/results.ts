@@ -19,7 +19,7 @@ import {
 } from '../sql/ledger/waiters.ts'
 import type { Access } from '../sql/statement.ts'
 import { pauses, resultTimings } from '../timings.ts'
-import { type Awaited, type AwaitedJobs, addWaiter, postpone, tell } from './waiters.ts'
+import { type AwaitedJob, type AwaitedJobs, addWaiter, postpone, tell } from './waiters.ts'
 
 /** Options of {@linkcode createResults}. */
 export interface ResultsOptions {
@@ -158,7 +158,7 @@ export function createResults({ schema, logger, reach }: ResultsOptions): Result
     else if (nowMs > removeAtMs) await remove(access)
   }
 
-  async function look({ execute }: Access, due: readonly Awaited[]): Promise<void> {
+  async function look({ execute }: Access, due: readonly AwaitedJob[]): Promise<void> {
     // A notification that comes from now on is a reason to look again.
     for (const job of due) job.lookAtMs = Number.POSITIVE_INFINITY
     const wasHinted = isHinted
@@ -260,12 +260,12 @@ function clientClosed(): BackgroundError {
   return new BackgroundError('CLOSED', 'Cannot wait for a result: this Background was closed')
 }
 
-function idsOf(jobs: readonly Awaited[]): string[] {
+function idsOf(jobs: readonly AwaitedJob[]): string[] {
   return jobs.map(({ id }) => id)
 }
 
 /** Times in ISO 8601 in one zone sort as texts. */
-function earliest(jobs: readonly Awaited[]): string {
+function earliest(jobs: readonly AwaitedJob[]): string {
   return jobs.reduce((first, { since }) => (since !== null && since < first ? since : first), '9999')
 }
 

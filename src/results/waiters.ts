@@ -8,7 +8,7 @@ import { resultTimings } from '../timings.ts'
 import { describeState, toOutcome } from './outcome.ts'
 
 /** A job that calls wait for, and these calls. */
-export interface Awaited {
+export interface AwaitedJob {
   readonly id: string
   readonly waiters: Set<Waiter>
   /** A time at which the job had not ended, in ISO 8601, if one is known. */
@@ -23,7 +23,7 @@ export interface Awaited {
   seen: JobEnd | undefined
 }
 
-/** The options of {@linkcode ResultOptions}. */
+/** The names of the {@linkcode ResultOptions}, for checks. */
 export const RESULT_OPTIONS: Names<ResultOptions> = { timeout: true, signal: true }
 
 /** One call that waits. */
@@ -36,7 +36,7 @@ export interface Waiter {
 }
 
 /** The jobs that this process waits for, by id. */
-export type AwaitedJobs = Map<string, Awaited>
+export type AwaitedJobs = Map<string, AwaitedJob>
 
 /**
  * Adds a call.
@@ -105,7 +105,7 @@ export function addWaiter(
 }
 
 /** Passes what a look has found to the calls that wait. */
-export function tell(job: Awaited, end: JobEnd): void {
+export function tell(job: AwaitedJob, end: JobEnd): void {
   job.seen = end
   const outcome = toOutcome(end)
   for (const waiter of [...job.waiters]) {
@@ -116,14 +116,14 @@ export function tell(job: Awaited, end: JobEnd): void {
 }
 
 /** Sets the time of the next look. The pauses between looks grow. */
-export function postpone(job: Awaited, nowMs: number, end: JobEnd): void {
+export function postpone(job: AwaitedJob, nowMs: number, end: JobEnd): void {
   job.since ??= end.asOf
   // A notification that came during the look demands another look.
   job.lookAtMs = Math.min(job.lookAtMs, nowMs + job.pauseMs)
   job.pauseMs = Math.min(job.pauseMs * 3, resultTimings.pauses.mostMs)
 }
 
-function tooLate({ id, seen }: Awaited, { timeoutMs }: Waiter): Error {
+function tooLate({ id, seen }: AwaitedJob, { timeoutMs }: Waiter): Error {
   const state = seen ? describeState(seen) : 'its state is unknown, because the database has not answered'
   return new BackgroundError(
     'TIMEOUT',

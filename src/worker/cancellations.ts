@@ -1,9 +1,9 @@
+import { coalesce } from '../async/coalesce.ts'
 import type { Logger } from '../logger.ts'
 import { readCancelNotice } from '../sql/jobs/cancel.ts'
 import { workerTimings } from '../timings.ts'
 import type { Claims } from './claiming/claims.ts'
 import { cancel } from './execution/claim.ts'
-import { throttle } from './throttle.ts'
 
 /** The options of {@linkcode createCancelWatch}. */
 export interface CancelWatchOptions {
@@ -29,7 +29,7 @@ export interface CancelWatch {
  * also looks at regular intervals.
  */
 export function createCancelWatch({ schema, claims, look, logger }: CancelWatchOptions): CancelWatch {
-  const { ask, stop } = throttle(async () => {
+  const { ask, stop } = coalesce(async () => {
     const ids = [...claims.all()].map(({ job }) => job.id)
     if (ids.length === 0) return
     try {

@@ -37,8 +37,8 @@ export interface WorkerOptions {
    */
   localQueueSize?: number
   /**
-   * How long a fetched job waits in this worker before it goes back to the database for other workers. A shorter time
-   * is fairer to idle workers; a longer time saves a statement when jobs take about this long. From 1 ms to 24 days.
+   * How long a fetched job waits in this worker before the worker gives it back for other workers. A shorter time is
+   * fairer to idle workers; a longer time saves a statement when jobs take about this long. From 1 ms to 24 days.
    *
    * @default '500ms'
    */

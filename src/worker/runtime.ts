@@ -1,14 +1,13 @@
 import { setTimeout } from 'node:timers/promises'
 import { findCancelled } from '../sql/jobs/cancel.ts'
 import { showRuns } from '../sql/ledger/live.ts'
-import { markStarted } from '../sql/worker/workers.ts'
+import { markStarted } from '../sql/worker/rescue.ts'
 import type { AnyTask } from '../task.ts'
 import { workerTimings } from '../timings.ts'
 import { createCancelWatch } from './cancellations.ts'
 import { createClaiming } from './claiming/claiming.ts'
 import { createClaims } from './claiming/claims.ts'
 import { createClaimRunner } from './claiming/run-claims.ts'
-import type { Control } from './control.ts'
 import { openConnections } from './engine/connections.ts'
 import { createEngine } from './engine/engine.ts'
 import { watchListening } from './engine/listening.ts'
@@ -19,6 +18,7 @@ import { createProgressReporter } from './execution/progress.ts'
 import { type EngineStatus, statusOf } from './health.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Outage } from './outage.ts'
+import type { OwnConnections } from './own-connections.ts'
 import { createMembership } from './peers/membership.ts'
 import { releaseClaims } from './peers/release.ts'
 import { createSchemaWatch } from './schema-version.ts'
@@ -34,7 +34,7 @@ export interface RuntimeOptions {
   /** Makes text fit the database. */
   readonly fit: Fit
   /** For the worker's own statements, so that they never wait behind the engine's. */
-  readonly control: Control
+  readonly ownConnections: OwnConnections
   /** Called before each fetch: it is connected, and known to its peers. */
   onReady(): void
   readonly outage: Outage
@@ -54,9 +54,9 @@ export interface Runtime {
   /** Does the upkeep once, for a worker that ends before its first round of upkeep. Call it before `release`. */
   runUpkeep(): Promise<void>
   /**
-   * Gives the jobs that the worker still holds to other workers, and closes the connections. Returns how many jobs it
-   * could not give back because the database did not answer. You may call it again; otherwise another worker rescues
-   * these jobs, as it does when a worker dies.
+   * Releases the jobs that the worker still holds, so that other workers run them, and closes the connections. Returns
+   * how many jobs it could not release because the database did not answer. You may call it again; otherwise another
+   * worker rescues these jobs, as it does when a worker dies.
    */
   release(): Promise<number>
 }
@@ -70,9 +70,9 @@ export interface RuntimeEnd {
 
 /** Creates the parts of a worker and starts them. */
 export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runtime> {
-  const { options, url, tasks, executor, endings, fit, control, onReady, outage, signal } = runtimeOptions
+  const { options, url, tasks, executor, endings, fit, ownConnections, onReady, outage, signal } = runtimeOptions
   const { schema, logger, ledger, concurrency } = options
-  const { execute } = control
+  const { execute } = ownConnections
   const names = [...tasks.keys()]
   const kept = ledger && { keepsSuccesses: ledger.successesMs !== false, keepsFailures: ledger.failuresMs !== false }
   const draining = new AbortController()
@@ -83,7 +83,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     tasks: names,
     concurrency,
     batchSize: options.localQueueSize,
-    returnAfterMs: options.localQueueTtlMs,
+    giveBackAfterMs: options.localQueueTtlMs,
     pollIntervalMs: options.pollIntervalMs,
     logger
   })
@@ -91,11 +91,11 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
   const membership = createMembership({
     options,
     tasks,
-    control,
+    ownConnections,
     outage,
     claims,
     engine,
-    release: worker => releaseClaims(worker, { control, schema, kept, claims, endings, logger }),
+    release: worker => releaseClaims(worker, { connections: ownConnections, schema, kept, claims, endings, logger }),
     onHung: reconnect
   })
   const connections = openConnections({
@@ -103,7 +103,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     max: concurrency + EXTRA_CONNECTIONS,
     prepare: options.prepare,
     logger,
-    probe: control.probe,
+    probe: ownConnections.probe,
     onHung: reconnect
   })
   const listening = watchListening({
@@ -116,7 +116,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     },
     onLost: error => outage.failed(listening, error)
   })
-  const upkeep = startUpkeep({ settings: ledger, control, url, schema, logger })
+  const upkeep = startUpkeep({ settings: ledger, connections: ownConnections, url, schema, logger })
   const runs = createClaimRunner({
     claims,
     tasks,
@@ -133,7 +133,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     membership,
     upkeep,
     outage,
-    control: execute,
+    executeOwn: execute,
     execute: connections.execute,
     draining: draining.signal,
     closing: closing.signal,
@@ -157,7 +157,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
 
   // If one connection hangs, the others probably hang, too.
   function reconnect(): void {
-    control.replace()
+    ownConnections.replace()
     connections.closeIdle()
     listening.renew()
   }

@@ -1,9 +1,9 @@
+import { type Coalesced, coalesce } from '../async/coalesce.ts'
 import { refuseNewerEngine } from '../database/migrate.ts'
 import { BackgroundError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
 import type { Execute } from '../sql/statement.ts'
 import { workerTimings } from '../timings.ts'
-import { type Throttled, throttle } from './throttle.ts'
 
 /** The options of {@linkcode createSchemaWatch}. */
 export interface SchemaWatchOptions {
@@ -15,9 +15,9 @@ export interface SchemaWatchOptions {
 }
 
 /** Reads the schema's version when asked. Only that version ends the engine; a notification is a hint to read it. */
-export function createSchemaWatch({ execute, schema, onNewer, logger }: SchemaWatchOptions): Throttled {
+export function createSchemaWatch({ execute, schema, onNewer, logger }: SchemaWatchOptions): Coalesced {
   let isNewer = false
-  const watch = throttle(async () => {
+  const watch = coalesce(async () => {
     try {
       if (!isNewer) await refuseNewerEngine(execute, schema)
     } catch (error) {

@@ -16,8 +16,8 @@ export interface ShutdownOptions {
 }
 
 /**
- * Stops a runtime. Running jobs may finish until the deadline; then their signals abort. One second later, jobs that
- * still run go back to the database for other workers.
+ * Stops a runtime. Running jobs may finish until the deadline; then their signals abort. One second later, the worker
+ * releases the jobs that still run, for other workers.
  *
  * @returns how many jobs did not finish
  */

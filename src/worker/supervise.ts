@@ -1,16 +1,16 @@
 import { repeat } from '../async/repeat.ts'
 import { refuseNewerEngine } from '../database/migrate.ts'
 import { BackgroundError } from '../errors.ts'
-import { readEncoding } from '../sql/worker/control.ts'
+import { readEncoding } from '../sql/database/settings.ts'
 import type { AnyTask } from '../task.ts'
 import { pauses } from '../timings.ts'
-import type { Control } from './control.ts'
 import { createFit } from './execution/encoding.ts'
 import { createEndings } from './execution/ending.ts'
 import { createExecutor } from './execution/execute.ts'
 import type { EngineStatus } from './health.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Outage } from './outage.ts'
+import type { OwnConnections } from './own-connections.ts'
 import { type Runtime, startRuntime } from './runtime.ts'
 import { createDeadline, shutDown } from './shutdown.ts'
 
@@ -19,7 +19,7 @@ export interface SuperviseOptions {
   readonly options: ResolvedOptions
   readonly tasks: ReadonlyMap<string, AnyTask>
   readonly url: string | undefined
-  readonly control: Control
+  readonly ownConnections: OwnConnections
   readonly outage: Outage
 }
 
@@ -42,9 +42,15 @@ export interface Supervisor {
 }
 
 /** Starts a runtime and keeps one running until `stop` is called. If a runtime fails, a new one replaces it. */
-export async function supervise({ options, tasks, url, control, outage }: SuperviseOptions): Promise<Supervisor> {
+export async function supervise({
+  options,
+  tasks,
+  url,
+  ownConnections,
+  outage
+}: SuperviseOptions): Promise<Supervisor> {
   const { logger, once, shutdownTimeoutMs, backoff, ledger } = options
-  const fit = createFit(await readEncoding(control.execute))
+  const fit = createFit(await readEncoding(ownConnections.execute))
   const endings = createEndings({ ledger, logger, fit })
   const executor = createExecutor({ logger, backoff, endings })
   const deadline = createDeadline()
@@ -59,7 +65,7 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
       executor,
       endings,
       fit,
-      control,
+      ownConnections,
       onReady: ready.resolve,
       outage,
       signal
@@ -72,7 +78,8 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
 
   async function live(): Promise<void> {
     for (;;) {
-      // Tasks that ignore their signal keep the runtime from ending, so `stop` must not wait for its end here.
+      // Wait for the end of the runtime or for a call of `stop`. The end alone is not enough: a task that ignores its
+      // signal can keep the runtime from ending.
       const end = await Promise.race([runtime.ended, asked.promise])
       if (stopped || !end) break
       const { reason, isDeclaredDead } = end
@@ -110,7 +117,7 @@ export async function supervise({ options, tasks, url, control, outage }: Superv
     // Repeated until no job is left. Otherwise the jobs would count as those of a lost worker.
     const left = await runtime.release()
     // The engine may have ended because a newer version has migrated the database.
-    await outage.outlast(() => refuseNewerEngine(control.execute, options.schema), signal)
+    await outage.outlast(() => refuseNewerEngine(ownConnections.execute, options.schema), signal)
     if (left > 0) throw new Error(`${left} jobs are still locked`)
     const next = await outage.outlast(start, signal)
     if (stopped) {

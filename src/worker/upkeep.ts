@@ -14,7 +14,7 @@ import type { LedgerSettings } from './options.ts'
 export interface UpkeepOptions {
   /** The settings of the ledger. `undefined` turns upkeep off. */
   readonly settings: LedgerSettings | undefined
-  readonly control: Connections
+  readonly connections: Connections
   readonly url: string | undefined
   readonly schema: string
   readonly logger: Logger
@@ -35,7 +35,7 @@ export interface Upkeep {
  * Every worker does upkeep in rounds; a lock in the database keeps two workers from doing so at the same time. A worker
  * that records nothing does a round once an hour, so an idle worker costs the database almost nothing.
  */
-export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOptions): Upkeep {
+export function startUpkeep({ settings, connections, url, schema, logger }: UpkeepOptions): Upkeep {
   let timer: NodeJS.Timeout | undefined
   const stopping = new AbortController()
   let isStopped = false
@@ -53,7 +53,7 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
   async function tidy(): Promise<void> {
     try {
       const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout(upkeepTimings.foldingMs)])
-      const tidied = settings && (await tidyLedger(control, schema, settings, limit))
+      const tidied = settings && (await tidyLedger(connections, schema, settings, limit))
       if (tidied?.isBehind && !isStopped) {
         logger.warn('Folding the counters of runs did not finish in time; the next round continues', {
           event: 'ledger.behind',
@@ -104,7 +104,7 @@ export function startUpkeep({ settings, control, url, schema, logger }: UpkeepOp
     recorded() {
       foldingUntilMs = performance.now() + upkeepTimings.foldedAfterMs
     },
-    mend: () => makeRoom(control.execute, schema),
+    mend: () => makeRoom(connections.execute, schema),
     async runOnce() {
       if (rounds > 0) return
       clearTimeout(timer)

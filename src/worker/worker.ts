@@ -7,10 +7,10 @@ import { openDatabase } from '../database/open.ts'
 import { type Duration, toTimeLimit } from '../duration.ts'
 import { BackgroundError } from '../errors.ts'
 import type { AnyTask } from '../task.ts'
-import { openControl } from './control.ts'
 import { type Health, type HealthServer, serveHealth } from './health.ts'
 import { type ResolvedOptions, resolveOptions, type WorkerOptions } from './options.ts'
 import { createOutage } from './outage.ts'
+import { openOwnConnections } from './own-connections.ts'
 import { type Supervisor, supervise } from './supervise.ts'
 import { checkTasks, loadTasks } from './tasks/load.ts'
 
@@ -30,7 +30,7 @@ export interface Worker extends AsyncDisposable {
   readonly finished: Promise<void>
   /**
    * Stops the worker. The worker fetches no more jobs, gives back fetched jobs that have not started, and lets running
-   * jobs finish. After `timeout` it aborts their signals. Jobs that still do not end go back to the database, and other
+   * jobs finish. After `timeout` it aborts their signals, and then releases the jobs that still do not end. Other
    * workers run them as the same attempt. A second call can only shorten the time.
    *
    * @returns how many jobs did not finish
@@ -77,17 +77,17 @@ export async function startWorker(options: WorkerOptions = {}): Promise<Worker> 
   const tasks = await gatherTasks(resolved.tasks)
   const { logger, connection } = resolved
   const database = await openDatabase({ connection, onProgress: message => logger.info(message) })
-  const control = openControl(database)
+  const ownConnections = openOwnConnections(database)
   const outage = createOutage(logger, database.label)
   let health: HealthServer | undefined
   async function leave(): Promise<void> {
     await health?.close()
-    await control.end()
+    await ownConnections.end()
     await database.release()
   }
   try {
     await migrate(database, resolved.schema)
-    const supervisor = await supervise({ options: resolved, tasks, url: database.url, control, outage })
+    const supervisor = await supervise({ options: resolved, tasks, url: database.url, ownConnections, outage })
     const look = (): Health => examine(supervisor, resolved, outage.isAway)
     health = await openHealth(resolved, look).catch(async error => {
       await supervisor.stop(0)

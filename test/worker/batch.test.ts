@@ -48,7 +48,7 @@ function sizeAfter(limits: Limits, events: readonly Event[]): number {
     const sizer = createBatchSizer(limits)
     for (const event of events) {
       if (event === 'returned') {
-        sizer.returned()
+        sizer.givenBack()
         continue
       }
       // A fetch that takes longer than the jobs of the one before is worth more of them.

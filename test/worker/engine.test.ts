@@ -7,7 +7,7 @@ import { type ClaimedJob, claimJobs } from '../../src/sql/worker/claim.ts'
 import { type Connections, openConnections } from '../../src/worker/engine/connections.ts'
 import { createEngine, type Engine } from '../../src/worker/engine/engine.ts'
 import { createEnginePool } from '../../src/worker/engine/pool.ts'
-import { type EngineStatement, type Request, readRequest } from '../../src/worker/engine/statements.ts'
+import { type EngineRequest, type EngineStatement, recognizeStatement } from '../../src/worker/engine/statements.ts'
 import type { JobStore } from '../../src/worker/engine/store.ts'
 import { createOutage } from '../../src/worker/outage.ts'
 import { onceDone } from '../helpers/cleanup.ts'
@@ -24,14 +24,14 @@ test('are answered by the store, each by the name of its statement', async () =>
   await fill(database, 'Fine', 20, { queues: 4 })
   const { engine, asked, left } = await startOn(database, () => {})
   const jobs = async () => (await database.sql`select from graphile_worker.jobs`).length
-  await until(async () => (await jobs()) === 0 && asked.some(({ kind }) => kind === 'release stale'))
+  await until(async () => (await jobs()) === 0 && asked.some(({ kind }) => kind === 'unlock stale'))
   // One that completes alone, without others to complete it with.
   await fill(database, 'Fine', 1)
   await until(() => asked.some(request => request.kind === 'settle' && request.jobs.length === 1))
   await until(async () => (await jobs()) === 0)
   await engine.stop()
   assert.is(left.size, 0)
-  assert.equal([...new Set(asked.map(({ kind }) => kind))].toSorted(), ['claim', 'release stale', 'settle'])
+  assert.equal([...new Set(asked.map(({ kind }) => kind))].toSorted(), ['claim', 'settle', 'unlock stale'])
 })
 
 test('tell of jobs that have waited in vain', async () => {
@@ -42,11 +42,11 @@ test('tell of jobs that have waited in vain', async () => {
   const { engine, asked, left } = await startOn(database, () => gate.promise, { concurrency: 1 })
   await until(() => left.size === 7)
   const stopping = engine.stop()
-  const returned = (): string[] => asked.flatMap(request => (request.kind === 'give back' ? request.ids : []))
-  await until(() => returned().length === 6)
+  const givenBack = (): string[] => asked.flatMap(request => (request.kind === 'give back' ? request.ids : []))
+  await until(() => givenBack().length === 6)
   gate.resolve()
   await stopping
-  assert.equal(new Set(returned()).size, 6)
+  assert.equal(new Set(givenBack()).size, 6)
   assert.is(left.size, 0)
 })
 
@@ -64,12 +64,12 @@ test('are known by names that begin so, whatever number and flags follow', () =>
   for (const size of ['', '2', '500', '12.5', '62.5', '1e21']) {
     for (const flags of ['', 'F', 'N', 'FN']) {
       const name = `get_job${size}${flags}/graphile_worker`
-      assert.equal(readRequest({ text: '', name }), { kind: 'claim' }, name)
+      assert.equal(recognizeStatement({ text: '', name }), { kind: 'claim' }, name)
     }
   }
 })
 
-const NAMED: readonly [name: string, values: readonly unknown[], request: Request][] = [
+const NAMED: readonly [name: string, values: readonly unknown[], request: EngineRequest][] = [
   ['complete_job', ['1'], { kind: 'settle', jobs: [{ id: '1' }] }],
   ['complete_jobs', [['1', '2']], { kind: 'settle', jobs: [{ id: '1' }, { id: '2' }] }],
   ['complete_job_q', [['1'], 'me'], { kind: 'settle', jobs: [{ id: '1' }] }],
@@ -77,7 +77,7 @@ const NAMED: readonly [name: string, values: readonly unknown[], request: Reques
   ['fail_job_q', ['me', '[{"jobId":"1","message":"no"}]'], { kind: 'settle', jobs: [{ id: '1', error: 'no' }] }],
   ['return_job', ['me', ['1']], { kind: 'give back', ids: ['1'] }],
   ['return_job_q', ['me', ['1']], { kind: 'give back', ids: ['1'] }],
-  ['clear_stale_locks', [], { kind: 'release stale' }],
+  ['clear_stale_locks', [], { kind: 'unlock stale' }],
   ['fail_jobs', [['1', '3'], 'Forced worker shutdown', 'me'], { kind: 'abandon' }],
   ['get_queue_names', [], { kind: 'other' }]
 ]
@@ -85,13 +85,14 @@ const NAMED: readonly [name: string, values: readonly unknown[], request: Reques
 for (const [name, values, request] of NAMED) {
   test(`of the name ${name} are read so in any schema`, () => {
     for (const schema of ['graphile_worker', 'other/one']) {
-      assert.equal(readRequest({ text: '', values, name: `${name}/${schema}` }), request)
+      assert.equal(recognizeStatement({ text: '', values, name: `${name}/${schema}` }), request)
     }
   })
 }
 
 test('of no name are carried out', () => {
-  for (const name of [undefined, '', 'add_job/x']) assert.equal(readRequest({ text: '', name }), { kind: 'other' })
+  for (const name of [undefined, '', 'add_job/x'])
+    assert.equal(recognizeStatement({ text: '', name }), { kind: 'other' })
 })
 
 test('have the statements in whose place ours were written', async () => {
@@ -119,7 +120,7 @@ test('have the statements in whose place ours were written', async () => {
   for (const [name, text] of Object.entries(REPLACED)) assert.is(texts.get(name), text)
 })
 
-/** The engine's statements in whose place `claimJobs`, `unlockAbandoned` and `completeJobs` in src/sql stand. */
+/** The engine's statements in whose place `claimJobs`, `unlockStale` and `completeJobs` in src/sql stand. */
 const REPLACED = {
   get_job20:
     'with j_raw as ( select jobs.job_queue_id, jobs.priority, jobs.run_at, jobs.id from "graphile_worker"._private_jobs as jobs where jobs.is_available = true and run_at <= now() and task_id = any($2::int[]) and ( jobs.job_queue_id is null or jobs.job_queue_id in ( select id from "graphile_worker"._private_job_queues as job_queues where job_queues.is_available = true for update skip locked ) ) order by priority asc, run_at asc limit 20 for update skip locked ), j as ( select distinct on (job_queue_id, case when job_queue_id is null then id end) job_queue_id, priority, run_at, id from j_raw order by job_queue_id, case when job_queue_id is null then id end, priority asc, run_at asc ), q as ( update "graphile_worker"._private_job_queues as job_queues set locked_by = $1::text, locked_at = now() from j where job_queues.id = j.job_queue_id ) update "graphile_worker"._private_jobs as jobs set attempts = jobs.attempts + 1, locked_by = $1::text, locked_at = now() from j where jobs.id = j.id returning *',
@@ -165,13 +166,13 @@ async function prepared(): Promise<TestDatabase> {
 interface WatchedStore {
   readonly connections: Connections
   readonly store: JobStore
-  readonly asked: Request[]
+  readonly asked: EngineRequest[]
   /** The jobs that were claimed, and neither settled nor given back. */
   readonly left: ReadonlySet<string>
 }
 
 function createStore({ url, sql }: TestDatabase, rename?: string): WatchedStore {
-  const asked: Request[] = []
+  const asked: EngineRequest[] = []
   const left = new Set<string>()
   const probe = (): never => {
     throw new Error('No connection hangs')
@@ -200,8 +201,8 @@ function createStore({ url, sql }: TestDatabase, rename?: string): WatchedStore 
       for (const id of ids) left.delete(id)
       asked.push({ kind: 'give back', ids })
     },
-    async releaseStale() {
-      asked.push({ kind: 'release stale' })
+    async unlockStale() {
+      asked.push({ kind: 'unlock stale' })
     }
   }
   return { connections, store, asked, left }
@@ -222,7 +223,7 @@ async function startOn(
     tasks: ['Fine', 'Wait'],
     concurrency,
     batchSize: 20,
-    returnAfterMs: 60_000,
+    giveBackAfterMs: 60_000,
     pollIntervalMs: 50,
     logger: silentLogger
   })

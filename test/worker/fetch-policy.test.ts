@@ -53,8 +53,8 @@ for (const [what, brought, wakes] of FETCHES) {
 
 test('is to rest after many fetches in vain, until one will hardly be in vain', async () => {
   for (const hurry of [
-    (policy: FetchPolicy) => policy.settled({ releasesQueues: true, hasRetries: false }),
-    (policy: FetchPolicy) => policy.returned(1, true),
+    (policy: FetchPolicy) => policy.settled({ releasesQueues: true, keepsJobs: false }),
+    (policy: FetchPolicy) => policy.givenBack(1, true),
     (policy: FetchPolicy) => policy.drain()
   ]) {
     const { policy, engine } = start()
@@ -75,14 +75,14 @@ test('is to rest after many fetches in vain, until one will hardly be in vain', 
 
 test('is to take the next job of a queue that it has released, or to leave it to another when it has jobs at hand', async () => {
   const { policy, engine } = start()
-  const release = (): void => policy.settled({ releasesQueues: true, hasRetries: false })
+  const release = (): void => policy.settled({ releasesQueues: true, keepsJobs: false })
   release()
   assert.equal([engine.wakes, engine.others], [1, []])
   engine.isHungry = false
   release()
   release()
   assert.equal([engine.wakes, engine.others], [1, [1]])
-  policy.settled({ releasesQueues: false, hasRetries: false })
+  policy.settled({ releasesQueues: false, keepsJobs: false })
   assert.equal([engine.wakes, engine.others], [1, [1]])
 })
 
@@ -90,7 +90,7 @@ test('is to tell the others of jobs that it gives back, and to take no more than
   const { policy, engine } = start()
   await policy.begin()
   policy.fetched(jobs(SIZE))
-  policy.returned(7, false)
+  policy.givenBack(7, false)
   assert.equal(engine.others, [7])
   assert.is(await policy.begin(), CONCURRENCY)
 })
@@ -99,7 +99,7 @@ test('is to look when jobs come due: at its start, after an empty fetch, when jo
   const { policy, engine } = start()
   const looked = (times: number): Promise<unknown> => until(() => engine.looks === times)
   await looked(1)
-  policy.settled({ releasesQueues: false, hasRetries: true })
+  policy.settled({ releasesQueues: false, keepsJobs: true })
   await looked(2)
   await policy.begin()
   policy.fetched([])

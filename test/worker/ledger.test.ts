@@ -1,6 +1,6 @@
 import { createBackground, Queue, Snooze } from '../../mod.ts'
 import { poolOf } from '../../src/database/connections/pool.ts'
-import { markStarted, rescueJobs } from '../../src/sql/worker/workers.ts'
+import { markStarted, rescueJobs } from '../../src/sql/worker/rescue.ts'
 import { defineTask } from '../../src/task.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'

@@ -1,7 +1,7 @@
 import { createBackground } from '../../mod.ts'
 import type { TaskContext } from '../../src/task.ts'
+import { ActiveRun } from '../../src/worker/execution/active-run.ts'
 import { createProgressReporter } from '../../src/worker/execution/progress.ts'
-import { Run } from '../../src/worker/execution/run.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -90,7 +90,7 @@ test('of a lost worker is forgotten when another one starts', async () => {
 })
 
 test('costs nothing while nothing changes, and is told again where it could not be told', async () => {
-  const runs = new Set<Run>()
+  const runs = new Set<ActiveRun>()
   const told: unknown[] = []
   let isBroken = false
   const show = async (news: unknown): Promise<void> => {
@@ -226,8 +226,8 @@ lines('cost nothing where there are none', () => {
   assert.is(newRun('11').notes, undefined)
 })
 
-function newRun(id: string): Run {
+function newRun(id: string): ActiveRun {
   const at = new Date()
   const job = { id, task: 'Slow', queue: null, priority: 0, runAt: at, attempts: 1, maxAttempts: 25, key: null }
-  return new Run({ ...job, scheduledAt: at }, createRecorder())
+  return new ActiveRun({ ...job, scheduledAt: at }, createRecorder())
 }

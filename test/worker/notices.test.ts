@@ -1,6 +1,6 @@
 import postgres from 'postgres'
 import { createBackground } from '../../mod.ts'
-import { throttle } from '../../src/worker/throttle.ts'
+import { coalesce } from '../../src/async/coalesce.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -93,7 +93,7 @@ for (const payload of [
 test('is answered together with all others that come while it is answered', async () => {
   let looks = 0
   let finish = (): void => {}
-  const { ask, stop } = throttle(() => {
+  const { ask, stop } = coalesce(() => {
     looks++
     return new Promise(resolve => {
       finish = resolve

@@ -2,7 +2,7 @@ import pg from 'pg'
 import { createBackground, Queue, Snooze } from '../../mod.ts'
 import { KEEPS_ALL } from '../../src/sql/ledger/record.ts'
 import type { Ending } from '../../src/sql/worker/ending.ts'
-import { retryJobs } from '../../src/sql/worker/retry.ts'
+import { requeueOrFailJobs } from '../../src/sql/worker/requeue.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { endingOf } from '../helpers/ending.ts'
@@ -161,7 +161,7 @@ async function relock(id: string): Promise<Ending> {
 }
 
 async function write(ending: Ending): Promise<void> {
-  const { text, values } = retryJobs('graphile_worker', KEEPS_ALL, 'me', [ending])
+  const { text, values } = requeueOrFailJobs('graphile_worker', KEEPS_ALL, 'me', [ending])
   await client.query(text, [...values])
 }
 

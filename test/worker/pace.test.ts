@@ -7,16 +7,16 @@ const test = suite('the pace of fetches')
 const QUEUED = [{ job_queue_id: 1 }]
 const PARALLEL = [{ job_queue_id: null }]
 
-/** Polls and looks come so seldom that a test that has to wait for one fails. */
+/** Polls and scans come so seldom that a test that has to wait for one fails. */
 const SELDOM_MS = 600_000
 
-test('looks behind the queues whose jobs it has, at once, while that pays', async () => {
+test('scans behind the queues whose jobs it has, at once, while that pays', async () => {
   const pacer = createPacer(SELDOM_MS, SELDOM_MS)
   for (const jobs of [QUEUED, PARALLEL, QUEUED, QUEUED, []]) await fetch(pacer, jobs)
 })
 
-test('after a look in vain waits until a queue is released', async () => {
-  const pacer = await looked()
+test('after a scan in vain waits until a queue is released', async () => {
+  const pacer = await scanned()
   const turn = begin(pacer)
   await turn.hasBegun
   assert.is(turn.isOver, false)
@@ -25,8 +25,8 @@ test('after a look in vain waits until a queue is released', async () => {
   assert.is(pacer.hurry(), false, 'nothing waits any more')
 })
 
-test('after a look in vain waits until something is scheduled', async () => {
-  const pacer = await looked()
+test('after a scan in vain waits until something is scheduled', async () => {
+  const pacer = await scanned()
   const turn = begin(pacer)
   await turn.hasBegun
   assert.is(turn.isOver, false)
@@ -34,17 +34,17 @@ test('after a look in vain waits until something is scheduled', async () => {
   await turn.over
 })
 
-for (const [after, pollIntervalMs, lookIntervalMs] of [
+for (const [after, pollIntervalMs, scanIntervalMs] of [
   ['a while', SELDOM_MS, 1],
   ['a poll interval', 1, SELDOM_MS]
 ] as const) {
-  test(`looks again by itself after ${after}`, async () => {
-    const turn = begin(await looked(pollIntervalMs, lookIntervalMs))
+  test(`scans again by itself after ${after}`, async () => {
+    const turn = begin(await scanned(pollIntervalMs, scanIntervalMs))
     await until(() => turn.isOver)
   })
 }
 
-test('does not take a fetch for a look before which a queue was released', async () => {
+test('does not take a fetch for a scan before which a queue was released', async () => {
   const pacer = createPacer(SELDOM_MS, SELDOM_MS)
   await fetch(pacer, QUEUED)
   pacer.hurry()
@@ -52,14 +52,14 @@ test('does not take a fetch for a look before which a queue was released', async
 })
 
 test('waits for no queue when it has jobs without one', async () => {
-  const pacer = await looked()
+  const pacer = await scanned()
   pacer.hurry()
   for (const jobs of [PARALLEL, []]) await fetch(pacer, jobs)
 })
 
-/** A pacer whose last look was in vain, and that has a queue's job again. */
-async function looked(pollIntervalMs = SELDOM_MS, lookIntervalMs = SELDOM_MS): Promise<Pacer> {
-  const pacer = createPacer(pollIntervalMs, lookIntervalMs)
+/** A pacer whose last scan was in vain, and that has a queue's job again. */
+async function scanned(pollIntervalMs = SELDOM_MS, scanIntervalMs = SELDOM_MS): Promise<Pacer> {
+  const pacer = createPacer(pollIntervalMs, scanIntervalMs)
   for (const jobs of [QUEUED, []]) await fetch(pacer, jobs)
   pacer.hurry()
   await fetch(pacer, QUEUED)

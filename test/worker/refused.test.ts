@@ -1,8 +1,8 @@
 import { type BackgroundError, createBackground, type Task } from '../../mod.ts'
 import { silentLogger } from '../../src/logger.ts'
 import type { LiveNews } from '../../src/sql/ledger/live.ts'
+import { ActiveRun } from '../../src/worker/execution/active-run.ts'
 import { createProgressReporter } from '../../src/worker/execution/progress.ts'
-import { Run } from '../../src/worker/execution/run.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -82,7 +82,7 @@ for (const ledger of [{}, false] as const) {
 
 test('of what a run tells hides nothing of the others', async () => {
   const shown: string[] = []
-  const runs = ['1', '2', '3', '4', '5'].map(id => new Run({ id, attempts: 1 } as never, silentLogger))
+  const runs = ['1', '2', '3', '4', '5'].map(id => new ActiveRun({ id, attempts: 1 } as never, silentLogger))
   for (const run of runs) run.progress(1e-60)
   const show = async ({ changed }: LiveNews): Promise<void> => {
     if (changed.some(({ id }) => id === '3')) throw Object.assign(new Error('out of range'), { code: '22003' })

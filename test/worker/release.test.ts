@@ -109,7 +109,7 @@ test('that have failed are recorded when the worker stops, and wait for their ne
   assert.equal([...runs], [{ state: 'failed' }, { state: 'failed' }])
 })
 
-test('under an earlier lock are put back, since that lock says nothing of the run that has the job now', async () => {
+test('under an earlier lock are released, since that lock says nothing of the run that has the job now', async () => {
   const { sql, url } = await createDatabase()
   await using background = createBackground({ connection: url })
   const { id } = await background.schedule({ task: 'Locked' })
@@ -122,7 +122,7 @@ test('under an earlier lock are put back, since that lock says nothing of the ru
   const claim = claims.of(id)
   if (claim) claim.ending = endingOf({ id, lockedAtMs })
   await releaseClaims('me', {
-    control: poolOf(sql),
+    connections: poolOf(sql),
     schema: 'graphile_worker',
     kept: undefined,
     claims,

@@ -81,7 +81,7 @@ test('or every connection cut, again and again: nothing is lost and nothing runs
   assert.is(new Set(finished).size, finished.length)
 })
 
-test('or the answer to a fetch lost: what the database had locked for it is put back and run', async () => {
+test('or the answer to a fetch lost: what the database had locked for it is released and run', async () => {
   const { database, finished, tasks } = await prepare()
   const { sql } = database
   const gate = Promise.withResolvers<void>()

@@ -87,7 +87,8 @@ async function actOnMany(
     return await command.act(background, selection, { dryRun, signal: stop, onProgress })
   }
 
-  // Once the database has answered, it may be a person who takes long.
+  // After the first answer of the database, a long wait may be for the person who confirms. Then the notice that the
+  // command waits for the database would be wrong.
   const isWaiting = (): boolean => !hasAnswered && !soFar
   const performOrExplain = (background: BackgroundClient) => perform(background).catch(explainMisuse)
   try {

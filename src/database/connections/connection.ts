@@ -69,7 +69,9 @@ export function openConnection(client: Sql, options: ConnectionOptions): Connect
       socket = createSocket(options)
       return socket
     },
-    // The driver reports only parameters that have changed. A copy of another session's would hide that the server answers.
+    // The driver calls `onparameter` only for parameters with a new value. This connection therefore starts with none.
+    // With a copy of another session's parameters, the server's first answer would seem to change nothing, and go
+    // unnoticed.
     parameters: {},
     onparameter: () => {
       isEstablished = true

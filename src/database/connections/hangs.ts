@@ -25,9 +25,9 @@ export interface HangDetector {
 
 /**
  * Closes connections that no longer answer. The operating system takes a quarter of an hour to notice, and behind some
- * routers it never does. A statement without an answer for ten seconds loses its connection, unless another connection
- * shows that its backend still works on it: then the statement is slow, or waits for a lock. If the other connection gets
- * no answer either, the statement loses its connection, too.
+ * routers it never does. After ten seconds without an answer, another connection asks the server what the statement's
+ * backend does. If the backend still works on the statement, the statement is only slow or waits for a lock, and the
+ * connection stays. If the backend does not, or the other connection gets no answer, the connection is closed.
  *
  * The server may not notice for hours. So the other connection also ends the backend of a lost connection: it may hold
  * locks for which other statements wait.

@@ -3,8 +3,10 @@ import { codeOf, isSchemaMissing } from '../failure.ts'
 import { reasonOf } from './transaction.ts'
 
 /**
- * Repeats statements and transactions that end in a deadlock or a serialization failure: another transaction locks the same
- * rows in another order, or changes them while the caller's client isolates its statements more. Nothing has happened then.
+ * Repeats statements and transactions that end in a deadlock or a serialization failure. A deadlock: another
+ * transaction has locked the same rows in another order. A serialization failure: another transaction has changed the
+ * rows, and the caller's client uses a higher isolation level. In both cases the server has undone the work, so it is
+ * safe to repeat.
  */
 export function withoutConflicts(connections: Connections): Connections {
   return repeating(connections, untilNoConflict)

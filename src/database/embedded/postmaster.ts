@@ -36,8 +36,8 @@ export async function removeStalePidFile(data: string): Promise<void> {
   if (file && (!isAlive(file.pid) || (await isPostmaster(file.pid, data)))) return
   const taken = `${path}.${randomUUID()}`
   if ((await nullIf(rename(path, taken), 'ENOENT')) === null) return
-  // If another process was faster, the file is that of its new server, and is put back. Until then, the shared memory of
-  // the directory keeps a second server away.
+  // Another process may have removed the stale file first and started a server. Then the file here is the new server's,
+  // and is put back. In the meantime, PostgreSQL's shared memory for the directory prevents a second server.
   if (parsePid(await readFile(taken, 'utf8')) !== (file?.pid ?? 0)) await nullIf(link(taken, path), 'EEXIST')
   await rm(taken, { force: true })
 }

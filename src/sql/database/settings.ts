@@ -1,4 +1,4 @@
-import type { Statement } from '../statement.ts'
+import { type Execute, type Statement, statement } from '../statement.ts'
 
 /** Settings of PostgreSQL, by name. */
 export type Settings = Readonly<Record<string, string>>
@@ -89,4 +89,10 @@ export const beginFitStatement: Statement = {
 export const isReadOnlyStatement: Statement = {
   text: "select current_setting('transaction_read_only') = 'on' as is_read_only",
   values: []
+}
+
+/** The encoding of the database. */
+export async function readEncoding(execute: Execute): Promise<string> {
+  const [row] = await execute<{ encoding: string }>(statement`select current_setting('server_encoding') as encoding`)
+  return row?.encoding ?? 'UTF8'
 }

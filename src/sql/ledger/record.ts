@@ -14,8 +14,9 @@ export interface Kept {
 export const KEEPS_ALL: Kept = { keepsSuccesses: true, keepsFailures: true }
 
 /**
- * The part of a statement that records and counts runs. The expression `ended` comes before it and holds the jobs whose
- * run is over. The statement notifies callers that wait for the end of a job only if it reads `told`.
+ * The part of a statement that records and counts runs. Put this part after an expression named `ended`, with one row
+ * for each run that has ended. The statement must read the expression `told`. Otherwise PostgreSQL does not run it, and
+ * waiting callers get no notification.
  *
  * @param options.mayLackPartition whether to record no run if the ledger has no partition for today, because no worker
  * has maintained it for a long time

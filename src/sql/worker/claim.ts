@@ -23,7 +23,7 @@ export interface ClaimedJob {
 }
 
 /** The parameters of {@linkcode claimJobs}. */
-export interface Claim {
+export interface ClaimRequest {
   readonly worker: string
   /** The names of the tasks that the worker runs. */
   readonly tasks: readonly string[]
@@ -45,7 +45,7 @@ export interface Claim {
  *
  * {@linkcode jobsOf} reads the rows.
  */
-export function claimJobs(schema: string, { worker, tasks, size, without = [] }: Claim): Statement {
+export function claimJobs(schema: string, { worker, tasks, size, without = [] }: ClaimRequest): Statement {
   const key = `${size} ${schema}`
   const text = texts.get(key) ?? claiming(identifier(schema).sql, size)
   texts.set(key, text)

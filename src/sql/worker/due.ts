@@ -46,5 +46,25 @@ export async function nextDueTimes(
   return rows.map(({ ms }) => ms)
 }
 
+/** Whether these tasks have a due job that no worker runs. The job's queue must be free, or held by this worker. */
+export async function hasDueJobs(
+  execute: Execute,
+  schema: string,
+  tasks: readonly string[],
+  worker: string
+): Promise<boolean> {
+  const [row] = await execute<{ due: boolean }>(statement`
+    select exists (
+      select from ${identifier(schema)}.jobs
+      left join ${identifier(schema)}._private_job_queues queues using (queue_name)
+      where task_identifier = any(${textArray(tasks)}::text::text[])
+        and run_at <= now()
+        and attempts < max_attempts
+        and jobs.locked_at is null
+        and (queues.locked_by is null or queues.locked_by = ${worker}::text)
+    ) as due`)
+  return row?.due ?? false
+}
+
 /** The maximum number of jobs for one query. The next query finds the jobs after them. */
 const MOST = '200'

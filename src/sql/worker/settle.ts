@@ -2,7 +2,7 @@ import type { Kept } from '../ledger/record.ts'
 import type { Statement } from '../statement.ts'
 import { completeJobs } from './complete.ts'
 import type { Ending } from './ending.ts'
-import { retryJobs } from './retry.ts'
+import { requeueOrFailJobs } from './requeue.ts'
 
 /**
  * The statements that write how runs ended. The caller may repeat one or all of them: they skip jobs that by then
@@ -27,7 +27,7 @@ export function settleJobs(
     const others = over.length === part.length ? [] : part.filter(one => !isOver(one))
     return [
       ...(over.length > 0 ? [completeJobs(schema, kept, worker, over)] : []),
-      ...(others.length > 0 ? [retryJobs(schema, kept, worker, others)] : [])
+      ...(others.length > 0 ? [requeueOrFailJobs(schema, kept, worker, others)] : [])
     ]
   })
 }

@@ -2,7 +2,7 @@
 export interface BatchSizerOptions {
   /** How many jobs can run at the same time. */
   readonly concurrency: number
-  /** The size of the first fetch, and the smallest size until jobs have to go back. */
+  /** The size of the first fetch, and the smallest size until the worker has given back jobs. */
   readonly least: number
   /** The largest size. */
   readonly most: number
@@ -16,15 +16,18 @@ export interface BatchSizer {
   fetching(): void
   /** Call with the jobs that a fetch has returned. */
   fetched(jobs: readonly { job_queue_id: number | null }[]): void
-  /** Call when fetched jobs have waited too long and went back for other workers. */
-  returned(): void
+  /**
+   * Call when the worker has given back fetched jobs that had not started. Either they have waited too long, or the
+   * worker stops.
+   */
+  givenBack(): void
 }
 
 /**
  * The size grows while a fetch takes longer than running the jobs of the previous fetch. This is so with very short
  * jobs, and when each fetch has to pass over the backlog of a locked queue. With longer jobs the size stays small, so
- * that a worker does not hold jobs that other workers could run. Once jobs had to go back, the worker fetches no more
- * than it can run; otherwise it would fetch the same jobs again before another worker hears of them.
+ * that a worker does not hold jobs that other workers could run. Once it has given back jobs, the worker fetches no
+ * more than it can run; otherwise it would fetch the same jobs again before another worker hears of them.
  */
 export function createBatchSizer({ concurrency, least, most }: BatchSizerOptions): BatchSizer {
   let size = least
@@ -51,7 +54,7 @@ export function createBatchSizer({ concurrency, least, most }: BatchSizerOptions
       if (isWorthMore) size = Math.min(most, size * 2)
       else if (isWorthLess) size = Math.max(fewest, Math.ceil(size / 2))
     },
-    returned() {
+    givenBack() {
       size = Math.min(size, concurrency)
     }
   }

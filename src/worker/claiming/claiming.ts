@@ -1,8 +1,8 @@
 import type { Logger } from '../../logger.ts'
 import type { Kept } from '../../sql/ledger/record.ts'
 import type { Execute } from '../../sql/statement.ts'
-import { hasDueJobs, notifyWorkers } from '../../sql/worker/control.ts'
-import { nextDueTimes } from '../../sql/worker/due.ts'
+import { hasDueJobs, nextDueTimes } from '../../sql/worker/due.ts'
+import { notifyWorkers } from '../../sql/worker/notify.ts'
 import { findUnknownTasks } from '../../sql/worker/unknown-tasks.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { JobStore } from '../engine/store.ts'
@@ -32,8 +32,8 @@ export interface ClaimingOptions {
   readonly membership: Membership
   readonly upkeep: Upkeep
   readonly outage: Outage
-  /** Runs statements that must not wait behind the statements of jobs. */
-  readonly control: Execute
+  /** Runs the worker's own statements, which must not wait behind the statements of jobs. */
+  readonly executeOwn: Execute
   /** Runs the statements of jobs. */
   readonly execute: Execute
   /** Aborts when the worker fetches no more jobs. */
@@ -60,23 +60,23 @@ export interface Claiming {
 
 /** Creates the parts that decide about fetches and the part that carries them out. */
 export function createClaiming(claiming: ClaimingOptions): Claiming {
-  const { options, tasks, engine, claims, membership, upkeep, control, draining, closing } = claiming
+  const { options, tasks, engine, claims, membership, upkeep, executeOwn, draining, closing } = claiming
   const { schema, logger } = options
   const policy = createFetchPolicy({
     options,
     engine,
-    wakeOthers: count => wakeOthers(control, count, logger),
-    look: withinMs => nextDueTimes(control, schema, tasks, withinMs),
+    wakeOthers: count => wakeOthers(executeOwn, count, logger),
+    look: withinMs => nextDueTimes(executeOwn, schema, tasks, withinMs),
     logger
   })
   const idle = createIdleCheck({
     // During a fetch, a job that it has just locked would seem to belong to another worker.
     isIdle: () => claims.size === 0 && policy.state !== 'fetching',
     hasSuspects: () => membership.liveness?.hasSuspects ?? true,
-    hasDueJobs: () => hasDueJobs(control, schema, tasks, engine.id),
+    hasDueJobs: () => hasDueJobs(executeOwn, schema, tasks, engine.id),
     wake: engine.wake
   })
-  const unknownTasks = createUnknownTasks({ find: () => findUnknownTasks(control, schema, tasks), logger })
+  const unknownTasks = createUnknownTasks({ find: () => findUnknownTasks(executeOwn, schema, tasks), logger })
   const settlement = createSettlement({
     mend: upkeep.mend,
     strip: claiming.endings.strip,
@@ -91,7 +91,7 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     async beforeFetch() {
       await membership.whenMember()
       claiming.onReady()
-      await membership.putBackForgotten()
+      await membership.releaseForgotten()
     },
     onFetched(count, asked) {
       if (count < asked) unknownTasks.fetchedAll()
@@ -116,6 +116,6 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
   }
 }
 
-function wakeOthers(control: Execute, count: number, logger: Logger): void {
-  notifyWorkers(control, count).catch(error => logger.debug(`Cannot wake other workers: ${error}`))
+function wakeOthers(execute: Execute, count: number, logger: Logger): void {
+  notifyWorkers(execute, count).catch(error => logger.debug(`Cannot wake other workers: ${error}`))
 }

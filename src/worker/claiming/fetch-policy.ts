@@ -39,8 +39,11 @@ export interface FetchPolicy {
   failed(): void
   /** Call when the database has confirmed how jobs ended. */
   settled(change: Settled): void
-  /** Call when so many fetched jobs have waited too long and went back for other workers. */
-  returned(count: number, releasesQueues: boolean): void
+  /**
+   * Call when the worker has given back so many fetched jobs that had not started. Either they have waited too long, or
+   * the worker stops.
+   */
+  givenBack(count: number, releasesQueues: boolean): void
   /** Call when a notification of new jobs arrives. Any login can send one. */
   scheduled(): void
   /** Call when the worker needs no more jobs. A fetch that is delayed continues now. */
@@ -52,8 +55,8 @@ export interface FetchPolicy {
 export interface Settled {
   /** Whether named queues are free now. */
   readonly releasesQueues: boolean
-  /** Whether some of the jobs run again. */
-  readonly hasRetries: boolean
+  /** Whether some of the jobs stay in the table, to run again or as failed for good. */
+  readonly keepsJobs: boolean
 }
 
 /**
@@ -111,8 +114,8 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
     failed() {
       fetching = undefined
     },
-    settled({ releasesQueues, hasRetries }) {
-      if (hasRetries) lookout.refresh()
+    settled({ releasesQueues, keepsJobs }) {
+      if (keepsJobs) lookout.refresh()
       if (!releasesQueues || pacer.hurry()) return
       if (engine.isHungry) return engine.wake()
       // This worker is too busy for the queue's next job, so another worker may run it.
@@ -121,8 +124,8 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
       lastForwardMs = nowMs
       wakeOthers(1)
     },
-    returned(count, releasesQueues) {
-      sizer.returned()
+    givenBack(count, releasesQueues) {
+      sizer.givenBack()
       if (releasesQueues) pacer.hurry()
       // An idle worker finds these jobs only if it is notified.
       wakeOthers(count)

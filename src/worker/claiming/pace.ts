@@ -21,27 +21,27 @@ export interface Pacer {
  * after a slower fetch, and longer after several of them, unless the next fetch will probably return jobs. Any login
  * can trigger fetches, so cheap fetches are delayed, too, after many empty ones in a row.
  *
- * A fetch that follows a fetch with jobs of named queues is a look: it passes over the backlogs of these queues, which
- * are locked now, to find other jobs. After an empty look, the next look is delayed until this worker releases a queue
- * or a notification of new jobs arrives. The delay is limited, because other workers release their queues without
- * notice.
+ * When a fetch has returned jobs of named queues, these queues are locked. The next fetch reads past their backlogs to
+ * find other jobs. Here such a fetch is called a scan. After an empty scan, the next scan is delayed until this worker
+ * releases a queue or a notification of new jobs arrives. The delay is limited, because other workers release their
+ * queues without notice.
  *
- * @param pollIntervalMs the longest delay of a look, in milliseconds
- * @param lookIntervalMs the shortest delay of a look after an empty one, in milliseconds
+ * @param pollIntervalMs the longest delay of a scan, in milliseconds
+ * @param scanIntervalMs the shortest delay of a scan after an empty one, in milliseconds
  */
-export function createPacer(pollIntervalMs: number, lookIntervalMs = claimingTimings.lookEveryMs): Pacer {
+export function createPacer(pollIntervalMs: number, scanIntervalMs = claimingTimings.scanEveryMs): Pacer {
   let beganMs = 0
   let waitUntilMs = 0
   let expensiveInRow = 0
   let emptyInRow = 0
   let isHopeful = false
-  let isLook = false
-  let lookAgainMs = 0
+  let isScan = false
+  let scanAgainMs = 0
   let proceed: (() => void) | undefined
 
   function waitMs(): number {
     if (isHopeful) return 0
-    return Math.max(waitUntilMs, isLook ? lookAgainMs : 0) - performance.now()
+    return Math.max(waitUntilMs, isScan ? scanAgainMs : 0) - performance.now()
   }
 
   /** Ends the delay of a fetch. Returns whether one was delayed. */
@@ -64,18 +64,18 @@ export function createPacer(pollIntervalMs: number, lookIntervalMs = claimingTim
         })
       }
       beganMs = performance.now()
-      isLook &&= !isHopeful
+      isScan &&= !isHopeful
       isHopeful = false
     },
     fetched(jobs) {
       const count = jobs.length
       const nowMs = performance.now()
       const tookMs = nowMs - beganMs
-      if (isLook) {
-        const pauseMs = Math.min(pollIntervalMs, Math.max(lookIntervalMs, tookMs * LOOK_FACTOR))
-        lookAgainMs = count > 0 ? 0 : nowMs + pauseMs
+      if (isScan) {
+        const pauseMs = Math.min(pollIntervalMs, Math.max(scanIntervalMs, tookMs * SCAN_FACTOR))
+        scanAgainMs = count > 0 ? 0 : nowMs + pauseMs
       }
-      isLook = jobs.some(job => job.job_queue_id !== null)
+      isScan = jobs.some(job => job.job_queue_id !== null)
       expensiveInRow = count === 0 && tookMs > EXPENSIVE_MS ? expensiveInRow + 1 : 0
       emptyInRow = count === 0 ? emptyInRow + 1 : 0
       const restMs = emptyInRow > MANY ? claimingTimings.delayMs : 0
@@ -83,7 +83,7 @@ export function createPacer(pollIntervalMs: number, lookIntervalMs = claimingTim
         nowMs + Math.min(claimingTimings.longestDelayMs, Math.max(restMs, tookMs * WAIT_FACTOR * expensiveInRow))
     },
     scheduled() {
-      isLook = false
+      isScan = false
       endDelay()
     },
     hurry() {
@@ -101,5 +101,5 @@ const WAIT_FACTOR = 20
 
 /** After more empty fetches in a row than this, cheap fetches are delayed, too. */
 const MANY = 20
-/** A look delays the next job of the queues that it passes over, so looks take at most about 2 % of the time. */
-const LOOK_FACTOR = 50
+/** A scan delays the next job of the queues that it passes over, so scans take at most about 2 % of the time. */
+const SCAN_FACTOR = 50

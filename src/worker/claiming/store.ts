@@ -2,8 +2,8 @@ import type { Kept } from '../../sql/ledger/record.ts'
 import type { Execute } from '../../sql/statement.ts'
 import { type ClaimedJob, claimJobs, jobsOf } from '../../sql/worker/claim.ts'
 import { giveBackJobs } from '../../sql/worker/give-back.ts'
-import { unlockAbandoned } from '../../sql/worker/locks.ts'
 import { settleJobs } from '../../sql/worker/settle.ts'
+import { unlockStale } from '../../sql/worker/unlock-stale.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { JobStore } from '../engine/store.ts'
 import type { Claim } from '../execution/claim.ts'
@@ -44,11 +44,12 @@ export interface JobStoreOptions {
 export function createJobStore(options: JobStoreOptions): JobStore {
   const { execute, schema, kept, engine, tasks, claims, policy, settlement, outage } = options
   const { draining, closing } = options
-  const returning = new Set<Promise<unknown>>()
+  const givingBack = new Set<Promise<unknown>>()
 
   async function claim(): Promise<readonly ClaimedJob[]> {
-    // Wait for jobs that are being given back. If a fetch took them again, a repeated return would unlock running jobs.
-    await Promise.allSettled(returning)
+    // Wait until the worker has given back jobs. If this fetch locked them again first, a repeated statement that gives
+    // them back would unlock them while they run.
+    await Promise.allSettled(givingBack)
     const most = await settlement.room(draining)
     if (!draining.aborted) await options.beforeFetch()
     const size = await policy.begin(most)
@@ -81,7 +82,7 @@ export function createJobStore(options: JobStoreOptions): JobStore {
       claims.confirm(part)
       policy.settled({
         releasesQueues: part.some(({ isQueued }) => isQueued),
-        hasRetries: endings.some(({ next }) => next.kind !== 'remove')
+        keepsJobs: endings.some(({ next }) => next.kind !== 'remove')
       })
       options.onSettled()
     })
@@ -92,7 +93,7 @@ export function createJobStore(options: JobStoreOptions): JobStore {
       const ids = part.map(({ job }) => job.id)
       await outage.outlast(() => execute(giveBackJobs(schema, engine.id, ids)), closing)
       claims.confirm(part)
-      policy.returned(
+      policy.givenBack(
         ids.length,
         part.some(({ isQueued }) => isQueued)
       )
@@ -114,15 +115,15 @@ export function createJobStore(options: JobStoreOptions): JobStore {
     },
     async giveBack(ids) {
       const work = giveBack(ids.flatMap(id => claims.of(id) ?? []))
-      returning.add(work)
+      givingBack.add(work)
       try {
         await work
       } finally {
-        returning.delete(work)
+        givingBack.delete(work)
       }
     },
-    async releaseStale() {
-      await outage.outlast(() => execute(unlockAbandoned(schema)), closing)
+    async unlockStale() {
+      await outage.outlast(() => execute(unlockStale(schema)), closing)
     }
   }
 }

@@ -1,3 +1,17 @@
+/**
+ * The loop of a worker. The engine, graphile-worker, asks its pool for jobs by SQL. The pool of `pool.ts` recognizes
+ * each statement by its name and lets the {@linkcode JobStore} of kretes answer it:
+ *
+ * 1. The engine sends `get_job`. `JobStore.claim` locks jobs with a statement of kretes and returns their rows.
+ * 2. The engine calls its task list with each job. The list calls `run`, which runs the task and keeps the ending of
+ *    the run in the claim. To the engine, every run succeeds.
+ * 3. The engine sends `complete_job` with the ids of the jobs. `JobStore.settle` writes the endings of their claims: it
+ *    removes the jobs, or lets them wait for another run, or marks them as failed.
+ * 4. The engine sends `return_job` for jobs that have waited too long to start, and when the worker stops.
+ *    `JobStore.giveBack` unlocks these jobs for other workers.
+ *
+ * @module
+ */
 import { EventEmitter } from 'node:events'
 import type { Runner, TaskList, WorkerEvents } from 'graphile-worker'
 import { loadWithHome } from '../../database/home-directory.ts'
@@ -20,7 +34,7 @@ export interface EngineOptions {
   /** How many jobs a fetch is expected to return. */
   readonly batchSize: number
   /** How long claimed jobs may wait to start before the engine gives them back, in milliseconds. */
-  readonly returnAfterMs: number
+  readonly giveBackAfterMs: number
   readonly pollIntervalMs: number
   readonly logger: Logger
 }
@@ -101,7 +115,7 @@ export function createEngine(options: EngineOptions): Engine {
           logger: createEngineLogger(graphile.Logger, logger),
           preset: {
             worker: {
-              localQueue: { size: options.batchSize, ttl: options.returnAfterMs },
+              localQueue: { size: options.batchSize, ttl: options.giveBackAfterMs },
               completeJobBatchDelay: 0,
               failJobBatchDelay: 0
             }

@@ -1,8 +1,15 @@
+/**
+ * The engine's way to the database, and the place where kretes takes over. The engine asks this pool for jobs by SQL,
+ * and tells it by SQL that jobs are done. The pool recognizes these statements by their names and does not send them.
+ * The {@linkcode JobStore} of kretes answers them with statements of its own. `engine.ts` describes the whole loop.
+ *
+ * @module
+ */
 import { EventEmitter } from 'node:events'
 import type pg from 'pg'
 import type { Outage } from '../outage.ts'
 import type { Connections } from './connections.ts'
-import { type EngineStatement, readRequest } from './statements.ts'
+import { type EngineStatement, recognizeStatement } from './statements.ts'
 import type { JobStore } from './store.ts'
 
 /** The options of {@linkcode createEnginePool}. */
@@ -46,7 +53,7 @@ export function createEnginePool({ connections, store, outage, signal }: EngineP
   }
 
   async function answer(statement: EngineStatement): Promise<readonly unknown[]> {
-    const request = readRequest(statement)
+    const request = recognizeStatement(statement)
     switch (request.kind) {
       case 'claim':
         return await store.claim()
@@ -56,8 +63,8 @@ export function createEnginePool({ connections, store, outage, signal }: EngineP
       case 'give back':
         await store.giveBack(request.ids)
         return []
-      case 'release stale':
-        await store.releaseStale()
+      case 'unlock stale':
+        await store.unlockStale()
         return []
       case 'abandon':
         return []

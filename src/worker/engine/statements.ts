@@ -1,10 +1,10 @@
 /** A request of the engine to its database, by what the worker does with it. */
-export type Request =
+export type EngineRequest =
   | { readonly kind: 'claim' }
   /** Jobs whose runs have ended. An error is the engine's own: it failed the job without a run. */
   | { readonly kind: 'settle'; readonly jobs: readonly { readonly id: string; readonly error?: string }[] }
   | { readonly kind: 'give back'; readonly ids: readonly string[] }
-  | { readonly kind: 'release stale' }
+  | { readonly kind: 'unlock stale' }
   /** The engine is forced to stop and fails its running jobs. The worker ignores this: it decides itself. */
   | { readonly kind: 'abandon' }
   | { readonly kind: 'other' }
@@ -16,14 +16,14 @@ export interface EngineStatement {
   readonly name?: string | undefined
 }
 
-/** Recognises a request by the name of the engine's statement. A test checks this against the installed engine. */
-export function readRequest({ name, values = [] }: EngineStatement): Request {
+/** Recognizes a request by the name of the engine's statement. A test checks this against the installed engine. */
+export function recognizeStatement({ name, values = [] }: EngineStatement): EngineRequest {
   const [first, second] = values
   const known = name?.replace(/\/.*$/s, '') ?? ''
   // A prefix, since names vary. A fetch that is taken for another request would lock jobs that the worker does not
   // know.
   if (known.startsWith('get_job')) return { kind: 'claim' }
-  if (known.startsWith('clear_stale_locks')) return { kind: 'release stale' }
+  if (known.startsWith('clear_stale_locks')) return { kind: 'unlock stale' }
   if (/^complete_jobs?(_q)?$/.test(known)) {
     return { kind: 'settle', jobs: [first as string | string[]].flat().map(id => ({ id })) }
   }

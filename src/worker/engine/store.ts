@@ -9,8 +9,11 @@ export interface JobStore {
   claim(): Promise<readonly ClaimedJob[]>
   /** Writes how the runs of jobs ended. An error is the engine's own: it failed the job without a run. */
   settle(jobs: readonly { readonly id: string; readonly error?: string }[]): Promise<void>
-  /** Unlocks claimed jobs that have waited too long, for other workers. */
+  /**
+   * Unlocks jobs that this worker has fetched and not started. Either they have waited too long, or the worker stops.
+   * Other workers can then take them.
+   */
   giveBack(ids: readonly string[]): Promise<void>
   /** Unlocks jobs and queues that unregistered processes have held for hours. */
-  releaseStale(): Promise<void>
+  unlockStale(): Promise<void>
 }

@@ -3,8 +3,8 @@ import { isMarkedCancelled } from '../../sql/jobs/cancel.ts'
 import { clampDate } from '../../sql/times.ts'
 import type { ClaimedJob } from '../../sql/worker/claim.ts'
 import type { Ending } from '../../sql/worker/ending.ts'
-import { lossesOf } from '../../sql/worker/workers.ts'
-import type { Run } from './run.ts'
+import { lossesOf } from '../../sql/worker/rescue.ts'
+import type { ActiveRun } from './active-run.ts'
 
 /** A job that this worker has locked, from the fetch until the database has confirmed how the job ended. */
 export interface Claim {
@@ -20,7 +20,7 @@ export interface Claim {
   /** Whether the job was cancelled before it began. */
   isCancelled: boolean
   /** Set while the task or its `onFailure` runs. */
-  run: Run | undefined
+  run: ActiveRun | undefined
   /** Set once the end of the run is decided. */
   ending: Ending | undefined
 }

@@ -2,8 +2,8 @@ import { compileBackoff } from '../../backoff.ts'
 import { isPermanent, isSnooze, readSnooze } from '../../errors.ts'
 import type { Logger } from '../../logger.ts'
 import { messageOf, readThrown } from '../../text/thrown.ts'
+import type { ActiveRun } from './active-run.ts'
 import type { Plan } from './plan.ts'
-import type { Run } from './run.ts'
 
 /** The result of running a task. */
 export type Result =
@@ -24,7 +24,7 @@ export type Verdict = (
 ) & { readonly error?: unknown }
 
 /** Decides what happens to a job after a run. An interrupted run counts as interrupted, even if its task succeeds. */
-export function decide(run: Run, plan: Plan, result: Result, logger: Logger): Verdict {
+export function decide(run: ActiveRun, plan: Plan, result: Result, logger: Logger): Verdict {
   const { interruption } = run
   if (result.kind === 'cancelled') return { kind: 'cancelled' }
   if (result.kind === 'returned' && !interruption) return { kind: 'succeeded', value: result.value }
@@ -38,7 +38,7 @@ export function decide(run: Run, plan: Plan, result: Result, logger: Logger): Ve
   }
 }
 
-function judge(run: Run, plan: Plan, error: unknown, logger: Logger): Verdict {
+function judge(run: ActiveRun, plan: Plan, error: unknown, logger: Logger): Verdict {
   if (isPermanent(error)) return { kind: 'failed', error }
   if (run.isAborted && !run.interruption) return { kind: 'released', error }
   if (run.attempt >= run.job.maxAttempts) return { kind: 'failed', error }
@@ -46,7 +46,7 @@ function judge(run: Run, plan: Plan, error: unknown, logger: Logger): Verdict {
 }
 
 /** If the task's backoff throws, the default backoff applies, so that the job is not lost. */
-function delayAfter(run: Run, plan: Plan, error: unknown, logger: Logger): number {
+function delayAfter(run: ActiveRun, plan: Plan, error: unknown, logger: Logger): number {
   try {
     return plan.delayOf(run.attempt, error)
   } catch (cause) {

@@ -5,12 +5,12 @@ import type { Ending, Next } from '../../sql/worker/ending.ts'
 import { messageOf } from '../../text/thrown.ts'
 import { workerTimings } from '../../timings.ts'
 import type { LedgerSettings } from '../options.ts'
+import type { ActiveRun } from './active-run.ts'
 import type { Claim } from './claim.ts'
 import type { Verdict } from './decide.ts'
 import { FITS_ALL, type Fit } from './encoding.ts'
 import { describeError, toErrorJson } from './error-text.ts'
 import { describeResult, type ResultText, writeRedacted } from './result.ts'
-import type { Run } from './run.ts'
 
 /** Creates the endings of runs, with the details that the ledger keeps. */
 export interface Endings {
@@ -18,9 +18,9 @@ export interface Endings {
   /** Serializes a payload before its task can change it; `null` if payloads are not kept. */
   readPayload(payload: unknown): string | null
   /** Creates the ending of a run. */
-  of(claim: Claim, run: Run, verdict: Verdict, details: EndingDetails): Ending
+  of(claim: Claim, run: ActiveRun, verdict: Verdict, details: EndingDetails): Ending
   /** Creates the ending of a claim that the worker releases before the run has ended. */
-  ofBrokenOff(claim: Claim, run: Run): Ending
+  ofBrokenOff(claim: Claim, run: ActiveRun): Ending
   /**
    * Removes values from an ending that the database refuses. The first call removes all values that the task provided;
    * the second call also gives up its record. Returns `undefined` if nothing is left to remove.
@@ -75,7 +75,7 @@ export function createEndings({ ledger, logger, fit = FITS_ALL }: EndingsOptions
   }
 
   /** Runs for each job, so it spreads no objects. */
-  function create(claim: Claim, run: Run, state: RunState, next: Next, details: Details): Ending {
+  function create(claim: Claim, run: ActiveRun, state: RunState, next: Next, details: Details): Ending {
     return {
       id: claim.job.id,
       attempt: claim.job.attempts,
@@ -149,7 +149,7 @@ function isFailure(state: RunState): boolean {
   return FAILURE_STATES.some(failure => failure === state)
 }
 
-function stateOf(verdict: Verdict, run: Run): RunState {
+function stateOf(verdict: Verdict, run: ActiveRun): RunState {
   if (verdict.kind !== 'failed' && verdict.kind !== 'retried') return verdict.kind
   return run.interruption?.kind === 'timeout' ? 'timed out' : 'failed'
 }

@@ -3,12 +3,12 @@ import type { Logger } from '../../logger.ts'
 import type { AnyTask } from '../../task.ts'
 import { readThrown } from '../../text/thrown.ts'
 import { workerTimings } from '../../timings.ts'
+import { ActiveRun } from './active-run.ts'
 import type { Claim } from './claim.ts'
 import { decide, type Result, type Verdict } from './decide.ts'
 import type { Endings } from './ending.ts'
 import { createPlanner, type Plan } from './plan.ts'
 import { reportEnd, reportStart } from './report.ts'
-import { Run } from './run.ts'
 import { isTracking, runTracked } from './uncaught.ts'
 
 /** Runs jobs and tracks the running ones. */
@@ -16,8 +16,8 @@ export interface Executor {
   /** How many jobs are running. */
   readonly running: number
   /** The runs that are under way. */
-  readonly runs: ReadonlySet<Run>
-  /** How many runs were stopped before their end; their jobs go back to the database for other workers. */
+  readonly runs: ReadonlySet<ActiveRun>
+  /** How many runs were stopped before their end; their jobs are released for other workers. */
   readonly released: number
   /**
    * Runs a claimed job and stores its ending in the claim.
@@ -39,7 +39,7 @@ export interface ExecutorOptions {
 
 /** Creates an executor. */
 export function createExecutor({ logger, backoff, endings }: ExecutorOptions): Executor {
-  const runs = new Set<Run>()
+  const runs = new Set<ActiveRun>()
   const planOf = createPlanner(backoff)
   let released = 0
 
@@ -74,20 +74,20 @@ export function createExecutor({ logger, backoff, endings }: ExecutorOptions): E
     }
   }
 
-  function begin(claim: Claim): Run {
-    const run = new Run(claim.job, logger, endings.redactor)
+  function begin(claim: Claim): ActiveRun {
+    const run = new ActiveRun(claim.job, logger, endings.redactor)
     claim.run = run
     runs.add(run)
     return run
   }
 
-  function end(claim: Claim, run: Run): void {
+  function end(claim: Claim, run: ActiveRun): void {
     claim.run = undefined
     runs.delete(run)
   }
 
   /** Runs the task. Only the task itself decides whether it has failed. */
-  async function perform({ payload }: Claim, task: AnyTask, run: Run, plan: Plan): Promise<Result> {
+  async function perform({ payload }: Claim, task: AnyTask, run: ActiveRun, plan: Plan): Promise<Result> {
     reportStart(logger, run)
     if (plan.timeoutMs !== undefined) run.interruptAfter(plan.timeoutMs)
     try {

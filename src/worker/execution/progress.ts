@@ -2,13 +2,13 @@ import { codeOf } from '../../database/failure.ts'
 import type { Logger } from '../../logger.ts'
 import type { LiveNews, RunNews } from '../../sql/ledger/live.ts'
 import { progressTimings } from '../../timings.ts'
+import type { ActiveRun } from './active-run.ts'
 import { FITS_ALL, type Fit } from './encoding.ts'
-import type { Run } from './run.ts'
 
 /** The options of {@linkcode createProgressReporter}. */
 export interface ProgressOptions {
   /** The runs under way. */
-  readonly runs: Iterable<Run>
+  readonly runs: Iterable<ActiveRun>
   /** Writes the news to the database, where other processes can read it. */
   show(news: LiveNews): Promise<void>
   /** Makes text fit the database. */
@@ -95,11 +95,11 @@ export function createProgressReporter({ runs, show, logger, fit = FITS_ALL }: P
 }
 
 interface Reported {
-  readonly run: Run
+  readonly run: ActiveRun
   readonly version: number
 }
 
-function toNews({ job, attempt, notes }: Run, fit: Fit): RunNews {
+function toNews({ job, attempt, notes }: ActiveRun, fit: Fit): RunNews {
   const { progress = null, message = null, log = null } = notes ?? {}
   return { id: job.id, attempt, progress, message: message && fit.text(message), log: fit.json(log) }
 }

@@ -1,14 +1,14 @@
 import type { LogFields, Logger } from '../../logger.ts'
+import type { ActiveRun } from './active-run.ts'
 import type { Verdict } from './decide.ts'
-import type { Run } from './run.ts'
 
 /** Logs that a run has begun. */
-export function reportStart(logger: Logger, run: Run): void {
+export function reportStart(logger: Logger, run: ActiveRun): void {
   logger.info(`${run} started`, fieldsOf('started', run))
 }
 
 /** Logs how a run ended. */
-export function reportEnd(logger: Logger, run: Run, verdict: Verdict): void {
+export function reportEnd(logger: Logger, run: ActiveRun, verdict: Verdict): void {
   const { level, event, text, details } = describe(verdict)
   const fields = { ...fieldsOf(event, run), durationMs: run.durationMs, ...details }
   logger[level](`${run} ${text}`, level === 'info' ? fields : { ...fields, error: verdict.error })
@@ -38,7 +38,7 @@ function describe(verdict: Verdict): { level: keyof Logger; event: string; text:
   }
 }
 
-function fieldsOf(event: string, { job }: Run): LogFields {
+function fieldsOf(event: string, { job }: ActiveRun): LogFields {
   const { id, task, queue, attempts: attempt, maxAttempts } = job
   return { event: `job.${event}`, task, job: id, queue, attempt, maxAttempts }
 }

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import process from 'node:process'
 import { refuseUnknown } from '../../check/options.ts'
-import type { Run } from './run.ts'
+import type { ActiveRun } from './active-run.ts'
 
 /** The options of {@linkcode guardProcess}. */
 export interface GuardOptions {
@@ -68,7 +68,7 @@ export function guardProcess(options: GuardOptions): Disposable {
 }
 
 /** Runs the work of a run. If the process is guarded, uncaught errors of the work can be traced to the run. */
-export function runTracked<Result>(run: Run, work: () => Result): Result {
+export function runTracked<Result>(run: ActiveRun, work: () => Result): Result {
   return tracker ? tracker.run(run, work) : work()
 }
 
@@ -77,4 +77,4 @@ export function isTracking(): boolean {
   return tracker !== undefined
 }
 
-let tracker: AsyncLocalStorage<Run> | undefined
+let tracker: AsyncLocalStorage<ActiveRun> | undefined

@@ -2,17 +2,18 @@ import { setTimeout } from 'node:timers/promises'
 import { repeat } from '../../async/repeat.ts'
 import { isTransientFailure } from '../../database/failure.ts'
 import type { Logger } from '../../logger.ts'
-import { beat } from '../../sql/worker/workers.ts'
+import type { Connections } from '../../sql/statement.ts'
+import { beat } from '../../sql/worker/heartbeat.ts'
 import { peerTimings } from '../../timings.ts'
-import type { Control, ControlPool } from '../control.ts'
 import type { Outage } from '../outage.ts'
+import type { OwnPool } from '../own-connections.ts'
 import { createRescuer } from './rescue.ts'
 
 /** What {@linkcode keepAlive} takes. */
 export interface LivenessOptions {
   /** One connection that is used for nothing else: the worker's lock lives in its session. */
-  readonly session: ControlPool
-  readonly control: Control
+  readonly session: OwnPool
+  readonly connections: Connections
   readonly schema: string
   /** The id under which the engine locks jobs. */
   readonly id: string
@@ -30,7 +31,7 @@ export interface Liveness {
   readonly lastBeatAt: Date
   /** Whether the last heartbeat is recent enough. */
   readonly isBeating: boolean
-  /** Whether some peers seem to be dead, or may be, whose jobs this worker may not rescue yet. */
+  /** Whether a peer may be dead, and this worker must still wait before it rescues the peer's jobs. */
   readonly hasSuspects: boolean
   /** Resolves when the session holds the lock. A task may block the event loop while it does. */
   whenLocked(): Promise<void>

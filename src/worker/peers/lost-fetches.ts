@@ -7,7 +7,7 @@ export interface LostFetches {
   /** Whether it is time to look for them. */
   readonly areDue: boolean
   add(): void
-  /** Call when the worker has looked for such jobs and unlocked them. */
+  /** Call when the worker has looked for such jobs and released them. */
   settle(): void
 }
 

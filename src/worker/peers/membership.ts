@@ -2,14 +2,14 @@ import { hostname } from 'node:os'
 import process from 'node:process'
 import type { Retention } from '../../rules/retention.ts'
 import { type Definition, registerDefinitions } from '../../sql/jobs/definitions.ts'
-import { releaseForgotten } from '../../sql/worker/control.ts'
-import { registerWorker, unregisterWorker } from '../../sql/worker/workers.ts'
+import { registerWorker, unregisterWorker } from '../../sql/worker/registration.ts'
+import { releaseForgotten } from '../../sql/worker/release.ts'
 import { type AnyTask, optionsOf } from '../../task.ts'
 import type { Claims } from '../claiming/claims.ts'
-import type { Control } from '../control.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { LedgerSettings, ResolvedOptions } from '../options.ts'
 import type { Outage } from '../outage.ts'
+import type { OwnConnections } from '../own-connections.ts'
 import { keepAlive, type Liveness } from './heartbeat.ts'
 import { createLostFetches } from './lost-fetches.ts'
 
@@ -18,7 +18,7 @@ export interface MembershipOptions {
   readonly options: ResolvedOptions
   /** The tasks that it runs, by name. */
   readonly tasks: ReadonlyMap<string, AnyTask>
-  readonly control: Control
+  readonly ownConnections: OwnConnections
   readonly outage: Outage
   readonly claims: Claims
   /** Releases all jobs that a worker holds. */
@@ -35,8 +35,11 @@ export interface Membership {
   readonly declaredDead: Promise<void>
   /** Awaited before each fetch. Resolves when the worker is registered and holds its lock. */
   whenMember(): Promise<void>
-  /** Unlocks jobs that the database may have locked for a fetch whose answer was lost. */
-  putBackForgotten(): Promise<void>
+  /**
+   * Releases jobs that the database may have locked for a fetch whose answer was lost. Call this only between two
+   * fetches. During a fetch, a newly locked job is not known here yet, and would be released by mistake.
+   */
+  releaseForgotten(): Promise<void>
   /** Call when the answer to a fetch was lost. */
   fetchLost(): void
   /** Ends the heartbeat. */
@@ -50,11 +53,16 @@ export interface Membership {
 
 /** Creates the membership of a worker. The worker is registered before its first fetch. */
 export function createMembership(membershipOptions: MembershipOptions): Membership {
-  const { options, tasks, control, outage, claims, engine, release, onHung } = membershipOptions
+  const { options, tasks, ownConnections, outage, claims, engine, release, onHung } = membershipOptions
   const { schema, logger, concurrency } = options
   const declaredDead = Promise.withResolvers<void>()
   const onLost = (): void => liveness?.sessionEnded()
-  const session = control.open('kretes worker lock', 1, { prepare: options.prepare, isLasting: true, onHung, onLost })
+  const session = ownConnections.open('kretes worker lock', 1, {
+    prepare: options.prepare,
+    isLasting: true,
+    onHung,
+    onLost
+  })
   const closing = new AbortController()
   const lostFetches = createLostFetches()
   let registering: Promise<Liveness> | undefined
@@ -63,8 +71,8 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
   async function register(): Promise<Liveness> {
     closing.signal.throwIfAborted()
     const retention = toRetention(options.ledger)
-    await registerDefinitions(control.execute, schema, [...tasks].map(toDefinition))
-    await registerWorker(control.execute, schema, {
+    await registerDefinitions(ownConnections.execute, schema, [...tasks].map(toDefinition))
+    await registerWorker(ownConnections.execute, schema, {
       id: engine.id,
       host: hostname(),
       pid: process.pid,
@@ -75,7 +83,7 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
     closing.signal.throwIfAborted()
     return keepAlive({
       session,
-      control,
+      connections: ownConnections,
       schema,
       id: engine.id,
       maxLosses: options.maxLosses,
@@ -99,10 +107,9 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
       }
       await liveness.whenLocked()
     },
-    // Called between two fetches: only then is a job that is locked but unknown here certainly such a job.
-    async putBackForgotten() {
+    async releaseForgotten() {
       if (!lostFetches.areDue) return
-      const count = await releaseForgotten(control.execute, schema, engine.id, idsOf(claims))
+      const count = await releaseForgotten(ownConnections.execute, schema, engine.id, idsOf(claims))
       lostFetches.settle()
       if (count > 0) logger.info(`Unlocked ${count} jobs that a lost connection had left locked`)
     },
@@ -121,7 +128,7 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
         // A registration that is under way must not happen after the removal.
         await registering?.catch(() => {})
         if (claims.size > 0 || lostFetches.areThere) await release(engine.id)
-        await unregisterWorker(control.execute, schema, engine.id)
+        await unregisterWorker(ownConnections.execute, schema, engine.id)
         return 0
       } catch (error) {
         logger.debug(`Cannot release the jobs of this worker: ${error}`, { error })

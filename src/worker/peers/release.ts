@@ -8,8 +8,8 @@ import {
   returnToSavepointStatement,
   savepointStatement
 } from '../../sql/statement.ts'
-import { type LockedJob, releaseWorker } from '../../sql/worker/control.ts'
 import type { Ending } from '../../sql/worker/ending.ts'
+import { type LockedJob, releaseWorker } from '../../sql/worker/release.ts'
 import { settleJobs } from '../../sql/worker/settle.ts'
 import { workerTimings } from '../../timings.ts'
 import type { Claims } from '../claiming/claims.ts'
@@ -18,7 +18,7 @@ import type { Endings } from '../execution/ending.ts'
 
 /** The options of {@linkcode releaseClaims}. */
 export interface ReleaseOptions {
-  readonly control: Connections
+  readonly connections: Connections
   readonly schema: string
   readonly kept: Kept | undefined
   readonly claims: Claims
@@ -27,12 +27,12 @@ export interface ReleaseOptions {
 }
 
 /**
- * Unlocks all jobs that a worker holds, so that other workers run them. The same transaction writes the endings that
+ * Releases all jobs that a worker holds, so that other workers run them. The same transaction writes the endings that
  * are not written yet. So no ended job runs again, and unfinished runs are recorded.
  */
 export async function releaseClaims(worker: string, options: ReleaseOptions): Promise<void> {
-  const { control, schema, claims, endings } = options
-  await releaseWorker(control, schema, worker, async (execute, jobs) => {
+  const { connections, schema, claims, endings } = options
+  await releaseWorker(connections, schema, worker, async (execute, jobs) => {
     const unwritten = jobs.flatMap(job => {
       const claim = claims.of(job.id)
       const ending = claim && isUnder(claim, job) ? endingOf(claim, endings) : undefined

@@ -1,12 +1,12 @@
 import { isTransientFailure } from '../../database/failure.ts'
 import type { Logger } from '../../logger.ts'
 import type { Connections } from '../../sql/statement.ts'
-import { type Rescue, rescueJobs } from '../../sql/worker/workers.ts'
+import { type Rescue, rescueJobs } from '../../sql/worker/rescue.ts'
 import { peerTimings } from '../../timings.ts'
 
 /** The options of {@linkcode createRescuer}. */
 export interface RescueOptions {
-  readonly control: Connections
+  readonly connections: Connections
   readonly schema: string
   /** How many workers may be lost with a job before it fails for good. */
   readonly maxLosses: number
@@ -20,12 +20,15 @@ export interface Rescuer {
 }
 
 /** Creates a rescuer. It logs each rescue, and each problem once. */
-export function createRescuer({ control, schema, maxLosses, logger }: RescueOptions): Rescuer {
+export function createRescuer({ connections, schema, maxLosses, logger }: RescueOptions): Rescuer {
   const problems = new Map<string, string>()
   return {
     async rescue(dead) {
       try {
-        const rescue = await rescueJobs(control, schema, dead, { staleAfterMs: peerTimings.staleAfterMs, maxLosses })
+        const rescue = await rescueJobs(connections, schema, dead, {
+          staleAfterMs: peerTimings.staleAfterMs,
+          maxLosses
+        })
         problems.delete(dead)
         if (rescue) report(dead, rescue, maxLosses, logger)
       } catch (error) {

@@ -14,7 +14,7 @@ export interface Interruption {
 }
 
 /** One attempt of a job. The task gets it as its context. Signal and logger are created on first access. */
-export class Run implements TaskContext {
+export class ActiveRun implements TaskContext {
   readonly job: Job
   readonly #logger: Logger
   readonly #redactor: Redactor | undefined

@@ -7,10 +7,10 @@ import { connect } from '../database/open.ts'
 import type { Connections, Execute } from '../sql/statement.ts'
 import { connectionTimings } from '../timings.ts'
 
-/** Connections for the worker's own statements, so that these never wait behind those of jobs. */
-export interface Control extends Connections {
+/** The connections for the worker's own statements, so that these never wait behind those of the engine. */
+export interface OwnConnections extends Connections {
   /** Connections of another name, for a purpose of their own. */
-  open(name: string, max: number, options?: PoolOptions): ControlPool
+  open(name: string, max: number, options?: PoolOptions): OwnPool
   /** A session that looks whether others hang. */
   probe(): Session
   /** Closes all connections, and fails the work on them: others were found to hang. */
@@ -18,25 +18,25 @@ export interface Control extends Connections {
   end(): Promise<void>
 }
 
-/** See {@linkcode Control}. */
-export type ControlPool = Omit<Control, 'open' | 'probe'>
+/** See {@linkcode OwnConnections}. */
+export type OwnPool = Omit<OwnConnections, 'open' | 'probe'>
 
 /**
  * Connects when it is first used. A connection that is lost, or that hangs, is replaced.
  *
- * Statements are not prepared: a look at the jobs that was planned while there were none would read all of them when
- * there are many.
+ * Statements are not prepared. Otherwise the server could keep a plan that it made while the table of jobs was empty,
+ * and later read the whole table.
  */
-export function openControl(database: { readonly url: string | undefined }): Control {
+export function openOwnConnections(database: { readonly url: string | undefined }): OwnConnections {
   const template = connect(database, { max: 1, prepare: false, name: 'kretes worker control' })
   return {
-    ...createControlPool(template, 2),
-    open: (name, max, options) => createControlPool(template, max, { ...options, name }),
+    ...createOwnPool(template, 2),
+    open: (name, max, options) => createOwnPool(template, max, { ...options, name }),
     probe: () => openSession(template, { name: 'kretes probe' })
   }
 }
 
-function createControlPool(template: Sql, max: number, options?: PoolOptions): ControlPool {
+function createOwnPool(template: Sql, max: number, options?: PoolOptions): OwnPool {
   const pool = createPool(template, max, options)
 
   async function transact<Result>(work: (execute: Execute) => Promise<Result>): Promise<Result> {

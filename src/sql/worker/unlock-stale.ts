@@ -8,7 +8,7 @@ import { identifier, type Statement, statement } from '../statement.ts'
  *
  * No index finds locks. Reading 200,000 jobs takes 50 ms, and each worker does so about every nine minutes.
  */
-export function unlockAbandoned(schema: string): Statement {
+export function unlockStale(schema: string): Statement {
   const engine = identifier(schema)
   const workers = { sql: `${identifier(ownSchema(schema)).sql}.workers` }
   return statement`

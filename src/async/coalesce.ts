@@ -1,17 +1,18 @@
-/** Work with a minimum pause between two runs. */
-export interface Throttled {
+/** Work whose calls are joined. */
+export interface Coalesced {
   /** Runs the work now. During a run or its pause, all calls together cause one more run after the pause. */
   ask(): void
   stop(): void
 }
 
 /**
- * Limits how often work runs. Notifications trigger this work, and any login can send any number of them.
+ * Joins calls of work, and so limits how often the work runs. Notifications trigger this work, and any login can send
+ * any number of them.
  *
  * @param work must not reject
  * @param pauseMs how long to pause after each run, in milliseconds
  */
-export function throttle(work: () => Promise<void>, pauseMs: number): Throttled {
+export function coalesce(work: () => Promise<void>, pauseMs: number): Coalesced {
   let isBusy = false
   let isAsked = false
   let isStopped = false

@@ -4,8 +4,8 @@ import { identifier, type Statement, statement } from '../statement.ts'
 import { agoOf, type Ending } from './ending.ts'
 
 /**
- * Unlocks jobs that are not over with their runs, and their queues. Sets the time of the next run, or marks the job as
- * failed for good. The same statement records the runs. It removes a job that was cancelled in the meantime.
+ * Writes the ends of runs whose jobs stay in the table: retried, snoozed, released, or failed for good. Unlocks these
+ * jobs and their queues. The same statement records the runs. It removes a job that was cancelled in the meantime.
  *
  * A worker that does not know whether it has written an ending writes it again. By then, the worker may already run the
  * job again. The time of the lock identifies the run, so the statement skips a job that belongs to another run or
@@ -16,7 +16,7 @@ import { agoOf, type Ending } from './ending.ts'
  *
  * @param kept which runs get a row; `undefined` records nothing
  */
-export function retryJobs(
+export function requeueOrFailJobs(
   schema: string,
   kept: Kept | undefined,
   worker: string,
@@ -87,7 +87,7 @@ export function retryJobs(
       where job.id = held.id and not held.is_cancelled
     )
     select from ${kept ? { sql: 'told' } : { sql: 'held' }}`,
-    name: kept ? 'kretes_retry' : 'kretes_retry_unrecorded'
+    name: kept ? 'kretes_requeue' : 'kretes_requeue_unrecorded'
   }
 }
 

@@ -1,35 +1,5 @@
 import { type Connections, type Execute, identifier, statement, textArray } from '../statement.ts'
-
-/** Notifies all workers that jobs wait, with the notification that `add_job` sends. */
-export async function notifyWorkers(execute: Execute, count: number): Promise<void> {
-  await execute(statement`select pg_notify('jobs:insert', json_build_object('count', ${count}::text::int)::text)`)
-}
-
-/** Whether a job of these tasks is due that no worker runs, and whose queue no other worker holds. */
-export async function hasDueJobs(
-  execute: Execute,
-  schema: string,
-  tasks: readonly string[],
-  worker: string
-): Promise<boolean> {
-  const [row] = await execute<{ due: boolean }>(statement`
-    select exists (
-      select from ${identifier(schema)}.jobs
-      left join ${identifier(schema)}._private_job_queues queues using (queue_name)
-      where task_identifier = any(${textArray(tasks)}::text::text[])
-        and run_at <= now()
-        and attempts < max_attempts
-        and jobs.locked_at is null
-        and (queues.locked_by is null or queues.locked_by = ${worker}::text)
-    ) as due`)
-  return row?.due ?? false
-}
-
-/** The encoding of the database. */
-export async function readEncoding(execute: Execute): Promise<string> {
-  const [row] = await execute<{ encoding: string }>(statement`select current_setting('server_encoding') as encoding`)
-  return row?.encoding ?? 'UTF8'
-}
+import { notifyWorkers } from './notify.ts'
 
 /** A job that a worker holds. */
 export interface LockedJob {
@@ -60,13 +30,13 @@ export async function releaseWorker(
     const settled = new Set(await settle?.(execute, jobs))
     const left = held.filter(({ id }) => !settled.has(id))
     await execute(statement`select ${identifier(schema)}.force_unlock_workers(array[${worker}::text])`)
-    const [putBack] = await execute<{ count: string }>(statement`
+    const [released] = await execute<{ count: string }>(statement`
       select count(*)::text as count
       from json_to_recordset(${JSON.stringify(left)}::text::json) as job (id bigint, attempts int),
       lateral ${identifier(schema)}.reschedule_jobs(array[job.id], attempts => greatest(0, job.attempts - 1)) rescheduled`)
     // Jobs whose runs were interrupted wait again too.
     if (held.length > 0) await notifyWorkers(execute, held.length)
-    return Number(putBack?.count ?? 0)
+    return Number(released?.count ?? 0)
   })
 }
 

@@ -2,7 +2,9 @@ import postgres from 'postgres'
 import { createBackground } from '../../src/background.ts'
 import { poolOf } from '../../src/database/connections/pool.ts'
 import { statement, textArray } from '../../src/sql/statement.ts'
-import { hasDueJobs, notifyWorkers, releaseForgotten, releaseWorker } from '../../src/sql/worker/control.ts'
+import { hasDueJobs } from '../../src/sql/worker/due.ts'
+import { notifyWorkers } from '../../src/sql/worker/notify.ts'
+import { releaseForgotten, releaseWorker } from '../../src/sql/worker/release.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -53,7 +55,7 @@ test('releaseWorker() lets a job that was on its last attempt run again', async 
   assert.equal({ ...row }, { attempts: 24, max_attempts: 25, is_available: true })
 })
 
-test('releaseWorker() puts back as many jobs as there are with the same few statements, but for those that are over', async () => {
+test('releaseWorker() releases as many jobs as there are with the same few statements, but for those that are over', async () => {
   const ids: string[] = []
   for (let count = 0; count < 60; count++) ids.push(await add(count % 2 === 0 ? `queue ${count}` : null))
   await lock('mine', ...ids)
