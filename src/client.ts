@@ -140,7 +140,7 @@ export interface BackgroundClient extends Scheduler, JobAdmin, Monitoring, Async
   with(transaction: ForeignTransaction): Scheduler
   /**
    * Removes runs that are older than they are kept, a day at a time, and sums up old counters. Reading and recording runs
-   * goes on meanwhile. Workers prune too, so you rarely need this call. It creates neither a database nor a schema.
+   * continues meanwhile. Workers prune too, so you rarely need this call. It creates neither a database nor a schema.
    *
    * @throws {TypeError} if an age is not a duration
    * @throws {RangeError} if an age is negative

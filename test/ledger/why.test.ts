@@ -172,25 +172,12 @@ test('it was cancelled, or replaced, while it ran', async () => {
 
 test('nothing but a moment, or others that come first', async () => {
   const { database, background } = await prepare()
-  const started = Promise.withResolvers<void>()
-  const gate = Promise.withResolvers<void>()
-  onceDone(() => gate.resolve())
-  await work(database, {
-    tasks: {
-      async Wait() {
-        started.resolve()
-        await gate.promise
-      }
-    },
-    pollInterval: 60_000
-  })
-  await background.schedule({ task: 'Wait' })
-  await started.promise
-  // Put there behind the back of the notification, so that the worker finds out when it polls.
+  await database.sql`
+    insert into kretes.workers (id, host, pid, concurrency, tasks, beat_at)
+    values ('busy', 'elsewhere', 1, 10, '{Wait}', now() + interval '1 hour')`
   const [first, second] = await database.sql<{ id: string }[]>`
-    insert into graphile_worker._private_jobs (task_id, run_at)
-    select id, now() - n * interval '1 s' from graphile_worker._private_tasks, generate_series(2, 1, -1) n where identifier = 'Wait'
-    order by n desc returning id::text`
+    select (graphile_worker.add_job('Wait', run_at => now() - n * interval '1 s')).id::text
+    from generate_series(2, 1, -1) n`
   assert.equal(codesOf(await background.why(first!.id)), ['due'])
   const behind = await background.why(second!.id)
   assert.equal(codesOf(behind), ['behind-others'])

@@ -155,6 +155,25 @@ test('that cannot be answered are logged with the jobs they are about, and nothi
   for (const line of logger.lines) assert.not.match(inspect(line, { depth: 10 }), /hunter2/)
 })
 
+test('leave no line of the engine for a run, which to it succeeds each time', async () => {
+  const database = await prepared()
+  const logger = createRecorder()
+  const tasks = {
+    Fail() {
+      throw new Error('as it should')
+    }
+  }
+  const worker = await work(database, { tasks, logger })
+  await fill(database, 'Fail', 1)
+  await until(() => logger.of('job.retry').length + logger.of('job.failed').length > 0)
+  await worker.stop()
+  const lines = logger.of('engine').map(({ message }) => message)
+  assert.equal(
+    lines.filter(message => /^(Completed|Failed) task/.test(message)),
+    []
+  )
+})
+
 async function prepared(): Promise<TestDatabase> {
   const database = await createDatabase()
   await using background = createBackground({ connection: database.url })

@@ -1,11 +1,11 @@
-import { createBackground } from '../../src/background.ts'
 import { poolOf } from '../../src/database/connections/pool.ts'
 import { silentLogger } from '../../src/logger.ts'
 import type { Execute, Statement } from '../../src/sql/statement.ts'
 import { createClaims } from '../../src/worker/claiming/claims.ts'
 import { createFetchPolicy } from '../../src/worker/claiming/fetch-policy.ts'
 import { createSettlement } from '../../src/worker/claiming/settle.ts'
-import { createJobStore } from '../../src/worker/claiming/store.ts'
+import { createJobStore, type JobStoreOptions } from '../../src/worker/claiming/store.ts'
+import type { JobStore } from '../../src/worker/engine/store.ts'
 import { resolveOptions } from '../../src/worker/options.ts'
 import { createOutage } from '../../src/worker/outage.ts'
 import { onceDone } from '../helpers/cleanup.ts'
@@ -17,25 +17,42 @@ const test = suite('the store of jobs')
 
 test('tells of a fetch whose answer was lost, since the database may have locked jobs for it', async () => {
   const database = await createDatabase()
-  await using background = createBackground({ connection: database.url })
-  await background.migrate()
   await fill(database, 'Count', 3)
   const pool = poolOf(database.sql)
   let isFirst = true
-  const losing: Execute = async <Row>(statement: Statement) => {
+  const execute: Execute = async <Row>(statement: Statement) => {
     const rows = await pool.execute<Row>(statement)
     if (!isFirst) return rows
     isFirst = false
     throw Object.assign(new Error('the connection broke'), { code: 'ECONNRESET' })
   }
+  let lost = 0
+  const store = createStore({ execute, onFetchLost: () => void lost++ })
+  assert.equal(await store.claim(), [])
+  assert.is(lost, 1)
+  assert.is((await database.sql`select from graphile_worker.jobs where locked_by = 'me'`).length, 3)
+})
+
+test('ends a job that the engine has failed without running it, with the reason of the engine', async () => {
+  const database = await createDatabase()
+  await fill(database, 'Count', 1)
+  const refused: unknown[] = []
+  const store = createStore({
+    execute: poolOf(database.sql).execute,
+    refuse: async ({ job }, { message }) => void refused.push([job.task, message])
+  })
+  const [job] = await store.claim()
+  await store.settle([{ id: String(job?.id), error: 'no such task' }])
+  assert.equal(refused, [['Count', 'no such task']])
+})
+
+function createStore(given: Pick<JobStoreOptions, 'execute'> & Partial<JobStoreOptions>): JobStore {
   const { signal } = new AbortController()
   const engine = { id: 'me', isHungry: true, wake() {} }
   const options = resolveOptions({})
   const policy = createFetchPolicy({ options, engine, wakeOthers() {}, look: async () => [], logger: silentLogger })
   onceDone(() => policy.stop())
-  let lost = 0
-  const store = createJobStore({
-    execute: losing,
+  return createJobStore({
     schema: 'graphile_worker',
     kept: undefined,
     engine,
@@ -48,11 +65,9 @@ test('tells of a fetch whose answer was lost, since the database may have locked
     closing: signal,
     beforeFetch: async () => {},
     onFetched() {},
-    onFetchLost: () => void lost++,
+    onFetchLost() {},
     onSettled() {},
-    refuse: async () => {}
+    refuse: async () => {},
+    ...given
   })
-  assert.equal(await store.claim(), [])
-  assert.is(lost, 1)
-  assert.is((await database.sql`select from graphile_worker.jobs where locked_by = 'me'`).length, 3)
-})
+}

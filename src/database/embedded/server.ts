@@ -119,7 +119,7 @@ export async function stopServer(home: string): Promise<boolean> {
 /** Long enough for an application to start, or to come back if its pool closes idle connections. */
 const PATIENCE_MS = 30_000
 
-/** How long an attempt to open a server goes on without progress. */
+/** How long an attempt to open a server continues without progress. */
 const STANDSTILL_MS = 30_000
 
 /** Creates the directory if it is missing, with a file that makes git ignore it. */
