@@ -1,6 +1,7 @@
 import { createBackground } from '../../src/background.ts'
 import type { TaskContext } from '../../src/task.ts'
 import { peerTimings } from '../../src/timings.ts'
+import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
@@ -88,6 +89,40 @@ test('is none the worse for a dead one whose jobs it cannot give to others, and 
   assert.not.ok(logger.lines.some(({ message }) => message.startsWith('Cannot send a heartbeat')))
   await fill(database, 'Note', 1)
   await until(() => ran === 1)
+})
+
+test('fetches nothing while it cannot beat, and afterwards waits for its peers to come back', async () => {
+  const database = await prepared()
+  const { sql } = database
+  const { returnMs } = peerTimings
+  onceDone(() => Object.assign(peerTimings, { returnMs }))
+  peerTimings.returnMs = 3_600_000
+  const logger = createRecorder()
+  let ran = 0
+  await work(database, { tasks: { Note: () => void ran++ }, logger })
+  await register(database, 'worker-a', { beatAgo: '1 minute' })
+  await until(() => logger.of('worker.lost').length === 1)
+  await sql`
+    create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no beat'; end $$`
+  await sql`create trigger refuse before update on kretes.workers for each row execute function refuse()`
+  const failures = (): number =>
+    logger.lines.filter(({ message }) => /^Cannot send a heartbeat: .*no beat/.test(message)).length
+  await until(() => failures() > 0)
+  await fill(database, 'Note', 1)
+  const before = failures()
+  await until(() => failures() > before + 3)
+  assert.is(ran, 0)
+  await sql`drop trigger refuse on kretes.workers`
+  await until(() => ran === 1)
+  await register(database, 'worker-b', { beatAgo: '1 minute' })
+  const beat = async (): Promise<string> =>
+    (await sql<{ at: string }[]>`select max(beat_at)::text as at from kretes.workers`)[0]?.at ?? ''
+  for (let beats = 0; beats < 3; beats++) {
+    const last = await beat()
+    await until(async () => (await beat()) !== last)
+  }
+  assert.is((await sql`select from kretes.workers where id = 'worker-b'`).length, 1)
+  peerTimings.returnMs = returnMs
 })
 
 test('leaves alone what a process has locked that is no worker of ours', async () => {
