@@ -101,5 +101,6 @@ const WAIT_FACTOR = 20
 
 /** After more empty fetches in a row than this, cheap fetches are delayed, too. */
 const MANY = 20
+
 /** A scan delays the next job of the queues that it passes over, so scans take at most about 2 % of the time. */
 const SCAN_FACTOR = 50
