@@ -27,10 +27,10 @@ const gates: Record<string, Gate> = {
   layers: () =>
     run('depcruise', '--config', '.dependency-cruiser.mjs', 'mod.ts', 'src', 'cli', 'tasks', 'test', 'scripts'),
   rules: () => checkText(root),
+  build: () => run('tsup', '--silent'),
   examples: () => checkExamples(root),
   links: () => checkLinks(root),
   manifests: () => checkManifests(root),
-  build: () => run('tsup', '--silent'),
   publint: async () => run('publint', '--strict', await pack()),
   attw: async () => run('attw', await pack(), '--profile', 'esm-only', '--no-emoji', '--no-color'),
   'deno check': () => run('deno', 'check', '--quiet', ...entries),

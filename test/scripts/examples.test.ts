@@ -1,9 +1,11 @@
 import { fileURLToPath } from 'node:url'
 import { compileExamples, examplesIn } from '../../scripts/check/examples.ts'
+import { ensureBuild } from '../helpers/build.ts'
 import { assert, suite } from '../helpers/suite.ts'
 
 const test = suite('examples')
 const root = fileURLToPath(new URL('../..', import.meta.url))
+assert.is(await ensureBuild(), undefined)
 
 test('are found in Markdown and in docstrings, with their lines', () => {
   const markdown = '# Title\n\n```ts\nconst a = 1\n```\n\n```sh\nls\n```\n'
@@ -23,5 +25,12 @@ test('are reported where they stand', () => {
   assert.equal(compileExamples(root, [{ path: 'README.md', line: 10, text }]), [
     "README.md:11 Argument of type 'number' is not assignable to parameter of type 'string'.",
     "README.md:12 Type 'boolean' is not assignable to type 'string'."
+  ])
+})
+
+test('are compiled with the tsconfig.json that the guide to TypeScript recommends', () => {
+  const text = 'console.log(process.pid, AbortSignal.timeout(1))\nenum Colour { Red }\nconsole.log(Colour.Red)\n'
+  assert.equal(compileExamples(root, [{ path: 'README.md', line: 1, text }]), [
+    "README.md:2 This syntax is not allowed when 'erasableSyntaxOnly' is enabled."
   ])
 })
