@@ -12,10 +12,10 @@ import { printList } from '../output/list.ts'
 import { relativeTime, shortLength } from '../output/times.ts'
 import type { Column } from '../terminal/table.ts'
 
-/** `kretes background runs`: lists attempts that have ended. */
+/** `kretes background runs`: lists runs that have ended. */
 export const runs = defineCommand({
   usage: 'runs',
-  summary: 'List attempts that have ended',
+  summary: 'List runs that have ended',
   options: {
     ...filterOptions(RUN_STATES, 'job id, key or error'),
     job: text('--job <id>', 'Only of this job'),

@@ -28,7 +28,7 @@ export interface JobDetails extends Omit<ListedJob, 'state'> {
    * is not kept.
    */
   readonly state: JobState | RunState | 'gone'
-  /** Whether the job is gone: it has ended or was deleted. */
+  /** Whether the job is gone: it succeeded, was cancelled or was deleted. */
   readonly isGone: boolean
   /** The lines that the current run has logged so far, or `null` if there are none. */
   readonly log: unknown

@@ -15,7 +15,7 @@ import type { JobSelection } from './selection.ts'
  */
 export interface JobAdmin {
   /**
-   * Lists jobs that have not ended, the last scheduled first.
+   * Lists jobs that wait, run or have failed for good, the last scheduled first.
    *
    * @throws {TypeError} if an option has the wrong type, or the cursor is not one of this list
    * @throws {RangeError} if `limit` is out of range

@@ -1,5 +1,5 @@
 /**
- * What a job that has not ended is doing:
+ * What a job in the list is doing. A job that succeeded or was cancelled is no longer there:
  *
  * - `waiting`: the job is due and runs as soon as a worker and its queue are free.
  * - `scheduled`: the job is not due yet.

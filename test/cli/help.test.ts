@@ -92,7 +92,7 @@ Commands:
   kretes background schedule <task> [payload]  Schedule a job; the payload is a JSON object, @file, or - for standard input
   kretes background reschedule <job>           Change when and how a waiting job runs, by id or key
   kretes background jobs                       List jobs that are not done
-  kretes background runs                       List attempts that have ended
+  kretes background runs                       List runs that have ended
   kretes background show <job>                 Show everything about one job, by id or key
   kretes background logs <job>                 Show what a job has logged, by id or key
   kretes background retry [...jobs]            Run failed jobs again now, by id, key or filter
