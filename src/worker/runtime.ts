@@ -196,7 +196,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
       connections,
       store: claiming.store,
       outage,
-      signal: closing.signal,
+      signal: draining.signal,
       run: runs.run,
       onScheduled: claiming.scheduled,
       onListening: listening.listen,

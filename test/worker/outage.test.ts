@@ -8,7 +8,7 @@ import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { startServer } from '../helpers/server.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { endsBefore, until } from '../helpers/until.ts'
-import { countJobs, createRecorder, fill, work } from './work.ts'
+import { countJobs, createRecorder, fill, lookingForLocks, work } from './work.ts'
 
 const test = suite('a database that goes away')
 
@@ -65,12 +65,18 @@ test('is a line when it goes and a line when it is back, and nobody is taken for
   assert.is(done, 300)
 })
 
-test('while nothing runs does not keep a worker from stopping within its time', async () => {
+test('does not hold up the stop of a worker that has no job, though its next fetch waits for the database', async () => {
   const server = await startServer()
   onceDone(() => server.stop())
-  const worker = await work({ url: server.url } as TestDatabase, { tasks: { Count: () => {} } })
+  const logger = createRecorder()
+  const options = { tasks: { Count: () => {} }, logger, pollInterval: 50, shutdownTimeout: 60_000 }
+  // The engine's look for old locks waits for the database, too.
+  const worker = await lookingForLocks(() => work({ url: server.url } as TestDatabase, options))
   await server.stop()
-  assert.equal(await endsBefore(5_000, () => worker.stop({ timeout: 1_000 })), { unfinished: 0 })
+  // The heartbeat has failed, too, so that a fetch also waits for the worker's lock.
+  const failures = (): number => logger.of('database.failed').length
+  await until(() => failures() > 20)
+  assert.equal(await endsBefore(5_000, () => worker.stop()), { unfinished: 0 })
 })
 
 test('only for writing, as with a full disk, costs no result', async () => {

@@ -1,3 +1,4 @@
+import { untilAborted } from '../../async/abort.ts'
 import { repeat } from '../../async/repeat.ts'
 import { codeOf } from '../../database/failure.ts'
 import type { Logger } from '../../logger.ts'
@@ -112,13 +113,7 @@ export function createSettlement({ mend, strip, logger, signal }: SettlementOpti
       }
     },
     async room(signal) {
-      if (waiting >= MOST_WAITING && !signal.aborted) {
-        const aborted = Promise.withResolvers<void>()
-        const abort = (): void => aborted.resolve()
-        signal.addEventListener('abort', abort)
-        await Promise.race([few.promise, aborted.promise])
-        signal.removeEventListener('abort', abort)
-      }
+      if (waiting >= MOST_WAITING) await untilAborted(signal, few.promise)
       return failing.size > 0 ? Math.max(1, MOST_WAITING - waiting) : Number.POSITIVE_INFINITY
     }
   }

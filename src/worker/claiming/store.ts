@@ -1,3 +1,4 @@
+import { untilAborted } from '../../async/abort.ts'
 import type { Kept } from '../../sql/ledger/record.ts'
 import type { Execute } from '../../sql/statement.ts'
 import { type ClaimedJob, claimJobs, jobsOf } from '../../sql/worker/claim.ts'
@@ -49,9 +50,9 @@ export function createJobStore(options: JobStoreOptions): JobStore {
   async function claim(): Promise<readonly ClaimedJob[]> {
     // Wait until the worker has given back jobs. If this fetch locked them again first, a repeated statement that gives
     // them back would unlock them while they run.
-    await Promise.allSettled(givingBack)
+    await untilAborted(draining, Promise.allSettled(givingBack))
     const most = await settlement.room(draining)
-    if (!draining.aborted) await options.beforeFetch()
+    if (!draining.aborted) await untilAborted(draining, options.beforeFetch())
     const size = await policy.begin(most)
     try {
       const jobs = draining.aborted ? [] : await look(size, [])
@@ -123,7 +124,7 @@ export function createJobStore(options: JobStoreOptions): JobStore {
       }
     },
     async unlockStale() {
-      await outage.outlast(() => execute(unlockStale(schema)), closing)
+      await outage.outlast(() => execute(unlockStale(schema)), draining)
     }
   }
 }
