@@ -117,7 +117,15 @@ async function scheduleAndWait(request: Request, options: Options, context: Comm
     const scheduled = await background.schedule(request).catch(explainPayload)
     job = scheduled
     if (!json) output.line(await describeJob(scheduled, background, output.style))
-    return await scheduled.result({ timeout, signal: stop })
+    const timer = setTimeout(explain, EXPLAINED_AFTER_MS, background, scheduled)
+    return await scheduled.result({ timeout, signal: stop }).finally(() => clearTimeout(timer))
+  }
+
+  /** Says so if the job waits for a worker that is not there. */
+  async function explain(background: BackgroundClient, scheduled: ScheduledJob): Promise<void> {
+    const { reasons } = await background.why(scheduled).catch(() => ({ reasons: [] }))
+    const reason = reasons.find(({ code }) => code === 'no-worker' || code === 'unknown-task')
+    if (reason && !stop.aborted) output.notice(reason.message)
   }
 
   try {
@@ -178,6 +186,9 @@ async function scheduleLines(
 function shareOf({ position, size }: Source): number | undefined {
   return size === undefined ? undefined : position / size
 }
+
+/** Long enough for a worker that is starting. */
+const EXPLAINED_AFTER_MS = 3_000
 
 /** How long the connection may take to close gracefully after the first signal. */
 const GRACE_MS = 2_000

@@ -11,7 +11,14 @@ const { start, run } = await createProgram(
   },
   { DATABASE_URL: url }
 )
-await start(['bg']).output(/Ready for jobs/)
+
+test('says that no worker is running, and goes on waiting for one', async () => {
+  const waiting = start(['bg', 'schedule', 'Double', '{"n":1}', '--wait', '--json'])
+  await waiting.output(/No worker is running\. Start one: kretes background/)
+  await start(['bg']).output(/Ready for jobs/)
+  const { code, stdout } = await waiting.exit
+  assert.equal([code, stdout], [0, '{"doubled":2}\n'])
+})
 
 test('prints what the task returned', async () => {
   const asJson = await run(['bg', 'schedule', 'Double', '{"n":21}', '--wait', '--json'])
