@@ -37,8 +37,8 @@ export interface MigrationReport {
 }
 
 /**
- * Brings the engine's schema and ours up to date. Any number of processes may do so at the same time: one works, the others wait
- * and find it done. Where nothing is to be done, no process waits and no lock is taken.
+ * Brings the engine's schema and ours up to date. Any number of processes may do so at the same time: one works, the
+ * others wait and find it done. Where nothing is to be done, no process waits and no lock is taken.
  *
  * @throws {BackgroundError} `DATABASE_NEWER` if a newer version has migrated the database further than this one knows;
  *   `DATABASE_UNAVAILABLE` if the connection was lost; another call then finishes the migration
