@@ -1,6 +1,7 @@
 import type { RunnerOptions } from 'graphile-worker'
 import { afterTicks } from '../async/ticks.ts'
 import { BackgroundError } from '../errors.ts'
+import { connectionTimings } from '../rules/timings.ts'
 import {
   applyMigration,
   awaitMigration,
@@ -17,7 +18,6 @@ import { MIGRATION_SETTINGS } from '../sql/database/settings.ts'
 import { createViews, dropViews, NEWEST_VIEWS } from '../sql/ledger/views.ts'
 import { ownSchema } from '../sql/names.ts'
 import { type Execute, identifier, parametersOf } from '../sql/statement.ts'
-import { connectionTimings } from '../timings.ts'
 import { connectTimeout } from './connections/connection.ts'
 import { untilNoConflict } from './connections/repeat.ts'
 import { executeIn, openSession, type Session } from './connections/session.ts'

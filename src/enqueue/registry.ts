@@ -1,10 +1,10 @@
 import process from 'node:process'
 import type { JobDefaults } from '../job.ts'
 import type { Logger } from '../logger.ts'
+import { schedulingTimings } from '../rules/timings.ts'
 import { type Definition, findDefinitions } from '../sql/jobs/definitions.ts'
 import type { Access } from '../sql/statement.ts'
 import { definedNameOf, NAMING_REMEDY } from '../task.ts'
-import { schedulingTimings } from '../timings.ts'
 
 /** The options of tasks that workers have registered. They are read now and then, not for each call. */
 export interface Registry {

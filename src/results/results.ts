@@ -8,6 +8,7 @@ import { describeFailure, explainFailure, isSchemaMissing, isTransientFailure } 
 import { BackgroundError } from '../errors.ts'
 import type { ResultOptions } from '../job.ts'
 import type { Logger } from '../logger.ts'
+import { pauses, resultTimings } from '../rules/timings.ts'
 import { RESULTS_SETTINGS } from '../sql/database/settings.ts'
 import {
   findEnds,
@@ -18,7 +19,6 @@ import {
   removeWaiters
 } from '../sql/ledger/waiters.ts'
 import type { Access } from '../sql/statement.ts'
-import { pauses, resultTimings } from '../timings.ts'
 import { type AwaitedJob, type AwaitedJobs, addWaiter, postpone, tell } from './waiters.ts'
 
 /** Options of {@linkcode createResults}. */

@@ -3,8 +3,8 @@ import { type Names, refuseUnknown } from '../check/options.ts'
 import { toTimeLimit } from '../duration.ts'
 import { BackgroundError } from '../errors.ts'
 import type { ResultOptions } from '../job.ts'
+import { resultTimings } from '../rules/timings.ts'
 import type { JobEnd } from '../sql/ledger/waiters.ts'
-import { resultTimings } from '../timings.ts'
 import { describeState, toOutcome } from './outcome.ts'
 
 /** A job that calls wait for, and these calls. */

@@ -1,7 +1,7 @@
 import { coalesce } from '../async/coalesce.ts'
 import type { Logger } from '../logger.ts'
+import { workerTimings } from '../rules/timings.ts'
 import { readCancelNotice } from '../sql/jobs/cancel.ts'
-import { workerTimings } from '../timings.ts'
 import type { Claims } from './claiming/claims.ts'
 import { cancel } from './execution/claim.ts'
 

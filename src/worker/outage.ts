@@ -1,8 +1,8 @@
 import { repeat } from '../async/repeat.ts'
 import { describeFailure, isReadOnly, isTransientFailure } from '../database/failure.ts'
 import type { Logger } from '../logger.ts'
+import { pauses } from '../rules/timings.ts'
 import { lengthOf } from '../text/amounts.ts'
-import { pauses } from '../timings.ts'
 
 /** Knows whether the database is unavailable. Logs once when an outage begins and once when it ends. */
 export interface Outage {

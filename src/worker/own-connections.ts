@@ -4,8 +4,8 @@ import { withoutConflicts } from '../database/connections/repeat.ts'
 import { openSession, type Session } from '../database/connections/session.ts'
 import { reasonOf } from '../database/connections/transaction.ts'
 import { connect } from '../database/open.ts'
+import { connectionTimings } from '../rules/timings.ts'
 import type { Connections, Execute } from '../sql/statement.ts'
-import { connectionTimings } from '../timings.ts'
 
 /** The connections for the worker's own statements, so that these never wait behind those of the engine. */
 export interface OwnConnections extends Connections {

@@ -2,8 +2,8 @@ import { type Coalesced, coalesce } from '../async/coalesce.ts'
 import { refuseNewerEngine } from '../database/migrate.ts'
 import { BackgroundError } from '../errors.ts'
 import type { Logger } from '../logger.ts'
+import { workerTimings } from '../rules/timings.ts'
 import type { Execute } from '../sql/statement.ts'
-import { workerTimings } from '../timings.ts'
 
 /** The options of {@linkcode createSchemaWatch}. */
 export interface SchemaWatchOptions {

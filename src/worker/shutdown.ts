@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { setTimer } from '../async/timer.ts'
 import type { Logger } from '../logger.ts'
-import { workerTimings } from '../timings.ts'
+import { workerTimings } from '../rules/timings.ts'
 import type { Executor } from './execution/execute.ts'
 import type { Runtime } from './runtime.ts'
 

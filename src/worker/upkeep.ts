@@ -5,9 +5,9 @@ import { isTransientFailure } from '../database/failure.ts'
 import { connect } from '../database/open.ts'
 import { dropPartitions, makeRoom, tidyLedger } from '../ledger/prune.ts'
 import type { Logger } from '../logger.ts'
+import { upkeepTimings } from '../rules/timings.ts'
 import type { Partition } from '../sql/ledger/upkeep.ts'
 import type { Connections } from '../sql/statement.ts'
-import { upkeepTimings } from '../timings.ts'
 import type { LedgerSettings } from './options.ts'
 
 /** The options of {@linkcode startUpkeep}. */

@@ -5,7 +5,7 @@ import { openSession, type Session } from '../../src/database/connections/sessio
 import { reasonOf } from '../../src/database/connections/transaction.ts'
 import { codeOf } from '../../src/database/failure.ts'
 import { connect } from '../../src/database/open.ts'
-import { connectionTimings } from '../../src/timings.ts'
+import { connectionTimings } from '../../src/rules/timings.ts'
 import { createProxy } from '../chaos/proxy.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'

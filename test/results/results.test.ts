@@ -2,7 +2,7 @@ import { createServer, connect as netConnect, type Server, type Socket } from 'n
 import { connect } from '../../src/database/open.ts'
 import { silentLogger } from '../../src/logger.ts'
 import { createResults, type Reach } from '../../src/results/results.ts'
-import { connectionTimings } from '../../src/timings.ts'
+import { connectionTimings } from '../../src/rules/timings.ts'
 import { createProxy } from '../chaos/proxy.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'

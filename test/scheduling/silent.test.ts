@@ -1,6 +1,6 @@
 import { createBackground } from '../../src/background.ts'
 import { Queue } from '../../src/queue.ts'
-import { connectionTimings } from '../../src/timings.ts'
+import { connectionTimings } from '../../src/rules/timings.ts'
 import { createProxy } from '../chaos/proxy.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'

@@ -1,7 +1,7 @@
 import { get } from 'node:http'
 import { connect } from 'node:net'
 import { json } from 'node:stream/consumers'
-import { connectionTimings, workerTimings } from '../../src/timings.ts'
+import { connectionTimings, workerTimings } from '../../src/rules/timings.ts'
 import { createProxy } from '../chaos/proxy.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'

@@ -1,6 +1,6 @@
 import { createBackground } from '../../src/background.ts'
+import { peerTimings } from '../../src/rules/timings.ts'
 import type { TaskContext } from '../../src/task.ts'
-import { peerTimings } from '../../src/timings.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -44,6 +44,23 @@ test('gives the jobs and queues of a dead worker to others, at no cost of an att
   const [lost] = logger.of('worker.lost')
   assert.equal([lost?.level, lost?.fields.worker, lost?.fields.rescued], ['warn', 'worker-dead', 3])
   assert.is((await database.sql`select from kretes.workers where id = 'worker-dead'`).length, 0)
+})
+
+test('marks a job of a dead worker before it runs it, and no other job', async () => {
+  const database = await prepared()
+  await fill(database, 'Note', 1)
+  await pretendDead(database, 'worker-dead')
+  const marks: unknown[] = []
+  const Note = async (_: object, { job }: TaskContext): Promise<void> => {
+    const [row] = await database.sql`
+      select (flags ? 'kretes:started') is true as is_marked from graphile_worker._private_jobs where id = ${job.id}`
+    marks.push(row?.is_marked)
+  }
+  await work(database, { tasks: { Note } })
+  await until(() => marks.length === 1)
+  await fill(database, 'Note', 1)
+  await until(() => marks.length === 2)
+  assert.equal(marks, [true, false])
 })
 
 test('gives them to others without a ledger, though nobody has made room there for a week', async () => {

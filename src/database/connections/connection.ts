@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net'
 import postgres, { type Options, type Sql } from 'postgres'
 import { afterTicks } from '../../async/ticks.ts'
+import { connectionTimings } from '../../rules/timings.ts'
 import { introduceStatement, SETTINGS, type Settings } from '../../sql/database/settings.ts'
-import { connectionTimings } from '../../timings.ts'
 import { isOutcomeUnknown } from '../failure.ts'
 import { clientEnded, connectSockets, createSockets } from './sockets.ts'
 

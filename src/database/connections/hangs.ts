@@ -1,6 +1,6 @@
 import { afterTicks } from '../../async/ticks.ts'
+import { connectionTimings } from '../../rules/timings.ts'
 import { endIdleBackends, readActivity } from '../../sql/database/activity.ts'
-import { connectionTimings } from '../../timings.ts'
 import { codeOf } from '../failure.ts'
 import { connectTimeout } from './connection.ts'
 import type { Session } from './session.ts'

@@ -1,6 +1,6 @@
 import type { Sql } from 'postgres'
+import { connectionTimings } from '../../rules/timings.ts'
 import type { Connections, Statement } from '../../sql/statement.ts'
-import { connectionTimings } from '../../timings.ts'
 import { isOutcomeUnknown, isReadOnly } from '../failure.ts'
 import { isAnswer } from './connection.ts'
 import { createHangDetector, silent } from './hangs.ts'

@@ -1,5 +1,5 @@
 import type { Retention } from '../../rules/retention.ts'
-import { peerTimings } from '../../timings.ts'
+import { peerTimings } from '../../rules/timings.ts'
 import { ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { dueSince } from '../times.ts'

@@ -1,6 +1,6 @@
 import type { Logger } from '../../logger.ts'
+import { claimingTimings } from '../../rules/timings.ts'
 import type { ClaimedJob } from '../../sql/worker/claim.ts'
-import { claimingTimings } from '../../timings.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { createBatchSizer } from './batch-size.ts'

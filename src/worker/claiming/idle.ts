@@ -1,5 +1,5 @@
 import { isConnectionFailure } from '../../database/failure.ts'
-import { claimingTimings } from '../../timings.ts'
+import { claimingTimings } from '../../rules/timings.ts'
 
 /** The options of {@linkcode createIdleCheck}. */
 export interface IdleCheckOptions {

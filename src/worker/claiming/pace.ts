@@ -1,4 +1,4 @@
-import { claimingTimings } from '../../timings.ts'
+import { claimingTimings } from '../../rules/timings.ts'
 
 /** Limits how often a worker makes fetches that return no jobs. */
 export interface Pacer {

@@ -2,7 +2,7 @@ import { untilAborted } from '../../async/abort.ts'
 import { repeat } from '../../async/repeat.ts'
 import { codeOf } from '../../database/failure.ts'
 import type { Logger } from '../../logger.ts'
-import { pauses } from '../../timings.ts'
+import { pauses } from '../../rules/timings.ts'
 import type { Claim } from '../execution/claim.ts'
 import type { Endings } from '../execution/ending.ts'
 

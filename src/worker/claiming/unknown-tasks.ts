@@ -1,5 +1,5 @@
 import type { Logger } from '../../logger.ts'
-import { claimingTimings } from '../../timings.ts'
+import { claimingTimings } from '../../rules/timings.ts'
 
 /** The options of {@linkcode createUnknownTasks}. */
 export interface UnknownTasksOptions {

@@ -6,9 +6,9 @@ import { createHangDetector, type Watched } from '../../database/connections/han
 import type { Session } from '../../database/connections/session.ts'
 import { createSockets } from '../../database/connections/sockets.ts'
 import type { Logger } from '../../logger.ts'
+import { connectionTimings } from '../../rules/timings.ts'
 import { beginFitStatement, type Introduction } from '../../sql/database/settings.ts'
 import { commitStatement, type Execute, type Statement } from '../../sql/statement.ts'
-import { connectionTimings } from '../../timings.ts'
 import { introduce, sever } from './client.ts'
 import { createRoute } from './route.ts'
 

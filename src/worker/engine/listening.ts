@@ -1,6 +1,6 @@
 import type pg from 'pg'
+import { workerTimings } from '../../rules/timings.ts'
 import { listenForCancels } from '../../sql/jobs/cancel.ts'
-import { workerTimings } from '../../timings.ts'
 import { sever } from './client.ts'
 import type { Connections } from './connections.ts'
 

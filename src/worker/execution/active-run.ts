@@ -2,9 +2,9 @@ import { setTimer, type Timer } from '../../async/timer.ts'
 import type { Job } from '../../job.ts'
 import type { LogFields, Logger } from '../../logger.ts'
 import type { Redactor } from '../../redact/redactor.ts'
+import { workerTimings } from '../../rules/timings.ts'
 import type { TaskContext } from '../../task.ts'
 import { copyFields, show } from '../../text/thrown.ts'
-import { workerTimings } from '../../timings.ts'
 import { createNotes, type Notes } from './task-log.ts'
 
 /** Why a run ends early. The task's later result is ignored. */

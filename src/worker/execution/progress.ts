@@ -1,7 +1,7 @@
 import { codeOf } from '../../database/failure.ts'
 import type { Logger } from '../../logger.ts'
+import { progressTimings } from '../../rules/timings.ts'
 import type { LiveNews, RunNews } from '../../sql/ledger/live.ts'
-import { progressTimings } from '../../timings.ts'
 import type { ActiveRun } from './active-run.ts'
 import { FITS_ALL, type Fit } from './encoding.ts'
 

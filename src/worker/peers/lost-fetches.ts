@@ -1,4 +1,4 @@
-import { peerTimings } from '../../timings.ts'
+import { peerTimings } from '../../rules/timings.ts'
 
 /** Tracks fetches whose answer was lost: the database may have locked jobs that this worker does not know of. */
 export interface LostFetches {

@@ -1,5 +1,6 @@
 import { codeOf, isTransientFailure } from '../../database/failure.ts'
 import type { Logger } from '../../logger.ts'
+import { workerTimings } from '../../rules/timings.ts'
 import type { Kept } from '../../sql/ledger/record.ts'
 import {
   type Connections,
@@ -11,7 +12,6 @@ import {
 import type { Ending } from '../../sql/worker/ending.ts'
 import { type LockedJob, releaseWorker } from '../../sql/worker/release.ts'
 import { settleJobs } from '../../sql/worker/settle.ts'
-import { workerTimings } from '../../timings.ts'
 import type { Claims } from '../claiming/claims.ts'
 import type { Claim } from '../execution/claim.ts'
 import type { Endings } from '../execution/ending.ts'

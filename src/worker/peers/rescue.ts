@@ -1,8 +1,8 @@
 import { isTransientFailure } from '../../database/failure.ts'
 import type { Logger } from '../../logger.ts'
+import { peerTimings } from '../../rules/timings.ts'
 import type { Connections } from '../../sql/statement.ts'
 import { type Rescue, rescueJobs } from '../../sql/worker/rescue.ts'
-import { peerTimings } from '../../timings.ts'
 
 /** The options of {@linkcode createRescuer}. */
 export interface RescueOptions {

@@ -1,4 +1,4 @@
-import type { Pauses } from './async/repeat.ts'
+import type { Pauses } from '../async/repeat.ts'
 
 // The periods and time limits of kretes, in milliseconds unless a name says otherwise. Code reads each one when it needs
 // it, so that tests can shorten them. Nothing else changes them. A group that a bundle does not use is left out of it.
@@ -34,7 +34,7 @@ export const workerTimings = {
   cancelEveryMs: 2_000,
   /** When many jobs are cancelled one by one, the worker looks once per pause, not once per job. */
   cancelPauseMs: 20,
-  /** How soon after a notification a worker looks whether the schema has become newer. */
+  /** Many notifications in a short time cause one look at the version of the schema per pause. */
   schemaPauseMs: 1_000,
   /** How long a task may take to react to its signal before its run is given up. */
   graceMs: 1_000,
@@ -73,15 +73,15 @@ export const claimingTimings = {
   delayMs: 10,
   /** The shortest delay of a scan, which is a fetch past the backlogs of locked queues, after an empty one. */
   scanEveryMs: 100,
-  /** How often a worker passes a notification on to others. */
+  /** The shortest time between two notifications that a worker passes on to others. */
   forwardEveryMs: 100,
   /** Two looks for jobs that become due overlap by this time, so that no job falls between them. */
   dueMarginMs: 500,
-  /** Jobs that become due within this time are fetched together. */
+  /** Many notifications in a short time cause one look for jobs that become due per pause. */
   duePauseMs: 20,
   /** How often a worker that runs until it is idle looks whether it is. */
   idleEveryMs: 50,
-  /** The shortest time between two warnings of jobs whose task no worker knows. */
+  /** The shortest time between two looks for jobs whose task no worker knows. */
   unknownEveryMs: 60_000,
   /** Workers that start at the same time as this one can register meanwhile. */
   unknownDelayMs: 3_000
