@@ -67,7 +67,7 @@ function titleOf({ totals, workers, at, since }: Status, width: number, style: S
   const past = [
     `last ${shortLength(at.getTime() - since.getTime())}: ${number(totals.succeeded)} succeeded`,
     `${number(totals.failures)} failed`,
-    `${number(Math.round(totals.ratePerMinute))}/min`,
+    `${number(rate(totals))}/min`,
     ...(totals.p50Ms === null ? [] : [`p50 ${shortLength(totals.p50Ms)}, p99 ${shortLength(totals.p99Ms)}`])
   ]
   return [...fold(now, width).map(line => style('bold', line)), ...fold(past, width).map(line => style('dim', line))]
@@ -104,6 +104,10 @@ function number(value: number): string {
   return value.toLocaleString('en')
 }
 
+function rate({ ratePerMinute }: Pick<Figures, 'ratePerMinute'>): number {
+  return Math.round(ratePerMinute * 10) / 10
+}
+
 /** Leaves out zeros, so that other numbers stand out. */
 function some(value: number): string {
   return value === 0 ? '' : number(value)
@@ -123,7 +127,7 @@ const figures: readonly Column<Figures>[] = [
   figure(3, 'failed', row => some(row.failed), 'red'),
   figure(9, 'done', row => some(row.succeeded)),
   figure(7, 'failures', row => some(row.failures), 'red'),
-  figure(5, '/min', row => some(Math.round(row.ratePerMinute * 10) / 10)),
+  figure(5, '/min', row => some(rate(row))),
   figure(10, 'p50', row => shortLength(row.p50Ms)),
   figure(11, 'p95', row => shortLength(row.p95Ms)),
   figure(12, 'p99', row => shortLength(row.p99Ms))

@@ -34,7 +34,10 @@ export async function examineConnection(open: Open, limits: Limits): Promise<Fin
 
 type Open = (onNotice?: () => void) => Session
 
-/** A session is always served by the same server process, whatever other clients do. */
+/**
+ * Looks for a pooler in transaction mode. Without one, the same server process serves a session to its end. With one,
+ * another session can take that process.
+ */
 async function isPooledByTransaction(open: Open): Promise<boolean> {
   const [session, other] = [open(), open()]
   try {
