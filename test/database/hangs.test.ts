@@ -14,7 +14,7 @@ import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
 
 const test = suite('a connection that hangs')
-connectionTimings.tickMs = 50
+connectionTimings.tickMs = 200
 
 const { sql, url } = await createDatabase()
 const lock = { text: 'select pg_advisory_xact_lock(1)', values: [] }
@@ -76,8 +76,8 @@ test('is told from a slow statement, which is looked at now and then', async () 
   const proxy = await createProxy(url)
   const pool = createPool(connect({ url: proxy.url }, { max: 1, name: 'test' }), 1)
   onceDone(() => pool.end())
-  // 50 ticks: time for five looks.
-  await pool.execute({ text: 'select pg_sleep(2.5)', values: [] })
+  // 30 ticks: time for two looks.
+  await pool.execute({ text: 'select pg_sleep(6)', values: [] })
   assert.ok(proxy.accepted() >= 2)
   assert.ok(proxy.accepted() <= 1 + 5)
 })

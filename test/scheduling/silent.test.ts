@@ -9,7 +9,7 @@ import { until } from '../helpers/until.ts'
 import { createTransactionPooler } from '../ledger/poolers.ts'
 
 const test = suite('a connection that falls silent')
-connectionTimings.tickMs = 100
+connectionTimings.tickMs = 250
 
 const { sql, url } = await createDatabase()
 const prepared = createBackground({ connection: url })

@@ -11,7 +11,7 @@ import { until } from '../helpers/until.ts'
 import { createRecorder, fill, type Recorder, work } from './work.ts'
 
 const test = suite('health')
-connectionTimings.tickMs = 100
+connectionTimings.tickMs = 250
 workerTimings.listenEveryMs = 500
 
 interface Answer {
