@@ -12,6 +12,7 @@ import { createDatabase } from '../helpers/database.ts'
 import { awaitedLock } from '../helpers/locks.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
+import { createTransactionPooler } from '../ledger/poolers.ts'
 
 const test = suite('a connection that hangs')
 connectionTimings.tickMs = 200
@@ -70,6 +71,21 @@ test('is lost when it hangs in the midst of a message, though the server waits f
   assert.is(codeOf(await sent.catch(error => error)), 'ETIMEDOUT')
   assert.ok(isCut)
   await until(async () => (await sql`select from pg_stat_activity where application_name = 'cut'`).length === 0)
+})
+
+test('is lost behind a pooler, too, where the driver does not know its backend', async () => {
+  const pooler = await createTransactionPooler(url)
+  const proxy = await createProxy(pooler)
+  const options = { max: 1, name: 'pooled', prepare: false }
+  const pool = createPool(connect({ url: proxy.url }, options), 1)
+  const other = createPool(connect({ url: pooler }, options), 1)
+  onceDone(() => Promise.all([pool.end(), other.end()]))
+  const one = { text: 'select 1', values: [] }
+  // With a third one for the look at the server, no session is served twice in a row by the same backend.
+  for (const { execute } of [pool, other]) await execute(one)
+  assert.is(proxy.hang(), 1)
+  assert.is(codeOf(await pool.execute(one).catch(error => error)), 'ETIMEDOUT')
+  await pool.execute(one)
 })
 
 test('is told from a slow statement, which is looked at now and then', async () => {

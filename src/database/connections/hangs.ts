@@ -72,7 +72,7 @@ export function createHangDetector(
     giveUp = () => session.abandon(connectTimeout())
     const deadline = afterTicks(connectionTimings.hangTicks, giveUp)
     try {
-      const { silent: suspects, working, isDirect } = await judge(session, late)
+      const { silent: suspects, working, own } = await judge(session, late)
       for (const { statement } of working) if (silences.has(statement)) silences.set(statement, 0)
       if (suspects.length === 0) return
       // The answers may be on the way.
@@ -81,8 +81,8 @@ export function createHangDetector(
       const hung = suspects.filter(({ connection, statement }) => isWaiting(connection, statement))
       for (const { connection } of hung) connection.abandon(silent())
       if (hung.length > 0) onHung?.()
-      const backends = isDirect ? hung.flatMap(({ connection }) => connection.backend ?? []) : []
-      if (backends.length > 0) await endIdleBackends(session.execute, backends).catch(() => {})
+      const backends = hung.flatMap(({ connection }) => connection.backend ?? [])
+      if (own !== undefined) await endIdleBackends(session.execute, own, backends).catch(() => {})
     } finally {
       clearInterval(deadline)
       await session.end()
@@ -117,8 +117,8 @@ interface Suspect {
 interface Judgement {
   readonly working: readonly Suspect[]
   readonly silent: readonly Suspect[]
-  /** Whether the driver knows the backends, as it does unless there is a pooler. */
-  readonly isDirect: boolean
+  /** The backend of the other session, if the driver knows the backends. Behind a pooler it does not. */
+  readonly own: number | undefined
 }
 
 async function judge(session: Session, suspects: readonly Suspect[]): Promise<Judgement> {
@@ -129,9 +129,9 @@ async function judge(session: Session, suspects: readonly Suspect[]): Promise<Ju
     const isWorking = ({ connection, statement }: Suspect): boolean =>
       working.some(({ backend, text }) => (isDirect ? backend === connection.backend : statement.text.startsWith(text)))
     const judged = Map.groupBy(suspects, isWorking)
-    return { working: judged.get(true) ?? [], silent: judged.get(false) ?? [], isDirect }
+    return { working: judged.get(true) ?? [], silent: judged.get(false) ?? [], own: isDirect ? own : undefined }
   } catch (error) {
-    const found = { working: [], silent: [], isDirect: false }
+    const found = { working: [], silent: [], own: undefined }
     return isBusy(error) ? { ...found, working: suspects } : { ...found, silent: suspects }
   }
 }

@@ -20,18 +20,28 @@ export async function readActivity(execute: Execute): Promise<Activity> {
     select pid::text as pid, pg_backend_pid()::text as own, coalesce(query, '') as text
     from pg_stat_activity
     where pid = pg_backend_pid()
-      or (usename = session_user and coalesce(state, 'disabled') in ('active', 'disabled') and wait_event is distinct from 'ClientRead')`)
+      or (
+        usename = session_user
+        and backend_type = 'client backend'
+        and coalesce(state, 'disabled') in ('active', 'disabled')
+        and wait_event is distinct from 'ClientRead'
+      )`)
   return {
     own: Number(rows[0]?.own),
     working: rows.filter(({ pid, own }) => pid !== own).map(({ pid, text }) => ({ backend: Number(pid), text }))
   }
 }
 
-/** Ends backends of this user, with their transactions and locks, unless they work on a statement. */
-export async function endIdleBackends(execute: Execute, backends: readonly number[]): Promise<void> {
+/**
+ * Ends backends of this user, with their transactions and locks, unless they work on a statement.
+ *
+ * @param own the process id of the backend that this session must still have. Otherwise there is a pooler, and the
+ * backends may serve other clients.
+ */
+export async function endIdleBackends(execute: Execute, own: number, backends: readonly number[]): Promise<void> {
   await execute(statement`
     select pg_terminate_backend(pid)
     from pg_stat_activity
     where pid = any(${textArray(backends)}::text::int[]) and usename = session_user
-      and (state <> 'active' or wait_event = 'ClientRead')`)
+      and (state <> 'active' or wait_event = 'ClientRead') and pg_backend_pid() = ${own}::text::int`)
 }
