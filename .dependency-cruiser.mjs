@@ -3,7 +3,7 @@ const EMBEDDED = '^src/(database/embedded/|sql/database/embedded\\.ts$)'
 
 /** Which layer may import which; `npm run check` holds the code to it. */
 const CLIENT = '(background|client|default|transaction)\\.ts$'
-const ROOMS = 'database|enqueue|manage|results|diagnose|ledger|worker'
+const ROOMS = 'database|enqueue|manage|results|diagnose|ledger|recurring|worker'
 
 export default {
   forbidden: [
@@ -60,7 +60,7 @@ export default {
       name: 'nouns-below-rooms',
       severity: 'error',
       comment: 'Types, rules and helpers know no room; they may share the types of statements',
-      from: { path: '^src/([^/]+\\.ts$|(rules|check|text|redact|async)/)', pathNot: `^src/${CLIENT}` },
+      from: { path: '^src/([^/]+\\.ts$|(rules|check|text|redact|async|cron)/)', pathNot: `^src/${CLIENT}` },
       to: { path: `^src/(sql|${ROOMS})/`, dependencyTypesNot: ['type-only'] }
     },
     {

@@ -24,6 +24,7 @@ import { createPruning } from './ledger/prune.ts'
 import { createSafeLogger, silentLogger } from './logger.ts'
 import type { BulkAccess } from './manage/bulk.ts'
 import { createManagement } from './manage/manage.ts'
+import { createRecurringJobs } from './recurring/calls.ts'
 import { toTarget } from './reference.ts'
 import { findJobId } from './results/find.ts'
 import { createResults } from './results/results.ts'
@@ -74,10 +75,19 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
     const connections = withoutConflicts(pool)
     const migrateHere = (): Promise<MigrationReport> => migrate(database, schema)
     const access: Access = { execute: connections.execute, schema, isOurs: true }
-    let migrating: Promise<unknown> | undefined
-    const migrateOnce = (): Promise<unknown> => (migrating ??= migrateHere().finally(() => (migrating = undefined)))
-    const add = createGroups({ ...access, execute: withSchema(connections, migrateOnce).execute })
-    return { database, template, pool, connections, access, add, migrate: migrateHere }
+    let underWay: Promise<unknown> | undefined
+    const migrateOnce = (): Promise<unknown> => (underWay ??= migrateHere().finally(() => (underWay = undefined)))
+    const migrating: Access = { ...access, execute: withSchema(connections, migrateOnce).execute }
+    return {
+      database,
+      template,
+      pool,
+      connections,
+      access,
+      migrating,
+      add: createGroups(migrating),
+      migrate: migrateHere
+    }
   }
 
   const results = createResults({
@@ -141,6 +151,13 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
       const id = await useExisting('wait for a job', ({ access }) => findJobId(access, target))
       return await results.wait({ id, since: null }, options)
     },
+    recurring: createRecurringJobs({
+      settings,
+      registry,
+      toScheduled,
+      use: (doing, work) => use(doing, ({ migrating }) => work(migrating)),
+      useExisting: (doing, work) => useExisting(doing, ({ access }) => work(access))
+    }),
     ...createManagement(useExisting),
     ...createDiagnosis(useExisting, schema),
     ...createPruning(useExisting, schema),
@@ -158,6 +175,8 @@ interface Opened {
   /** The pool; it repeats statements and transactions that the database has ended because of a conflict. */
   readonly connections: Connections
   readonly access: Access
+  /** The same; it migrates the schema if a statement needs that. */
+  readonly migrating: Access
   readonly add: AddOne
   readonly migrate: () => Promise<MigrationReport>
 }

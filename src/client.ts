@@ -8,6 +8,7 @@ import type { PruneOptions, PruneReport } from './ledger/prune.ts'
 import type { Logger } from './logger.ts'
 import type { Cancel } from './manage/cancel.ts'
 import type { JobAdmin } from './manage/manage.ts'
+import type { RecurringJobs } from './recurring/recurring.ts'
 import type { JobReference } from './reference.ts'
 import type { Scheduler } from './schedule.ts'
 
@@ -82,8 +83,16 @@ export const BACKGROUND_OPTIONS: Names<BackgroundOptions> = {
 /** The names of the {@linkcode JobDefaults}, for checks. */
 export const DEFAULTS: Names<JobDefaults> = { queue: true, priority: true, maxAttempts: true }
 
+/** Schedules jobs in a transaction of the caller. */
+export interface TransactionScheduler extends Scheduler {
+  /** Jobs that recur at fixed times or intervals. */
+  readonly recurring: RecurringJobs
+}
+
 /** Schedules and manages the jobs of one database. */
 export interface BackgroundClient extends Scheduler, JobAdmin, Monitoring, AsyncDisposable {
+  /** Jobs that recur at fixed times or intervals. */
+  readonly recurring: RecurringJobs
   /**
    * Cancels one job, or many.
    *
@@ -137,7 +146,7 @@ export interface BackgroundClient extends Scheduler, JobAdmin, Monitoring, Async
    * await sql.end()
    * ```
    */
-  with(transaction: ForeignTransaction): Scheduler
+  with(transaction: ForeignTransaction): TransactionScheduler
   /**
    * Removes runs that are older than they are kept, a day at a time, and sums up old counters. Reading and recording runs
    * continues meanwhile. Workers prune too, so you rarely need this call. It creates neither a database nor a schema.

@@ -54,6 +54,9 @@ function createDefault(): DefaultBackground {
     unschedule: job => current().unschedule(job),
     reschedule: (job, changes) => current().reschedule(job, changes),
     cancel: ((...given: Parameters<Cancel>) => current().cancel(...given)) as Cancel,
+    get recurring() {
+      return current().recurring
+    },
     jobs: options => current().jobs(options),
     runs: options => current().runs(options),
     job: reference => current().job(reference),

@@ -22,6 +22,10 @@ export interface Job {
   readonly key: string | null
   /** When it was scheduled. */
   readonly scheduledAt: Date
+  /** The name of the recurring job that has scheduled it, or `null`. */
+  readonly schedule: string | null
+  /** The occurrence of the recurring job that has scheduled it, to the millisecond, or `null`. */
+  readonly occurrence: Date | null
 }
 
 /** A job that has not ended. */

@@ -20,6 +20,10 @@ export interface Run {
   readonly priority: number
   /** When the job was scheduled. */
   readonly scheduledAt: Date
+  /** The name of the recurring job that has scheduled it, or `null`. */
+  readonly schedule: string | null
+  /** The occurrence of the recurring job, or `null`. */
+  readonly occurrence: Date | null
   /** When the job was due. */
   readonly runAt: Date
   /** When the run began, or `null` if it never did. */

@@ -17,6 +17,8 @@ export interface TaskContext {
   readonly job: Job
   /** The number of the attempt, from 1. */
   readonly attempt: number
+  /** The occurrence of the recurring job that has scheduled the job, or `null`. */
+  readonly occurrence: Date | null
   /**
    * Aborts at the end of the task's `timeout` (with a `TimeoutError`), when the job is cancelled (with an `AbortError`),
    * and at the end of the worker's `shutdownTimeout`.

@@ -1,3 +1,4 @@
+import type { TransactionScheduler } from './client.ts'
 import { addOne } from './enqueue/add.ts'
 import type { Registry } from './enqueue/registry.ts'
 import { type AnyOptions, type JobSettings, toRequest } from './enqueue/request.ts'
@@ -6,8 +7,9 @@ import { type ManyGiven, scheduleMany } from './enqueue/schedule-many.ts'
 import { BackgroundError } from './errors.ts'
 import type { Job, ScheduledJob } from './job.ts'
 import { reschedule, toChanges, unschedule } from './manage/reschedule.ts'
+import { createRecurringJobs } from './recurring/calls.ts'
 import { toTarget } from './reference.ts'
-import type { ManyOptions, ScheduleMany, Scheduler } from './schedule.ts'
+import type { ManyOptions, ScheduleMany } from './schedule.ts'
 import { cancelJob } from './sql/jobs/cancel.ts'
 import { ownSchema } from './sql/names.ts'
 import type { Access, Execute, Statement } from './sql/statement.ts'
@@ -21,7 +23,7 @@ export function createTransactionScheduler(
   executeAsIs: Execute,
   settings: JobSettings,
   { toScheduled, registry }: { toScheduled(job: Job): ScheduledJob<never>; readonly registry: Registry }
-): Scheduler {
+): TransactionScheduler {
   const { schema, defaults } = settings
 
   async function execute<Row>(statement: Statement): Promise<readonly Row[]> {
@@ -38,7 +40,9 @@ export function createTransactionScheduler(
   }
 
   const access: Access = { execute, schema, isOurs: false }
+  const here = <Result>(_doing: string, work: (access: Access) => Promise<Result>): Promise<Result> => work(access)
   return {
+    recurring: createRecurringJobs({ settings, registry, toScheduled, use: here, useExisting: here }),
     async schedule(options: AnyOptions) {
       const add = addOne.bind(undefined, access)
       return toScheduled(await schedule(options, toRequest(options, defaults), settings, { access, registry, add }))

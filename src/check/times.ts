@@ -22,22 +22,28 @@ export function toTimes(
     throw new TypeError(`Cannot ${doing}: both runAt and delay are given`)
   }
   return {
-    runAt: runAt === undefined ? null : toInstant(runAt, doing),
+    runAt: runAt === undefined ? null : toInstant(runAt, doing, 'runAt'),
     delayMs: delay === undefined ? null : toMilliseconds(delay, doing, 'delay')
   }
 }
 
-function toInstant(runAt: unknown, doing: string): string {
-  if (typeof runAt === 'string' && !INSTANT.test(runAt)) {
+/**
+ * Reads a point in time, in ISO 8601.
+ *
+ * @throws {TypeError} if it is neither a date nor a text
+ * @throws {RangeError} if it is not a time with a zone, or out of range
+ */
+export function toInstant(given: unknown, doing: string, name: string): string {
+  if (typeof given === 'string' && !INSTANT.test(given)) {
     throw new RangeError(
-      `Cannot ${doing}: runAt is ${JSON.stringify(runAt)}, not a time with a zone such as 2030-01-31T08:00:00Z`
+      `Cannot ${doing}: ${name} is ${JSON.stringify(given)}, not a time with a zone such as 2030-01-31T08:00:00Z`
     )
   }
-  if (typeof runAt !== 'string' && !(runAt instanceof Date)) {
-    throw new TypeError(`Cannot ${doing}: runAt is ${describe(runAt)}, neither a Date nor a string`)
+  if (typeof given !== 'string' && !(given instanceof Date)) {
+    throw new TypeError(`Cannot ${doing}: ${name} is ${describe(given)}, neither a Date nor a string`)
   }
-  const time = new Date(runAt)
-  checkTime(time, doing, 'runAt', runAt)
+  const time = new Date(given)
+  checkTime(time, doing, name, given)
   return time.toISOString()
 }
 

@@ -3,6 +3,7 @@ import type { JobState } from '../rules/states.ts'
 import type { Target } from '../sql/jobs/waiting.ts'
 import { readWorkers, type WorkerRow } from '../sql/ledger/status.ts'
 import { findLastRun, findLiveJob, type LastRunRow, type LiveJobRow, wasIdGiven } from '../sql/ledger/why.ts'
+import { occurrenceOf } from '../sql/names.ts'
 import type { Access } from '../sql/statement.ts'
 import { toDate } from '../sql/times.ts'
 import { lengthOf } from '../text/amounts.ts'
@@ -31,7 +32,18 @@ export async function explainJob(access: Access, target: Target): Promise<Why> {
   const reasons = row.fetchedAt === null ? await whileFree(access, row, workers) : whileHeld(row, workers)
   const { id, task, queue, key, priority, attempts, maxAttempts } = row
   const state = row.state as JobState
-  const job = { id, task, queue, key, state, priority, attempts, maxAttempts, runAt: toDate(row.readyAt) }
+  const job = {
+    id,
+    task,
+    queue,
+    key,
+    state,
+    priority,
+    attempts,
+    maxAttempts,
+    runAt: toDate(row.readyAt),
+    ...occurrenceOf(row.flags)
+  }
   return { job, reasons: [...reasons, ...always(row)] }
 }
 

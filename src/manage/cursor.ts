@@ -38,6 +38,26 @@ export function readRunsCursor(cursor: string | undefined): RunPosition | null {
   throw refusal('runs', cursor)
 }
 
+/** Writes the cursor behind a page of recurring jobs: the name of the last one. */
+export function writeEntriesCursor(name: string): string {
+  return encode(['recurring jobs', encodeURIComponent(name)])
+}
+
+/**
+ * Reads what {@linkcode writeEntriesCursor} wrote.
+ *
+ * @throws {TypeError} if it is something else
+ */
+export function readEntriesCursor(cursor: string | undefined): string | null {
+  if (cursor === undefined) return null
+  const [kind, name] = decode(cursor)
+  // The encoding leaves only ASCII, which is all that the cursor can hold.
+  if (kind === 'recurring jobs' && typeof name === 'string' && /^(?:[\w.~!*'()-]|%[\dA-F]{2})+$/.test(name)) {
+    return decodeURIComponent(name)
+  }
+  throw refusal('recurring jobs', cursor)
+}
+
 function encode(parts: readonly (string | number)[]): string {
   return btoa(JSON.stringify(parts)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
 }

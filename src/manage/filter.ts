@@ -149,7 +149,8 @@ function toStates<State extends string>(
   })
 }
 
-function toTask(task: unknown, doing: string): string | null {
+/** Reads the name of a task. */
+export function toTask(task: unknown, doing: string): string | null {
   if (task === undefined) return null
   // Any name will do: other programs may schedule tasks under names that we would refuse.
   const name = nameOfTask(task, doing)
@@ -163,7 +164,8 @@ function toQueue(queue: unknown, doing: string): string | null {
   throw new TypeError(`Cannot ${doing}: queue is ${describe(queue)}, neither a queue nor a name`)
 }
 
-function toSearch(search: unknown, doing: string): string | null {
+/** Reads a text to search for. */
+export function toSearch(search: unknown, doing: string): string | null {
   if (search === undefined) return null
   if (typeof search === 'string') return search === '' ? null : checkNoNul(search, doing, 'search')
   throw new TypeError(`Cannot ${doing}: search is ${describe(search)}, not a string`)

@@ -82,6 +82,8 @@ function toGone(at: Date, last: Run, runs: readonly Run[]): JobDetails {
     attempts: attempt,
     maxAttempts,
     scheduledAt: last.scheduledAt,
+    schedule: last.schedule,
+    occurrence: last.occurrence,
     runAt: last.runAt,
     fetchedAt: last.startedAt,
     worker,

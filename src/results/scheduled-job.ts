@@ -16,8 +16,11 @@ export function createToScheduled(results: Results): (job: Job) => ScheduledJob<
     readonly maxAttempts: number
     readonly key: string | null
     readonly scheduledAt: Date
+    readonly schedule: string | null
+    readonly occurrence: Date | null
 
-    constructor({ id, task, queue, priority, runAt, attempts, maxAttempts, key, scheduledAt }: Job) {
+    constructor(job: Job) {
+      const { id, task, queue, priority, runAt, attempts, maxAttempts, key, scheduledAt, schedule, occurrence } = job
       this.id = id
       this.task = task
       this.queue = queue
@@ -27,6 +30,8 @@ export function createToScheduled(results: Results): (job: Job) => ScheduledJob<
       this.maxAttempts = maxAttempts
       this.key = key
       this.scheduledAt = scheduledAt
+      this.schedule = schedule
+      this.occurrence = occurrence
     }
 
     result(options?: ResultOptions): Promise<never> {

@@ -87,6 +87,21 @@ export const claimingTimings = {
   unknownDelayMs: 3_000
 }
 
+export const recurringTimings = {
+  /** All workers know the next occurrence. They come at random moments of this time, so that most find it scheduled. */
+  spreadMs: 10,
+  /** The shortest time between two looks for occurrences. Those of that time are scheduled together. */
+  leastPauseMs: 20,
+  /** How long a worker leaves a backlog to the others that schedule it. */
+  yieldMs: 30,
+  /** How long a worker waits after a failure. */
+  retryMs: 1_000,
+  /** How often a worker of an old version looks whether the workers of newer versions are gone. */
+  versionEveryMs: 30_000,
+  /** For how long they must be gone before the old version takes over: longer than a restart takes. */
+  versionGoneMs: 120_000
+}
+
 export const progressTimings = {
   /** Other processes see a change within a second. */
   everyMs: 500,

@@ -17,6 +17,47 @@ export function isCancelled(flags: string): Fragment {
 export const ATTEMPTS = 'kretes:attempts'
 
 /**
+ * The flag of a job that a recurring job has scheduled begins with this. The moment of the occurrence follows, in
+ * milliseconds since 1970, then the name of the recurring job. The engine's flags have no values.
+ */
+export const OCCURRENCE = 'kretes:occurrence '
+
+/** What is known of a job that a recurring job has scheduled. Both are `null` for other jobs. */
+export interface OccurrenceOf {
+  /** The name of the recurring job. */
+  readonly schedule: string | null
+  readonly occurrence: Date | null
+}
+
+/** Reads the flag {@linkcode OCCURRENCE} of a job. */
+export function occurrenceOf(flags: Readonly<Record<string, unknown>> | null): OccurrenceOf {
+  // Most jobs have no flags.
+  if (flags === null) return NO_OCCURRENCE
+  for (const flag of Object.keys(flags)) {
+    const [, ms, schedule] = OCCURRENCE_FLAG.exec(flag) ?? []
+    if (schedule !== undefined) return { schedule, occurrence: new Date(Number(ms)) }
+  }
+  return NO_OCCURRENCE
+}
+
+const NO_OCCURRENCE: OccurrenceOf = { schedule: null, occurrence: null }
+
+/**
+ * SQL expressions for the name of the recurring job and the moment of the occurrence. Both are `null` for other jobs.
+ *
+ * @param flags the column
+ */
+export function occurrenceColumns(flags: string): { readonly schedule: string; readonly occurrence: string } {
+  const part = (number: 1 | 2): string => `case when ${flags} is not null then (
+        select (regexp_match(flag, '${OCCURRENCE_FLAG.source}'))[${number}]
+        from jsonb_object_keys(${flags}) flag where flag ~ '${OCCURRENCE_FLAG.source}' limit 1
+      ) end`
+  return { schedule: part(2), occurrence: `to_timestamp((${part(1)})::float8 / 1000)` }
+}
+
+const OCCURRENCE_FLAG = /^kretes:occurrence (\d{1,15}) (.+)$/
+
+/**
  * The schema of our own tables beside the engine's schema. Job ids of two engine schemas overlap, so each schema has
  * its own ledger.
  */

@@ -21,6 +21,7 @@ import type { Outage } from './outage.ts'
 import type { OwnConnections } from './own-connections.ts'
 import { createMembership } from './peers/membership.ts'
 import { releaseClaims } from './peers/release.ts'
+import { createRecurringClock } from './recurring/clock.ts'
 import { createSchemaWatch } from './schema-version.ts'
 import { startUpkeep } from './upkeep.ts'
 
@@ -123,6 +124,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     executor,
     markStarted: job => outage.outlast(() => markStarted(execute, schema, job, engine.id), closing.signal)
   })
+  const recurring = createRecurringClock({ execute, schema, logger })
   const claiming = createClaiming({
     options,
     tasks: names,
@@ -138,6 +140,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     draining: draining.signal,
     closing: closing.signal,
     refuse: runs.refuse,
+    onOccurrence: recurring.expect,
     onReady
   })
   const cancellations = createCancelWatch({
@@ -153,7 +156,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     fit,
     logger
   })
-  const parts = [claiming, cancellations, schemaWatch, listening, progress, upkeep]
+  const parts = [claiming, recurring, cancellations, schemaWatch, listening, progress, upkeep]
 
   // If one connection hangs, the others probably hang, too.
   function reconnect(): void {
@@ -202,6 +205,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
       onListening: listening.listen,
       onListeningLost: listening.lost,
       onCancelled: cancellations.notified,
+      onRecurring: recurring.notified,
       onMigrated: schemaWatch.ask
     })
   } catch (error) {

@@ -18,6 +18,7 @@ const ERRORS: Record<BackgroundErrorCode, true> = {
   JOB_RUNNING: true,
   MIGRATION: true,
   NO_DATABASE: true,
+  NO_RECURRING_JOB: true,
   OUTCOME_UNKNOWN: true,
   RESULT_NOT_KEPT: true,
   TASKS: true,

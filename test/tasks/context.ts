@@ -14,7 +14,8 @@ export function contextFor(task: string, { attempt = 1, signal = new AbortContro
   const scheduledAt = new Date('2026-01-02T03:04:05.678Z')
   const job = { id: '12', task, queue: null, priority: 0, runAt: scheduledAt, attempts: attempt, maxAttempts: 25 }
   return {
-    job: { ...job, key: null, scheduledAt },
+    job: { ...job, key: null, scheduledAt, schedule: null, occurrence: null },
+    occurrence: null,
     attempt,
     signal,
     logger: { debug: log, info: log, warn: log, error: log },

@@ -255,6 +255,7 @@ async function startOn(
     onListening() {},
     onListeningLost() {},
     onCancelled() {},
+    onRecurring() {},
     onMigrated() {}
   }
   await lookingForLocks(() => engine.start(surroundings))

@@ -229,5 +229,5 @@ lines('cost nothing where there are none', () => {
 function newRun(id: string): ActiveRun {
   const at = new Date()
   const job = { id, task: 'Slow', queue: null, priority: 0, runAt: at, attempts: 1, maxAttempts: 25, key: null }
-  return new ActiveRun({ ...job, scheduledAt: at }, createRecorder())
+  return new ActiveRun({ ...job, scheduledAt: at, schedule: null, occurrence: null }, createRecorder())
 }

@@ -4,6 +4,7 @@ import { identifyPartitions } from '../ledger/partitions.ts'
 import { createLedger } from '../ledger/schema.ts'
 import { versionOfViews } from '../ledger/views.ts'
 import { ownSchema } from '../names.ts'
+import { createRecurring } from '../recurring/schema.ts'
 import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
 import { indexBusyQueues } from '../worker/claim.ts'
 
@@ -63,7 +64,8 @@ export const migrations: readonly Migration[] = [
         add column if not exists result_problem text`)
   },
   { id: 9, name: 'register tasks', apply: createDefinitions },
-  { id: 10, name: 'find busy queues', apply: (execute, _own, engine) => indexBusyQueues(execute, engine) }
+  { id: 10, name: 'find busy queues', apply: (execute, _own, engine) => indexBusyQueues(execute, engine) },
+  { id: 11, name: 'add recurring jobs', apply: createRecurring }
 ]
 
 /** Waits for other migrations of this database, then blocks them until the connection ends or unlocks. */

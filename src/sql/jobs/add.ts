@@ -199,7 +199,9 @@ export function toJob({ task, queue }: { task: string; queue: string | null }, r
     attempts: Number(row.attempts),
     maxAttempts: Number(row.maximum),
     key: row.key,
-    scheduledAt: toDate(Number(row.created))
+    scheduledAt: toDate(Number(row.created)),
+    schedule: null,
+    occurrence: null
   }
 }
 

@@ -1,15 +1,7 @@
 import type { Cancellation } from '../../job.ts'
 import { JOB_COLUMNS, KEEPS_ALL, recording } from '../ledger/record.ts'
 import { CANCELLED, isCancelled } from '../names.ts'
-import {
-  type Access,
-  type Execute,
-  type Fragment,
-  identifier,
-  type Statement,
-  statement,
-  textArray
-} from '../statement.ts'
+import { type Access, type Execute, type Fragment, identifier, statement, textArray } from '../statement.ts'
 import { castOf, type Target, toColumn } from './waiting.ts'
 
 /**
@@ -87,9 +79,6 @@ export async function findCancelled(execute: Execute, schema: string, ids: reado
 export function isMarkedCancelled(flags: Readonly<Record<string, unknown>> | null): boolean {
   return typeof flags?.[CANCELLED] === 'string'
 }
-
-/** Listens for cancelled jobs. */
-export const listenForCancels: Statement = { text: 'listen "kretes:cancel"', values: [] }
 
 /** The channel on which {@linkcode cancelJob} announces cancelled jobs. */
 export const CANCEL_CHANNEL = 'kretes:cancel'

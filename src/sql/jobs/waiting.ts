@@ -1,5 +1,6 @@
 import type { Job } from '../../job.ts'
 import { WHILE_FREE } from '../ledger/state.ts'
+import { occurrenceOf } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement } from '../statement.ts'
 import { ADDED, type AddedRow, toJob } from './add.ts'
 
@@ -84,16 +85,20 @@ export async function isSchemaAt(access: Access, version: number): Promise<boole
   return rows.length > 0
 }
 
-const ORIGIN: Fragment = { sql: 'waiting.task_identifier as task, waiting.queue_name as queue' }
+const ORIGIN: Fragment = {
+  sql: 'waiting.task_identifier as task, waiting.queue_name as queue, waiting.flags::text as flags'
+}
 
 interface WaitingRow extends AddedRow {
   readonly task: string
   readonly queue: string | null
+  readonly flags: string | null
 }
 
 async function change(access: Access, changing: Statement): Promise<Job | undefined> {
   const [row] = await access.execute<WaitingRow>(changing)
-  return row && toJob(row, row)
+  const job = row && toJob(row, row)
+  return job && { ...job, ...occurrenceOf(row.flags === null ? null : JSON.parse(row.flags)) }
 }
 
 /** The column that identifies the job, and its value. */

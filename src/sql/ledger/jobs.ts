@@ -78,7 +78,7 @@ function jobsView({ schema }: Access): Fragment {
 const COLUMNS: Fragment = {
   sql: `job.id::text as id, job.task, job.queue, job.key, job.state, job.payload, job.priority, job.attempts,
       job.max_attempts, job.scheduled_at, job.ready_at, job.fetched_at, job.worker, job.error, job.progress,
-      job.progress_message, job.updated_at`
+      job.progress_message, job.updated_at, job.schedule, job.occurrence`
 }
 
 interface PageRow {
@@ -97,6 +97,8 @@ interface JobRow
   readonly progress: number | null
   readonly progress_message: string | null
   readonly updated_at: string
+  readonly schedule: string | null
+  readonly occurrence: string | null
 }
 
 function toListedJob(json: string): ListedJob {
@@ -113,6 +115,8 @@ function toListedJob(json: string): ListedJob {
     attempts,
     maxAttempts: row.max_attempts,
     scheduledAt: toDate(row.scheduled_at),
+    schedule: row.schedule,
+    occurrence: row.occurrence === null ? null : toDate(row.occurrence),
     runAt: toDate(row.ready_at),
     fetchedAt: row.fetched_at === null ? null : toDate(row.fetched_at),
     worker,

@@ -1,5 +1,5 @@
 import { FAILURE_STATES } from '../../rules/states.ts'
-import { ownSchema } from '../names.ts'
+import { occurrenceColumns, ownSchema } from '../names.ts'
 import { type Fragment, identifier } from '../statement.ts'
 import { dueSince } from '../times.ts'
 import { BUCKETS_PER_DOUBLING } from './schema.ts'
@@ -61,6 +61,8 @@ export function recording(
           result::json as result,
           payload::json as payload,
           log::json as log,
+          ${occurrenceColumns('flags').schedule} as schedule,
+          ${occurrenceColumns('flags').occurrence} as occurrence,
           problem as result_problem,
           is_over
         from ended
@@ -120,7 +122,7 @@ const BUCKET = `floor(${BUCKETS_PER_DOUBLING} / ln(2) * ln(greatest(running_ms, 
 
 const LEDGER_COLUMNS = `job_id, finished_at, started_at, ready_at, scheduled_at, attempt, max_attempts, priority,
         is_failure, state, task, queue, key, worker, trace_id, error, result, payload, log,
-        result_problem, is_over`
+        result_problem, is_over, schedule, occurrence`
 
 /** A text as a literal. */
 function quote(text: string): string {

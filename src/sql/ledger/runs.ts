@@ -248,6 +248,8 @@ interface RunRow extends Pick<Run, 'task' | 'queue' | 'key' | 'state' | 'attempt
   readonly payload: unknown
   readonly log: unknown
   readonly trace_id: string | null
+  readonly schedule: string | null
+  readonly occurrence: string | null
   readonly is_over: boolean | null
   readonly result_problem: string | null
 }
@@ -271,6 +273,8 @@ function toRun(job: string, row: RunRow): Run {
     maxAttempts: row.max_attempts,
     priority,
     scheduledAt,
+    schedule: row.schedule,
+    occurrence: row.occurrence === null ? null : toDate(row.occurrence),
     runAt,
     startedAt,
     finishedAt,

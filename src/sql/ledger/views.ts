@@ -1,4 +1,4 @@
-import { ATTEMPTS } from '../names.ts'
+import { ATTEMPTS, occurrenceColumns } from '../names.ts'
 import { type Execute, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { dueSince } from '../times.ts'
 import { queueCounters } from './counters.ts'
@@ -18,6 +18,7 @@ export async function createViews(execute: Execute, own: string, engine: string)
   await createRates(execute, own)
   await createTasks(execute, own, engine)
   await createQueues(execute, own, engine)
+  await createSchedules(execute, own)
   for (const view of VIEWS) {
     await execute(statement`
       comment on view ${identifier(own)}.${identifier(view)} is ${{ sql: `'${MARK}${NEWEST_VIEWS}'` }}`)
@@ -70,7 +71,9 @@ async function createJobs(execute: Execute, own: string, engine: string): Promis
       job.last_error as error,
       progress.progress,
       progress.message as progress_message,
-      job.updated_at
+      job.updated_at,
+      ${{ sql: occurrenceColumns('job.flags').schedule }} as schedule,
+      ${{ sql: occurrenceColumns('job.flags').occurrence }} as occurrence
     from ${identifier(engine)}._private_jobs job
     join ${identifier(engine)}._private_tasks task on task.id = job.task_id
     left join ${identifier(engine)}._private_job_queues queue on queue.id = job.job_queue_id
@@ -106,7 +109,9 @@ async function createRuns(execute: Execute, own: string): Promise<void> {
       trace_id,
       is_failure,
       result_problem,
-      ${{ sql: IS_OVER }} as is_over
+      ${{ sql: IS_OVER }} as is_over,
+      schedule,
+      occurrence
     from ${identifier(own)}.ledger`)
 }
 
@@ -166,6 +171,40 @@ async function createQueues(execute: Execute, own: string, engine: string): Prom
     full join past using (queue)
     left join spread using (queue)
     left join ${identifier(engine)}._private_job_queues held on held.queue_name = queue`)
+}
+
+/** Creates the view of recurring jobs. */
+async function createSchedules(execute: Execute, own: string): Promise<void> {
+  await execute(statement`
+    create view ${identifier(own)}.schedules as
+    select
+      name,
+      task,
+      cron,
+      every_ms * interval '1 millisecond' as every,
+      time_zone,
+      start_at,
+      end_at,
+      payload,
+      queue,
+      coalesce(priority, 0::int2) as priority,
+      coalesce(max_attempts, 25::int2) as max_attempts,
+      most_missed,
+      overlap,
+      jitter_ms * interval '1 millisecond' as jitter,
+      case when paused_at is null then next_at end as next_at,
+      last_at,
+      last_job,
+      skips,
+      skipped_at,
+      skip_reason,
+      paused_at,
+      source,
+      changed_at is not null as is_changed,
+      created_at,
+      updated_at
+    from ${identifier(own)}.recurring
+    where removed_at is null`)
 }
 
 const LIVE_COLUMNS: Fragment = {
@@ -233,10 +272,10 @@ const COLUMNS: Fragment = {
  * Raise this number whenever a view changes. The comments of the views in the database contain it, and a test checks
  * it.
  */
-export const NEWEST_VIEWS = 4
+export const NEWEST_VIEWS = 5
 
 /** The views, in an order in which they can be dropped. */
-const VIEWS = ['queues', 'tasks', 'rates', 'runs', 'jobs']
+const VIEWS = ['schedules', 'queues', 'tasks', 'rates', 'runs', 'jobs']
 const HOUR_AGO = "now() - interval '1 hour'"
 const MARK = 'kretes, views of version '
 

@@ -23,6 +23,7 @@ export interface LiveJobRow {
   readonly worker: string | null
   readonly fetchedAt: string | null
   readonly isCancelled: boolean
+  readonly flags: Readonly<Record<string, unknown>> | null
   readonly queueWorker: string | null
   readonly queueHeldSince: string | null
   /** The job of the same queue that a worker has locked. */
@@ -51,6 +52,7 @@ export async function findLiveJob({ execute, schema }: Access, target: Target): 
       'error', job.last_error,
       'worker', job.locked_by,
       'fetchedAt', job.locked_at,
+      'flags', job.flags,
       'isCancelled', ${isCancelled('job.flags')},
       'queueWorker', queue.locked_by,
       'queueHeldSince', queue.locked_at,

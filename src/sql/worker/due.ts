@@ -1,7 +1,18 @@
+import { untilNext } from '../recurring/fire.ts'
+import { table as recurringTable } from '../recurring/row.ts'
+import { WAITS } from '../recurring/schema.ts'
 import { type Execute, identifier, statement, textArray } from '../statement.ts'
 
+/** What comes due soon, in milliseconds from now, by the server's clock. */
+export interface DueTimes {
+  /** When each of the next jobs is due, in ascending order. */
+  readonly jobs: readonly number[]
+  /** When the next occurrence of a recurring job comes, however far away; `null` if there is none. */
+  readonly occurrence: number | null
+}
+
 /**
- * The number of milliseconds until each of the next jobs is due, in ascending order, by the server's clock.
+ * Finds out what comes due soon.
  *
  * A job that came due in the last second counts too: it may have come due between the last fetch and this query.
  *
@@ -13,9 +24,9 @@ export async function nextDueTimes(
   schema: string,
   tasks: readonly string[],
   withinMs: number
-): Promise<number[]> {
+): Promise<DueTimes> {
   const jobs = { sql: `${identifier(schema).sql}._private_jobs` }
-  const rows = await execute<{ ms: number }>(statement`
+  const rows = await execute<{ ms: number | null; occurrence: string | null }>(statement`
     with recursive priorities as (
       (select priority from ${jobs} where is_available order by priority limit 1)
       union all
@@ -41,12 +52,17 @@ export async function nextDueTimes(
         order by run_at limit ${{ sql: MOST }}
       ) as soon
     )
-    select distinct ceil(extract(epoch from run_at - clock_timestamp()) * 1000)::int as ms
-    from due order by ms limit ${{ sql: MOST }}`)
-  return rows.map(({ ms }) => ms)
+    select distinct ceil(extract(epoch from due.run_at - clock_timestamp()) * 1000)::int as ms, next.occurrence
+    from (select (${untilNext(schema)})::text as occurrence) next left join due on true
+    order by ms limit ${{ sql: MOST }}`)
+  const occurrence = rows[0]?.occurrence ?? null
+  return { jobs: rows.flatMap(({ ms }) => ms ?? []), occurrence: occurrence === null ? null : Number(occurrence) }
 }
 
-/** Whether these tasks have a due job that no worker runs. The job's queue must be free, or held by this worker. */
+/**
+ * Whether these tasks have a due job that no worker runs, or a recurring job is due. The job's queue must be free, or
+ * held by this worker.
+ */
 export async function hasDueJobs(
   execute: Execute,
   schema: string,
@@ -62,6 +78,8 @@ export async function hasDueJobs(
         and attempts < max_attempts
         and jobs.locked_at is null
         and (queues.locked_by is null or queues.locked_by = ${worker}::text)
+    ) or exists (
+      select from ${recurringTable({ schema })} where ${WAITS} and next_at <= now()
     ) as due`)
   return row?.due ?? false
 }

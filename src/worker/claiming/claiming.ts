@@ -42,6 +42,8 @@ export interface ClaimingOptions {
   readonly closing: AbortSignal
   /** Ends a claim that the engine has failed without running the job. */
   refuse(claim: Claim, error: Error): Promise<void>
+  /** Called with the milliseconds until the next occurrence of a recurring job, or `null`. */
+  onOccurrence(inMs: number | null): void
   /** Called before each fetch, once the worker is connected and registered. */
   onReady(): void
 }
@@ -66,7 +68,11 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     options,
     engine,
     wakeOthers: count => wakeOthers(executeOwn, count, logger),
-    look: withinMs => nextDueTimes(executeOwn, schema, tasks, withinMs),
+    async look(withinMs) {
+      const { jobs, occurrence } = await nextDueTimes(executeOwn, schema, tasks, withinMs)
+      claiming.onOccurrence(occurrence)
+      return jobs
+    },
     logger
   })
   const idle = createIdleCheck({

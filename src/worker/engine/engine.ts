@@ -17,6 +17,7 @@ import type { Runner, TaskList, WorkerEvents } from 'graphile-worker'
 import { loadWithHome } from '../../database/home-directory.ts'
 import type { Logger } from '../../logger.ts'
 import { CANCEL_CHANNEL } from '../../sql/jobs/cancel.ts'
+import { RECURRING_CHANNEL } from '../../sql/recurring/row.ts'
 import type { Outage } from '../outage.ts'
 import type { Connections } from './connections.ts'
 import { keepExitCode } from './exit-code.ts'
@@ -56,6 +57,8 @@ export interface EngineSurroundings {
   onListeningLost(error: unknown): void
   /** Called with a notification that a job was cancelled; without a notice when notifications may have been missed. */
   onCancelled(notice?: string): void
+  /** Called with a notification that a recurring job has an earlier occurrence. */
+  onRecurring(): void
   /** Called when the engine's schema may have been migrated. */
   onMigrated(): void
 }
@@ -146,7 +149,7 @@ interface EngineState {
 }
 
 function follow(state: EngineState, surroundings: EngineSurroundings): WorkerEvents {
-  const { onScheduled, onListening, onListeningLost, onCancelled, onMigrated } = surroundings
+  const { onScheduled, onListening, onListeningLost, onCancelled, onRecurring, onMigrated } = surroundings
   const events: WorkerEvents = new EventEmitter()
   events.on('pool:create', ({ workerPool }) => {
     state.id = workerPool.id
@@ -165,6 +168,7 @@ function follow(state: EngineState, surroundings: EngineSurroundings): WorkerEve
   events.on('pool:listen:notification', ({ message }) => {
     if (message.channel === 'jobs:insert') onScheduled()
     if (message.channel === CANCEL_CHANNEL) onCancelled(message.payload)
+    if (message.channel === RECURRING_CHANNEL) onRecurring()
     if (message.channel === 'worker:migrate') {
       // Any login can send this notification, and after this event the engine would end because of it.
       message.payload = ''

@@ -1,6 +1,6 @@
 import type pg from 'pg'
 import { workerTimings } from '../../rules/timings.ts'
-import { listenForCancels } from '../../sql/jobs/cancel.ts'
+import { listenStatement } from '../../sql/worker/notify.ts'
 import { sever } from './client.ts'
 import type { Connections } from './connections.ts'
 
@@ -10,7 +10,7 @@ export type ListeningClient = pg.ClientBase
 /** Watches whether the worker receives notifications of new jobs. */
 export interface Listening {
   readonly isListening: boolean
-  /** Call when the engine starts to listen on this connection. Listens there for cancelled jobs, too. */
+  /** Call when the engine starts to listen on this connection. Listens there for other notifications, too. */
   listen(client: ListeningClient): void
   /** Closes the connection. The engine reconnects, perhaps to another server. */
   renew(): void
@@ -68,7 +68,7 @@ export function watchListening({ watch, onListening, onLost }: ListeningOptions)
       answered = watch(client, '')
       client.once('drain', () => {
         answered()
-        if (client === current) void ask(client, listenForCancels.text)
+        if (client === current) void ask(client, listenStatement.text)
       })
     },
     renew() {

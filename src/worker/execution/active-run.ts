@@ -40,6 +40,10 @@ export class ActiveRun implements TaskContext {
     return this.job.attempts
   }
 
+  get occurrence(): Date | null {
+    return this.job.occurrence
+  }
+
   get signal(): AbortSignal {
     if (!this.#controller) {
       this.#controller = new AbortController()

@@ -1,5 +1,6 @@
 import type { Job } from '../../job.ts'
 import { isMarkedCancelled } from '../../sql/jobs/cancel.ts'
+import { occurrenceOf } from '../../sql/names.ts'
 import { clampDate } from '../../sql/times.ts'
 import type { ClaimedJob } from '../../sql/worker/claim.ts'
 import type { Ending } from '../../sql/worker/ending.ts'
@@ -27,6 +28,7 @@ export interface Claim {
 
 /** Creates the claim of a fetched job. */
 export function toClaim(row: ClaimedJob): Claim {
+  const { schedule, occurrence } = occurrenceOf(row.flags)
   return {
     job: {
       id: row.id,
@@ -37,7 +39,9 @@ export function toClaim(row: ClaimedJob): Claim {
       attempts: row.attempts,
       maxAttempts: row.max_attempts,
       key: row.key,
-      scheduledAt: row.created_at
+      scheduledAt: row.created_at,
+      schedule,
+      occurrence
     },
     payload: row.payload,
     lockedAtMs: row.locked_at.getTime(),

@@ -1,0 +1,51 @@
+import { nextOccurrence } from './occurrences.ts'
+import type { Rule } from './rule.ts'
+import { offsetAt } from './zone.ts'
+
+/** An occurrence to come. */
+export interface Occurrence {
+  /** The moment. */
+  readonly at: Date
+  /** The local time in the zone of the recurring job, with its offset, such as `2030-03-31T03:00:00+02:00`. */
+  readonly local: string
+  /**
+   * Whether the clocks of the zone change on that day: `'forward'` as in spring, `'back'` as in autumn, or `null`.
+   */
+  readonly clockChange: 'forward' | 'back' | null
+}
+
+/** The next occurrences after a moment, the first of them `firstMs` if it is given. */
+export function previewOccurrences(rule: Rule, afterMs: number, firstMs: number | null, count: number): Occurrence[] {
+  const found: Occurrence[] = []
+  let at = firstMs ?? nextOccurrence(rule, afterMs)
+  while (at !== null && found.length < count) {
+    found.push(toOccurrence(at, rule.timeZone))
+    at = nextOccurrence(rule, at, at)
+  }
+  return found
+}
+
+function toOccurrence(ms: number, timeZone: string): Occurrence {
+  const offset = offsetAt(timeZone, ms)
+  return { at: new Date(ms), local: toLocal(ms, offset), clockChange: changeOn(ms, offset, timeZone) }
+}
+
+function toLocal(ms: number, offset: number): string {
+  const minutes = Math.floor(Math.abs(offset) / 60_000)
+  const [hours, rest] = [Math.floor(minutes / 60), minutes % 60].map(part => String(part).padStart(2, '0'))
+  const local = new Date(ms + offset).toISOString().replace(/\.000Z$|Z$/, '')
+  return `${local}${offset < 0 ? '-' : '+'}${hours}:${rest}`
+}
+
+/** Compares the offsets at both ends of the local day. */
+function changeOn(ms: number, offset: number, timeZone: string): Occurrence['clockChange'] {
+  const midnight = Math.floor((ms + offset) / DAY_MS) * DAY_MS
+  // Where the day begins and ends depends on the offset there, which differs by hours at most.
+  const start = offsetAt(timeZone, midnight - offsetAt(timeZone, midnight - offset))
+  const nextMidnight = midnight + DAY_MS
+  const end = offsetAt(timeZone, nextMidnight - offsetAt(timeZone, nextMidnight - offset))
+  if (start === end) return null
+  return end > start ? 'forward' : 'back'
+}
+
+const DAY_MS = 86_400_000

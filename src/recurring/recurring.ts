@@ -1,0 +1,171 @@
+import type { Occurrence } from '../cron/preview.ts'
+import type { ScheduledJob } from '../job.ts'
+import type { PageOptions } from '../manage/filter.ts'
+import type { AnyPayload, AnyTask } from '../task.ts'
+import type { RecurringJob, RecurringPage } from './entry.ts'
+import type { RecurringOptions } from './options.ts'
+
+/** Conditions of {@linkcode RecurringJobs.list}. */
+export interface RecurringFilter {
+  /**
+   * The task, or its name.
+   *
+   * @default any
+   */
+  task?: AnyTask | string
+  /**
+   * A part of the name, in any case.
+   *
+   * @default any
+   */
+  search?: string
+}
+
+/**
+ * Jobs that recur at fixed times or intervals. Any running worker schedules a job for each occurrence, exactly once, by
+ * the database's clock. The job's `occurrence` is the moment of the occurrence.
+ */
+export interface RecurringJobs {
+  /**
+   * Sets a recurring job: creates it, or replaces the one of this name. If its times are the same as before, its next
+   * occurrence stays, so you may call this at each start of your program. A paused one stays paused.
+   *
+   * @param name identifies it, such as `digest:42`: 1 to 100 characters
+   * @throws {TypeError} if an option has the wrong type; nothing is stored then
+   * @throws {RangeError} if an option is out of range, the cron expression is wrong or matches no date, there is no such
+   * time zone, or no occurrence comes before `end`; nothing is stored then
+   * @throws {BackgroundError} what `schedule` throws
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * const digest = await Background.recurring.set('digest:42', {
+   *   task: 'SendDigest',
+   *   payload: { user: 42 },
+   *   cron: '0 9 * * 1-5',
+   *   timeZone: 'Europe/Berlin'
+   * })
+   * console.log(digest.nextAt)
+   * ```
+   */
+  set<Input extends object = AnyPayload>(name: string, options: RecurringOptions<Input>): Promise<RecurringJob>
+  /**
+   * Lists recurring jobs by name.
+   *
+   * @throws {TypeError} if an option has the wrong type, or the cursor is not one of this list
+   * @throws {RangeError} if `limit` is out of range
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * const { entries } = await Background.recurring.list({ task: 'SendDigest', limit: 20 })
+   * for (const { name, nextAt } of entries) console.log(name, nextAt)
+   * ```
+   */
+  list(options?: RecurringFilter & PageOptions): Promise<RecurringPage>
+  /**
+   * Reads one recurring job.
+   *
+   * @returns `undefined` if there is none of this name
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * const digest = await Background.recurring.get('digest:42')
+   * console.log(digest?.lastAt, digest?.skips)
+   * ```
+   */
+  get(name: string): Promise<RecurringJob | undefined>
+  /**
+   * Pauses a recurring job: its occurrences schedule nothing until `resume`. Its jobs that wait or run stay.
+   *
+   * @throws {BackgroundError} `NO_RECURRING_JOB` if there is none of this name
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * await Background.recurring.set('digest:42', { task: 'SendDigest', every: '1d' })
+   * await Background.recurring.pause('digest:42')
+   * ```
+   */
+  pause(name: string): Promise<RecurringJob>
+  /**
+   * Lets a paused job recur again. The occurrences in the pause do not count as missed. One that is not paused stays as it
+   * is.
+   *
+   * @throws {BackgroundError} `NO_RECURRING_JOB` if there is none of this name
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * await Background.recurring.set('digest:42', { task: 'SendDigest', every: '1d' })
+   * const { nextAt } = await Background.recurring.resume('digest:42')
+   * console.log(nextAt)
+   * ```
+   */
+  resume(name: string): Promise<RecurringJob>
+  /**
+   * Schedules one of its jobs now, also while it is paused or an earlier job runs. Its next occurrence stays.
+   *
+   * @returns the job
+   * @throws {BackgroundError} `NO_RECURRING_JOB` if there is none of this name
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * await Background.recurring.set('digest:42', { task: 'SendDigest', every: '1d' })
+   * const job = await Background.recurring.runNow('digest:42')
+   * console.log(job.id)
+   * ```
+   */
+  runNow(name: string): Promise<ScheduledJob>
+  /**
+   * Computes the next occurrences, and marks those on days on which the clocks of the time zone change. For a paused job,
+   * they are the occurrences if it were resumed now.
+   *
+   * @param count how many, from 1 to 1,000. There are fewer if no more come before `end`
+   * @throws {BackgroundError} `NO_RECURRING_JOB` if there is none of this name
+   * @throws {RangeError} if `count` is out of range
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * await Background.recurring.set('report', { task: 'SendReport', cron: '30 2 * * *', timeZone: 'Europe/Berlin' })
+   * for (const { local, clockChange } of await Background.recurring.preview('report', 5)) {
+   *   console.log(local, clockChange ?? '')
+   * }
+   * ```
+   */
+  preview(name: string, count?: number): Promise<readonly Occurrence[]>
+  /**
+   * Removes a recurring job. Its jobs that wait or run stay. One that code declares stays away until `reset`, also after
+   * the next deployment.
+   *
+   * @returns what was removed
+   * @throws {BackgroundError} `NO_RECURRING_JOB` if there is none of this name
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * await Background.recurring.set('digest:42', { task: 'SendDigest', every: '1d' })
+   * await Background.recurring.remove('digest:42')
+   * ```
+   */
+  remove(name: string): Promise<RecurringJob>
+  /**
+   * Takes back what calls have changed about a recurring job that code declares: it is again what the code says, also if
+   * it was removed. A paused one stays paused.
+   *
+   * @throws {BackgroundError} `NO_RECURRING_JOB` if no code declares one of this name
+   * @example
+   * ```ts
+   * import { Background, BackgroundError } from 'kretes'
+   *
+   * await Background.recurring.reset('SendReport').catch(error => {
+   *   if (error instanceof BackgroundError && error.code === 'NO_RECURRING_JOB') console.log('No code declares it')
+   *   else throw error
+   * })
+   * ```
+   */
+  reset(name: string): Promise<RecurringJob>
+}

@@ -1,0 +1,60 @@
+import { type Execute, identifier, statement } from '../statement.ts'
+
+/**
+ * Creates the tables of recurring jobs.
+ *
+ * - `recurring`: one row for each. `next_at` is the next occurrence, or `null` if none comes any more. While a job is
+ *   paused, `next_at` stays, because the occurrences of an interval are counted from it.
+ * - `recurring_versions`: which versions of a program's code have declared recurring jobs. See `deploy.ts`.
+ */
+export async function createRecurring(execute: Execute, own: string): Promise<void> {
+  await execute(statement`
+    create table ${identifier(own)}.recurring (
+      name text collate "C" primary key,
+      task text not null,
+      cron text,
+      every_ms bigint,
+      time_zone text not null,
+      start_at timestamptz,
+      end_at timestamptz,
+      payload json not null,
+      queue text,
+      priority smallint,
+      max_attempts smallint,
+      most_missed integer not null,
+      overlap text not null,
+      jitter_ms bigint not null,
+      next_at timestamptz,
+      last_at timestamptz,
+      last_job bigint,
+      skips bigint not null default 0,
+      skipped_at timestamptz,
+      skip_reason text,
+      paused_at timestamptz,
+      source text,
+      version_at timestamptz,
+      code json,
+      changed_at timestamptz,
+      removed_at timestamptz,
+      created_at timestamptz not null default now(),
+      updated_at timestamptz not null default now(),
+      check (num_nonnulls(cron, every_ms) = 1)
+    )`)
+  // Workers look for the first of these rows all the time.
+  await execute(statement`
+    create index on ${identifier(own)}.recurring (next_at) where ${WAITS}`)
+  await execute(statement`create index on ${identifier(own)}.recurring (task)`)
+  await execute(statement`
+    create table ${identifier(own)}.recurring_versions (
+      source text not null,
+      fingerprint text not null,
+      since timestamptz not null default clock_timestamp(),
+      primary key (source, fingerprint)
+    )`)
+  await execute(statement`alter table ${identifier(own)}.workers add column source text, add column version text`)
+  await execute(statement`
+    alter table ${identifier(own)}.ledger add column schedule text, add column occurrence timestamptz`)
+}
+
+/** Whether a row of `recurring` waits for its next occurrence. The index has the same condition. */
+export const WAITS = { sql: 'next_at is not null and paused_at is null and removed_at is null' }
