@@ -16,6 +16,7 @@
 export { createBackground } from './src/background.ts'
 export type { Backoff, ExponentialBackoff, FixedBackoff } from './src/backoff.ts'
 export type { BackgroundClient, BackgroundOptions, TransactionScheduler } from './src/client.ts'
+export type { RecurringDeclaration, TaskRecurrence } from './src/cron/declaration.ts'
 export type { Occurrence } from './src/cron/preview.ts'
 export type { Recurrence } from './src/cron/recurrence.ts'
 export type { MigrationReport } from './src/database/migrate.ts'

@@ -1,6 +1,7 @@
 import { type Backoff, compileBackoff } from './backoff.ts'
 import { type Names, refuseUnknown } from './check/options.ts'
 import { checkDefaults } from './check/values.ts'
+import { checkDeclarations, TASK_RECURRENCE, type TaskRecurrence } from './cron/declaration.ts'
 import { type Duration, toTimeLimit } from './duration.ts'
 import type { Job, JobDefaults } from './job.ts'
 import type { LogFields, Logger } from './logger.ts'
@@ -114,7 +115,8 @@ export interface RunOptions<Input extends object = AnyPayload> {
 /** Options of {@linkcode defineTask}. `queue`, `priority` and `maxAttempts` are defaults for calls that set none. */
 export interface TaskDefinition<Input extends object = AnyPayload, Output = unknown>
   extends JobDefaults,
-    RunOptions<Input> {
+    RunOptions<Input>,
+    TaskRecurrence<Input> {
   /** The name, in CamelCase with a capital first letter, like the file's. */
   name: string
   /** The function that does the work. */
@@ -124,7 +126,8 @@ export interface TaskDefinition<Input extends object = AnyPayload, Output = unkn
 /** Options of {@linkcode defineTask} with a schema. The schema may transform the payload. */
 export interface SchemaTaskDefinition<Input extends object, Parsed extends object, Output = unknown>
   extends JobDefaults,
-    RunOptions<Input> {
+    RunOptions<Input>,
+    TaskRecurrence<Input> {
   /** The name, in CamelCase with a capital first letter, like the file's. */
   name: string
   /**
@@ -137,7 +140,7 @@ export interface SchemaTaskDefinition<Input extends object, Parsed extends objec
 }
 
 /** The options of a task that `schedule` and the worker read. */
-export interface TaskOptions extends JobDefaults, RunOptions {
+export interface TaskOptions extends JobDefaults, RunOptions, TaskRecurrence<AnyPayload> {
   /** Checks the payload. */
   readonly schema?: StandardSchema
 }
@@ -198,6 +201,7 @@ export function defineTask(definition: TaskDefinition & TaskOptions): DefinedTas
   }
   checkDefaults(options, `define ${name}`)
   checkRunOptions(options, `define ${name}`)
+  checkDeclarations(name, options)
   const task: DefinedTask = schema
     ? async (input, context) => run((await validatePayload(schema, input, `run ${name}`)) as AnyPayload, context)
     : async (input, context) => await run(input, context)
@@ -216,7 +220,8 @@ export const DEFINITION: Names<SchemaTaskDefinition<object, object>> = {
   maxAttempts: true,
   backoff: true,
   timeout: true,
-  onFailure: true
+  onFailure: true,
+  ...TASK_RECURRENCE
 }
 
 function checkRunOptions({ backoff, timeout, onFailure }: RunOptions, doing: string): void {

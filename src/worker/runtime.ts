@@ -22,6 +22,8 @@ import type { OwnConnections } from './own-connections.ts'
 import { createMembership } from './peers/membership.ts'
 import { releaseClaims } from './peers/release.ts'
 import { createRecurringClock } from './recurring/clock.ts'
+import type { DeclaredJobs } from './recurring/code.ts'
+import { createDeployment } from './recurring/deploy.ts'
 import { createSchemaWatch } from './schema-version.ts'
 import { startUpkeep } from './upkeep.ts'
 
@@ -30,6 +32,8 @@ export interface RuntimeOptions {
   readonly options: ResolvedOptions
   readonly url: string | undefined
   readonly tasks: ReadonlyMap<string, AnyTask>
+  /** The recurring jobs that the code declares. */
+  readonly declared: DeclaredJobs
   readonly executor: Executor
   readonly endings: Endings
   /** Makes text fit the database. */
@@ -71,7 +75,8 @@ export interface RuntimeEnd {
 
 /** Creates the parts of a worker and starts them. */
 export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runtime> {
-  const { options, url, tasks, executor, endings, fit, ownConnections, onReady, outage, signal } = runtimeOptions
+  const { options, url, tasks, declared, executor, endings, fit, ownConnections, onReady, outage, signal } =
+    runtimeOptions
   const { schema, logger, ledger, concurrency } = options
   const { execute } = ownConnections
   const names = [...tasks.keys()]
@@ -125,6 +130,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     markStarted: job => outage.outlast(() => markStarted(execute, schema, job, engine.id), closing.signal)
   })
   const recurring = createRecurringClock({ execute, schema, logger })
+  const deployment = createDeployment({ declared, tasks: names, connections: ownConnections, schema, logger })
   const claiming = createClaiming({
     options,
     tasks: names,
@@ -141,7 +147,10 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     closing: closing.signal,
     refuse: runs.refuse,
     onOccurrence: recurring.expect,
-    onReady
+    onReady() {
+      deployment.begin(engine.id)
+      onReady()
+    }
   })
   const cancellations = createCancelWatch({
     schema,
@@ -156,7 +165,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     fit,
     logger
   })
-  const parts = [claiming, recurring, cancellations, schemaWatch, listening, progress, upkeep]
+  const parts = [claiming, recurring, deployment, cancellations, schemaWatch, listening, progress, upkeep]
 
   // If one connection hangs, the others probably hang, too.
   function reconnect(): void {

@@ -11,6 +11,7 @@ import type { EngineStatus } from './health.ts'
 import type { ResolvedOptions } from './options.ts'
 import type { Outage } from './outage.ts'
 import type { OwnConnections } from './own-connections.ts'
+import type { DeclaredJobs } from './recurring/code.ts'
 import { type Runtime, startRuntime } from './runtime.ts'
 import { createDeadline, shutDown } from './shutdown.ts'
 
@@ -18,6 +19,7 @@ import { createDeadline, shutDown } from './shutdown.ts'
 export interface SuperviseOptions {
   readonly options: ResolvedOptions
   readonly tasks: ReadonlyMap<string, AnyTask>
+  readonly declared: DeclaredJobs
   readonly url: string | undefined
   readonly ownConnections: OwnConnections
   readonly outage: Outage
@@ -45,6 +47,7 @@ export interface Supervisor {
 export async function supervise({
   options,
   tasks,
+  declared,
   url,
   ownConnections,
   outage
@@ -62,6 +65,7 @@ export async function supervise({
       options,
       url,
       tasks,
+      declared,
       executor,
       endings,
       fit,

@@ -11,6 +11,7 @@ import { type Health, type HealthServer, serveHealth } from './health.ts'
 import { type ResolvedOptions, resolveOptions, type WorkerOptions } from './options.ts'
 import { createOutage } from './outage.ts'
 import { openOwnConnections } from './own-connections.ts'
+import { readDeclaredJobs } from './recurring/code.ts'
 import { type Supervisor, supervise } from './supervise.ts'
 import { checkTasks, loadTasks } from './tasks/load.ts'
 
@@ -76,6 +77,7 @@ export async function startWorker(options: WorkerOptions = {}): Promise<Worker> 
   const resolved = resolveOptions(options)
   const tasks = await gatherTasks(resolved.tasks)
   const { logger, connection } = resolved
+  const declared = await readDeclaredJobs(tasks, placeOf(resolved.tasks), resolved.schema)
   const database = await openDatabase({ connection, onProgress: message => logger.info(message) })
   const ownConnections = openOwnConnections(database)
   const outage = createOutage(logger, database.label)
@@ -87,7 +89,14 @@ export async function startWorker(options: WorkerOptions = {}): Promise<Worker> 
   }
   try {
     await migrate(database, resolved.schema)
-    const supervisor = await supervise({ options: resolved, tasks, url: database.url, ownConnections, outage })
+    const supervisor = await supervise({
+      options: resolved,
+      tasks,
+      declared,
+      url: database.url,
+      ownConnections,
+      outage
+    })
     const look = (): Health => examine(supervisor, resolved, outage.isAway)
     health = await openHealth(resolved, look).catch(async error => {
       await supervisor.stop(0)
@@ -149,10 +158,17 @@ function examine({ status, running, isStopping }: Supervisor, options: ResolvedO
 }
 
 async function gatherTasks(given: ResolvedOptions['tasks']): Promise<ReadonlyMap<string, AnyTask>> {
-  const isDirectory = typeof given === 'string' || given instanceof URL
-  const tasks = isDirectory
-    ? (await loadTasks(given instanceof URL ? fileURLToPath(given) : given)).tasks
-    : checkTasks(given)
+  const place = placeOf(given)
+  const tasks = place === undefined ? checkTasks(given as Record<string, AnyTask>) : (await loadTasks(place)).tasks
   if (tasks.size > 0) return tasks
-  throw new BackgroundError('TASKS', `Cannot start a worker: ${isDirectory ? `${given} holds` : 'there are'} no tasks`)
+  throw new BackgroundError(
+    'TASKS',
+    `Cannot start a worker: ${place === undefined ? 'there are' : `${given} holds`} no tasks`
+  )
+}
+
+/** The directory of the tasks, or `undefined` if they were passed as an object. */
+function placeOf(given: ResolvedOptions['tasks']): string | undefined {
+  if (given instanceof URL) return fileURLToPath(given)
+  return typeof given === 'string' ? given : undefined
 }

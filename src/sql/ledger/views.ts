@@ -1,4 +1,5 @@
 import { ATTEMPTS, occurrenceColumns } from '../names.ts'
+import { IS_THERE } from '../recurring/schema.ts'
 import { type Execute, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { dueSince } from '../times.ts'
 import { queueCounters } from './counters.ts'
@@ -204,7 +205,7 @@ async function createSchedules(execute: Execute, own: string): Promise<void> {
       created_at,
       updated_at
     from ${identifier(own)}.recurring
-    where removed_at is null`)
+    where ${IS_THERE}`)
 }
 
 const LIVE_COLUMNS: Fragment = {

@@ -2,7 +2,6 @@ import { type Access, type Fragment, type Statement, statement } from '../statem
 import {
   type EntryDefinition,
   type EntryRow,
-  IS_THERE,
   type JsonRow,
   NOW,
   REVISION,
@@ -11,6 +10,7 @@ import {
   telling,
   toEntry
 } from './row.ts'
+import { IS_THERE } from './schema.ts'
 
 /** Which recurring jobs a list contains. `null` means no condition. */
 export interface EntryConditions {
@@ -134,6 +134,7 @@ export const REDEFINED: Fragment = {
           else excluded.next_at
         end,
         removed_at = null,
+        orphaned_at = null,
         updated_at = now()`
 }
 

@@ -11,7 +11,7 @@ import {
   textArray
 } from '../statement.ts'
 import { type EntryDefinition, milliseconds, table } from './row.ts'
-import { WAITS } from './schema.ts'
+import { IS_THERE, WAITS } from './schema.ts'
 
 /** A recurring job with an occurrence that is due. Times are in milliseconds since 1970. */
 export interface DueEntry
@@ -159,7 +159,7 @@ export async function runEntry(access: Access, name: string): Promise<Job | unde
     with entry as materialized (
       select recurring.*, ${milliseconds('statement_timestamp()')} as at, ${isGoing(schema, 'recurring.last_job')} as is_going
       from ${table(access)} recurring
-      where name = ${name}::text and removed_at is null
+      where name = ${name}::text and ${IS_THERE}
       for update
     ), planned as materialized (
       select

@@ -68,9 +68,6 @@ export function milliseconds(time: string): Fragment {
 /** In whole milliseconds, as occurrences are. */
 export const NOW: Fragment = { sql: `floor(${milliseconds('clock_timestamp()').sql})` }
 
-/** Whether a recurring job was not removed by hand. */
-export const IS_THERE: Fragment = { sql: 'removed_at is null' }
-
 /** Changes with each change of the row. */
 export const REVISION: Fragment = { sql: '(extract(epoch from recurring.updated_at) * 1000000)::bigint::text' }
 

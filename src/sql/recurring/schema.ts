@@ -1,11 +1,11 @@
-import { type Execute, identifier, statement } from '../statement.ts'
+import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
 
 /**
  * Creates the tables of recurring jobs.
  *
  * - `recurring`: one row for each. `next_at` is the next occurrence, or `null` if none comes any more. While a job is
  *   paused, `next_at` stays, because the occurrences of an interval are counted from it.
- * - `recurring_versions`: which versions of a program's code have declared recurring jobs. See `deploy.ts`.
+ * - `recurring_versions`: which versions of tasks have declared recurring jobs, and since when. See `deploy.ts`.
  */
 export async function createRecurring(execute: Execute, own: string): Promise<void> {
   await execute(statement`
@@ -32,10 +32,10 @@ export async function createRecurring(execute: Execute, own: string): Promise<vo
       skip_reason text,
       paused_at timestamptz,
       source text,
-      version_at timestamptz,
       code json,
       changed_at timestamptz,
       removed_at timestamptz,
+      orphaned_at timestamptz,
       created_at timestamptz not null default now(),
       updated_at timestamptz not null default now(),
       check (num_nonnulls(cron, every_ms) = 1)
@@ -46,15 +46,18 @@ export async function createRecurring(execute: Execute, own: string): Promise<vo
   await execute(statement`create index on ${identifier(own)}.recurring (task)`)
   await execute(statement`
     create table ${identifier(own)}.recurring_versions (
-      source text not null,
+      task text not null,
       fingerprint text not null,
       since timestamptz not null default clock_timestamp(),
-      primary key (source, fingerprint)
+      primary key (task, fingerprint)
     )`)
-  await execute(statement`alter table ${identifier(own)}.workers add column source text, add column version text`)
+  await execute(statement`alter table ${identifier(own)}.workers add column versions text[]`)
   await execute(statement`
     alter table ${identifier(own)}.ledger add column schedule text, add column occurrence timestamptz`)
 }
 
+/** Whether a recurring job was neither removed by hand nor by a deployment whose code no longer declares it. */
+export const IS_THERE: Fragment = { sql: 'removed_at is null and orphaned_at is null' }
+
 /** Whether a row of `recurring` waits for its next occurrence. The index has the same condition. */
-export const WAITS = { sql: 'next_at is not null and paused_at is null and removed_at is null' }
+export const WAITS: Fragment = { sql: `next_at is not null and paused_at is null and ${IS_THERE.sql}` }

@@ -1,0 +1,83 @@
+import { type Names, refuseUnknown } from '../check/options.ts'
+import { checkDefaults } from '../check/values.ts'
+import type { JobDefaults } from '../job.ts'
+import { describe } from '../text/describe.ts'
+import { RECURRENCE, type Recurrence, readRecurrence } from './recurrence.ts'
+
+/** A recurring job that a task declares. Give `cron` or `every`. */
+export interface RecurringDeclaration<Input extends object> extends Recurrence, JobDefaults {
+  /**
+   * The payload of its jobs.
+   *
+   * @default {}
+   */
+  payload?: NoInfer<Input>
+}
+
+/**
+ * The recurring jobs that a task declares. `cron` or `every`, with the options beside it, declares one that has the name
+ * of the task.
+ */
+export interface TaskRecurrence<Input extends object> extends Recurrence {
+  /**
+   * The payload of the jobs that recur by `cron` or `every`.
+   *
+   * @default {}
+   */
+  payload?: NoInfer<Input>
+  /**
+   * Recurring jobs of this task, each by a name of its own: `recurring: { eu: { cron: '0 9 * * *' } }` in `SendReport`
+   * declares `SendReport:eu`. A worker that starts writes them to the database, and removes those that the code no longer
+   * declares.
+   *
+   * @default none
+   */
+  recurring?: Readonly<Record<string, RecurringDeclaration<Input>>>
+}
+
+/** The names of the {@linkcode TaskRecurrence}, for checks. */
+export const TASK_RECURRENCE: Names<TaskRecurrence<object>> = { ...RECURRENCE, payload: true, recurring: true }
+
+/** The options of {@linkcode defineTask} about recurring jobs, with any payload. */
+type Declared = TaskRecurrence<Record<string, unknown>>
+
+/** The recurring jobs that a task declares, by their full names. */
+export function declarationsOf(task: string, options: Declared): [string, RecurringDeclaration<object>][] {
+  const { recurring = {}, ...others } = options
+  const own = Object.entries(others).filter(([key, value]) => key in SHORT && value !== undefined)
+  return [
+    ...(own.length > 0 ? [[task, Object.fromEntries(own)] as [string, RecurringDeclaration<object>]] : []),
+    ...Object.entries(recurring).map(([name, options]): [string, RecurringDeclaration<object>] => [
+      `${task}:${name}`,
+      options
+    ])
+  ]
+}
+
+/**
+ * Checks the recurring jobs that a task declares, but for their payloads.
+ *
+ * @throws {TypeError} if an option has the wrong type, or there is no such option
+ * @throws {RangeError} if an option is out of range, or no occurrence ever comes
+ */
+export function checkDeclarations(task: string, options: Declared): void {
+  const { recurring } = options
+  if (recurring !== undefined && (typeof recurring !== 'object' || recurring === null || Array.isArray(recurring))) {
+    throw new TypeError(`Cannot define ${task}: recurring is ${describe(recurring)}, not an object of names`)
+  }
+  for (const [name, declaration] of declarationsOf(task, options)) {
+    const doing = `define ${name}`
+    refuseUnknown(declaration, DECLARATION, doing)
+    checkDefaults(declaration, doing)
+    readRecurrence(declaration, doing)
+  }
+}
+
+const SHORT: Names<Omit<TaskRecurrence<object>, 'recurring'>> = { ...RECURRENCE, payload: true }
+
+const DECLARATION: Names<RecurringDeclaration<object>> = {
+  ...SHORT,
+  queue: true,
+  priority: true,
+  maxAttempts: true
+}
