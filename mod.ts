@@ -26,7 +26,15 @@ export type { Finding, FindingCode } from './src/diagnose/doctor/finding.ts'
 export type { Diagnosis } from './src/diagnose/doctor.ts'
 export type { Percentiles } from './src/diagnose/percentiles.ts'
 export type { Reason, ReasonCode } from './src/diagnose/reason.ts'
-export type { Figures, QueueStatus, Status, StatusOptions, TaskStatus, WorkerStatus } from './src/diagnose/status.ts'
+export type {
+  Figures,
+  QueueStatus,
+  RecurringStatus,
+  Status,
+  StatusOptions,
+  TaskStatus,
+  WorkerStatus
+} from './src/diagnose/status.ts'
 export type { Why, WhyJob } from './src/diagnose/why.ts'
 export type { Duration, DurationUnits } from './src/duration.ts'
 export type { ForeignTransaction } from './src/enqueue/adapters.ts'

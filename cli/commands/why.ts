@@ -10,7 +10,7 @@ import { oneLine } from '../terminal/sanitize.ts'
 /** `kretes background why`: shows why a job is not running. */
 export const why = defineCommand({
   usage: 'why <job>',
-  summary: 'Show why a job is not running, by id or key',
+  summary: 'Show why a job is not running, by id or key, or about a recurring job, by name',
   options: { json: flag('--json', 'Print the reasons as JSON'), databaseUrl },
   examples: program => [`  $ ${program} why 42`],
 

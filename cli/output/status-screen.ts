@@ -1,9 +1,11 @@
 import type { Figures, QueueStatus, Status, TaskStatus, WorkerStatus } from '../../src/diagnose/status.ts'
+import { MOST_COUNTED } from '../../src/sql/recurring/monitor.ts'
 import { counted } from '../../src/text/amounts.ts'
 import type { Format, Style } from '../context.ts'
+import { oneLine } from '../terminal/sanitize.ts'
 import { type Column, table } from '../terminal/table.ts'
 import { cut } from '../terminal/width.ts'
-import { shortLength } from './times.ts'
+import { relativeTime, shortLength } from './times.ts'
 
 /** The room that a screen may take. */
 export interface Room {
@@ -51,7 +53,7 @@ function section<Row>(
   return { noun, heading, rows, more }
 }
 
-function titleOf({ totals, workers, at, since }: Status, width: number, style: Style): string[] {
+function titleOf({ totals, workers, recurring, at, since }: Status, width: number, style: Style): string[] {
   const alive = workers.filter(({ isAlive }) => isAlive)
   const running = alive.reduce((sum, worker) => sum + worker.running, 0)
   const slots = alive.reduce((sum, worker) => sum + worker.concurrency, 0)
@@ -70,7 +72,17 @@ function titleOf({ totals, workers, at, since }: Status, width: number, style: S
     `${number(rate(totals))}/min`,
     ...(totals.p50Ms === null ? [] : [`p50 ${shortLength(totals.p50Ms)}, p99 ${shortLength(totals.p99Ms)}`])
   ]
-  return [...fold(now, width).map(line => style('bold', line)), ...fold(past, width).map(line => style('dim', line))]
+  const lines = [...fold(past, width), ...fold(describeRecurring(recurring, at), width)]
+  return [...fold(now, width).map(line => style('bold', line)), ...lines.map(line => style('dim', line))]
+}
+
+function describeRecurring({ count, paused, next }: Status['recurring'], now: Date): string[] {
+  if (count === 0) return []
+  const jobs = `${number(count)}${count < MOST_COUNTED ? '' : ' or more'} recurring`
+  return [
+    `${jobs}${paused > 0 ? ` (${number(paused)} paused)` : ''}`,
+    ...(next ? [`next: ${oneLine(next.name)} ${relativeTime(next.at, now)}`] : [])
+  ]
 }
 
 /** Wraps a list of figures. */

@@ -30,9 +30,10 @@ export interface Monitoring {
    */
   status(options?: StatusOptions): Promise<Status>
   /**
-   * Explains why a job does not run, or what it is doing instead. The most important reason comes first.
+   * Explains why a job does not run, or what it is doing instead. The most important reason comes first. If no job has the
+   * key, the recurring job of that name is explained: when it runs next, and why it has skipped an occurrence.
    *
-   * @param job its id, its key (as `{ key }` if it consists of digits), or the job itself
+   * @param job its id, its key (as `{ key }` if it consists of digits), the job itself, or the name of a recurring job
    * @throws {TypeError} if the argument names no job
    * @example
    * ```ts

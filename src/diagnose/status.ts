@@ -11,6 +11,7 @@ import {
   readQueueHolders,
   readWorkers
 } from '../sql/ledger/status.ts'
+import { countRecurring, type RecurringCounts } from '../sql/recurring/monitor.ts'
 import type { Access } from '../sql/statement.ts'
 import { mergeBuckets, type Percentiles, percentilesOf } from './percentiles.ts'
 
@@ -94,6 +95,16 @@ export interface WorkerStatus {
   readonly isAlive: boolean
 }
 
+/** The status of recurring jobs. */
+export interface RecurringStatus {
+  /** How many there are; 10,000 stands for that number and more. */
+  readonly count: number
+  /** How many of them are paused; 10,000 stands for that number and more. */
+  readonly paused: number
+  /** The one whose occurrence comes next, or `null`. The time is past if no worker has scheduled it. */
+  readonly next: { readonly name: string; readonly task: string; readonly at: Date } | null
+}
+
 /** The result of {@linkcode Monitoring.status}. */
 export interface Status {
   /** When the status was read, by the database's clock. */
@@ -111,15 +122,18 @@ export interface Status {
    * list. From 20,000 queues on, all are counted, and a sample of the jobs decides which queues are listed.
    */
   readonly moreQueues: number
+  /** The recurring jobs. */
+  readonly recurring: RecurringStatus
   /** The workers on the register, the oldest first. A lost worker stays until another one removes it. */
   readonly workers: readonly WorkerStatus[]
 }
 
 /** Reads the status. Past runs come from counters, so their number does not matter. */
 export async function readStatus(access: Access, windowMs: number, maxQueues: number): Promise<Status> {
-  const [live, past, workers] = await Promise.all([
+  const [live, past, recurring, workers] = await Promise.all([
     readLive(access, maxQueues),
     readPastTasks(access, windowMs),
+    countRecurring(access),
     readWorkers(access)
   ])
   const [at, since] = [new Date(live.at), new Date(past.since)]
@@ -140,6 +154,7 @@ export async function readStatus(access: Access, windowMs: number, maxQueues: nu
     tasks,
     queues,
     moreQueues,
+    recurring: toRecurringStatus(recurring),
     workers: workers.map(({ running, startedAt, id, host, pid, concurrency, tasks, beatAgeMs, isAlive }) => ({
       id,
       host,
@@ -183,6 +198,10 @@ async function listQueues(
     ...figuresOf(row, endedBy.get(row.name), minutes)
   }))
   return { queues, moreQueues }
+}
+
+function toRecurringStatus({ count, paused, next }: RecurringCounts): RecurringStatus {
+  return { count, paused, next: next && { name: next.name, task: next.task, at: new Date(next.atMs) } }
 }
 
 function totalsOf(live: readonly LiveRow[], past: readonly PastRow[], minutes: number): Figures {

@@ -9,6 +9,7 @@ import { toDate } from '../sql/times.ts'
 import { lengthOf } from '../text/amounts.ts'
 import type { Reason } from './reason.ts'
 import { reasonsWhileDue } from './why-due.ts'
+import { explainRecurring } from './why-recurring.ts'
 
 /** A job that has not ended. */
 export interface WhyJob extends Omit<Job, 'scheduledAt'> {
@@ -24,10 +25,10 @@ export interface Why {
   readonly reasons: readonly Reason[]
 }
 
-/** Finds out why a job does not run. */
+/** Finds out why a job does not run. A key may also be the name of a recurring job. */
 export async function explainJob(access: Access, target: Target): Promise<Why> {
   const row = await findLiveJob(access, target)
-  if (!row) return { job: null, reasons: [await explainAbsence(access, target)] }
+  if (!row) return { job: null, reasons: await explainAbsence(access, target) }
   const workers = await readWorkers(access)
   const reasons = row.fetchedAt === null ? await whileFree(access, row, workers) : whileHeld(row, workers)
   const { id, task, queue, key, priority, attempts, maxAttempts } = row
@@ -47,21 +48,27 @@ export async function explainJob(access: Access, target: Target): Promise<Why> {
   return { job, reasons: [...reasons, ...always(row)] }
 }
 
-async function explainAbsence(access: Access, target: Target): Promise<Reason> {
-  if (!('id' in target)) {
-    return {
+async function explainAbsence(access: Access, target: Target): Promise<readonly Reason[]> {
+  if ('id' in target) return [await explainEnd(access, target.id)]
+  const recurring = await explainRecurring(access, target.key)
+  if (recurring) return recurring
+  return [
+    {
       code: 'gone',
       message: `No job of key ${JSON.stringify(target.key)} waits or runs: it has ended or never existed`
     }
-  }
-  const run = await findLastRun(access, target.id)
+  ]
+}
+
+async function explainEnd(access: Access, id: string): Promise<Reason> {
+  const run = await findLastRun(access, id)
   if (run?.isOver) return { code: 'ended', ...describeEnd(run) }
   if (run) return { code: 'gone', ...describeLoss(run) }
-  if (await wasIdGiven(access, target.id)) {
+  if (await wasIdGiven(access, id)) {
     const message = 'It is gone: it was removed before it ran, or its runs were pruned'
     return { code: 'gone', message }
   }
-  return { code: 'never-existed', message: `No job has had the id ${target.id} yet` }
+  return { code: 'never-existed', message: `No job has had the id ${id} yet` }
 }
 
 function describeEnd({ state, finishedAt, task, worker, error, attempt }: LastRunRow): Omit<Reason, 'code'> {

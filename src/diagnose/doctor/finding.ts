@@ -22,6 +22,8 @@ export type FindingCode =
   | 'no-worker'
   | 'lost-workers'
   | 'unknown-tasks'
+  | 'recurring-unknown-task'
+  | 'recurring-late'
   | 'failed-jobs'
   | 'failing-task'
 

@@ -79,8 +79,11 @@ const OURS = textArray([
   'progress',
   'queue_counters',
   'queues',
+  'recurring',
+  'recurring_versions',
   'rates',
   'runs',
+  'schedules',
   'tasks',
   'waiters',
   'workers'

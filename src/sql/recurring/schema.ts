@@ -43,7 +43,8 @@ export async function createRecurring(execute: Execute, own: string): Promise<vo
   // Workers look for the first of these rows all the time.
   await execute(statement`
     create index on ${identifier(own)}.recurring (next_at) where ${WAITS}`)
-  await execute(statement`create index on ${identifier(own)}.recurring (task)`)
+  await execute(statement`create index on ${identifier(own)}.recurring (task, name)`)
+  await execute(statement`create index on ${identifier(own)}.recurring (name) where paused_at is not null`)
   await execute(statement`
     create table ${identifier(own)}.recurring_versions (
       task text not null,

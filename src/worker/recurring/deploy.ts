@@ -98,9 +98,12 @@ export function createDeployment({ declared, tasks, connections, schema, logger 
       .map(definition => ({ ...definition, nextMs: nextOccurrence(definition, nowMs) }))
     const { written, removed } = await declareEntries(execute, schema, { source, tasks: free, definitions: planned })
     const said = [...written.map(name => `set ${name}`), ...removed.map(name => `removed ${name}`)]
-    if (said.length > 0) {
-      logger.info(`Recurring jobs of the code: ${said.join(', ')}`, { event: 'recurring.declared', written, removed })
-    }
+    const level = said.length > 0 ? 'info' : 'debug'
+    logger[level](`Recurring jobs of the code: ${said.join(', ') || 'no change'}`, {
+      event: 'recurring.declared',
+      written,
+      removed
+    })
   }
 
   function reportNewer(newer: readonly NewerVersion[]): void {
