@@ -27,7 +27,8 @@ test('returns the job as the database holds it', async () => {
   assert.match(job.id, /^\d+$/)
   assert.instance(job.runAt, Date)
   assert.ok(Math.abs(job.scheduledAt.getTime() - before) < 60_000)
-  const { id, runAt, scheduledAt, ...rest } = job
+  const { id, runAt, scheduledAt, schedule, occurrence, ...rest } = job
+  assert.equal([schedule, occurrence], [null, null])
   const { payload, ...row } = await rowOf(id)
   assert.equal(row, job)
   assert.equal(payload, input)
@@ -222,7 +223,8 @@ function open(): BackgroundClient {
 async function rowOf(id: string): Promise<Job & { payload: unknown }> {
   const [row] = await sql<(Job & { payload: unknown })[]>`
     select id, task_identifier as task, queue_name as queue, jobs.priority, jobs.run_at as "runAt", jobs.attempts,
-      jobs.max_attempts as "maxAttempts", jobs.key, jobs.created_at as "scheduledAt", payload
+      jobs.max_attempts as "maxAttempts", jobs.key, jobs.created_at as "scheduledAt", payload,
+      null as schedule, null as occurrence
     from graphile_worker.jobs
     join (select id, payload from graphile_worker._private_jobs) payloads using (id)
     where id = ${id}`

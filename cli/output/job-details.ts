@@ -38,6 +38,8 @@ function toRows(job: JobDetails, { style }: Output): [string, string][] {
     ['queue', queue === null ? 'none: it runs in parallel' : queue]
   ]
   if (key !== null) rows.push(['key', key])
+  if (job.schedule !== null) rows.push(['recurring job', job.schedule])
+  if (job.occurrence !== null) rows.push(['occurrence', exactTime(job.occurrence, job.at)])
   if (priority !== 0) rows.push(['priority', String(priority)])
   rows.push(['attempts', `${attempts} of ${maxAttempts}`], ['scheduled', exactTime(job.scheduledAt, job.at)])
   if (!isGone && state !== 'failed') rows.push(['due', exactTime(job.runAt, job.at)])

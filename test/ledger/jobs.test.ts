@@ -54,7 +54,9 @@ listing('tells all there is to know of a job', async () => {
     worker: 'a worker',
     error: null,
     progress: 0.25,
-    progressMessage: 'a quarter'
+    progressMessage: 'a quarter',
+    schedule: null,
+    occurrence: null
   })
 })
 

@@ -25,6 +25,7 @@ await background.schedule({ task: 'Fine', queue: Queue.for('a queue') }).then(jo
 const failed = await background.schedule({ task: 'Broken', maxAttempts: 1 })
 await failed.result().catch(() => {})
 const waiting = await background.schedule({ task: 'Nobody', delay: '1h' })
+await background.recurring.set('tomorrow', { task: 'Broken', every: '1d' })
 
 const standby = await startServer({ primary })
 onceDone(standby.stop)
@@ -40,7 +41,7 @@ test('shows every view', async () => {
     select table_name as name from information_schema.views where table_schema = 'kretes' order by 1`
   assert.equal(
     views.map(({ name }) => name),
-    ['jobs', 'queues', 'rates', 'runs', 'tasks']
+    ['jobs', 'queues', 'rates', 'runs', 'schedules', 'tasks']
   )
   for (const { name } of [...views, { name: 'workers' }]) {
     const rows = await sql`select * from kretes.${sql(name)}`
@@ -59,6 +60,9 @@ test('answers every question about jobs and runs', async () => {
   assert.is((await reader.job(failed.id))?.state, 'failed')
   assert.is((await reader.status()).workers.length, 1)
   assert.is((await reader.why(waiting.id)).reasons[0]?.code, 'scheduled')
+  assert.is((await reader.why('tomorrow')).reasons[0]?.code, 'next-occurrence')
+  assert.is((await reader.recurring.list()).entries.length, 1)
+  assert.is((await reader.recurring.preview('tomorrow')).length, 10)
   const { findings } = await reader.doctor()
   const errors = findings.filter(({ severity }) => severity === 'error')
   assert.equal(

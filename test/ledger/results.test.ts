@@ -333,6 +333,7 @@ waiting('forgets those who have died', async () => {
 scheduled('is but the job to whoever prints, compares or copies it', async () => {
   const job = await background.schedule({ task: 'Later', delay: '1h', key: 'plain' })
   const keys = ['id', 'task', 'queue', 'priority', 'runAt', 'attempts', 'maxAttempts', 'key', 'scheduledAt']
+  keys.push('schedule', 'occurrence')
   assert.equal(Object.keys(job), keys)
   assert.equal(Object.keys(JSON.parse(JSON.stringify(job))), keys)
   const plain = { ...job }

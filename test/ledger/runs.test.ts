@@ -118,6 +118,8 @@ test('tells all there is to know of a run', async () => {
       maxAttempts: 3,
       priority: -1,
       scheduledAt: new Date(finishedAt.getTime() - 60_000),
+      schedule: null,
+      occurrence: null,
       runAt: new Date(startedAt.getTime() - 1_500),
       startedAt,
       finishedAt,

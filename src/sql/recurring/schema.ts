@@ -9,7 +9,7 @@ import { type Execute, type Fragment, identifier, statement } from '../statement
  */
 export async function createRecurring(execute: Execute, own: string): Promise<void> {
   await execute(statement`
-    create table ${identifier(own)}.recurring (
+    create table if not exists ${identifier(own)}.recurring (
       name text collate "C" primary key,
       task text not null,
       cron text,
@@ -42,19 +42,19 @@ export async function createRecurring(execute: Execute, own: string): Promise<vo
     )`)
   // Workers look for the first of these rows all the time.
   await execute(statement`
-    create index on ${identifier(own)}.recurring (next_at) where ${WAITS}`)
-  await execute(statement`create index on ${identifier(own)}.recurring (task, name)`)
-  await execute(statement`create index on ${identifier(own)}.recurring (name) where paused_at is not null`)
+    create index if not exists recurring_next_at on ${identifier(own)}.recurring (next_at) where ${WAITS}`)
+  await execute(statement`create index if not exists recurring_task on ${identifier(own)}.recurring (task, name)`)
+  await execute(statement`create index if not exists recurring_paused on ${identifier(own)}.recurring (name) where paused_at is not null`)
   await execute(statement`
-    create table ${identifier(own)}.recurring_versions (
+    create table if not exists ${identifier(own)}.recurring_versions (
       task text not null,
       fingerprint text not null,
       since timestamptz not null default clock_timestamp(),
       primary key (task, fingerprint)
     )`)
-  await execute(statement`alter table ${identifier(own)}.workers add column versions text[]`)
+  await execute(statement`alter table ${identifier(own)}.workers add column if not exists versions text[]`)
   await execute(statement`
-    alter table ${identifier(own)}.ledger add column schedule text, add column occurrence timestamptz`)
+    alter table ${identifier(own)}.ledger add column if not exists schedule text, add column if not exists occurrence timestamptz`)
 }
 
 /** Whether a recurring job was neither removed by hand nor by a deployment whose code no longer declares it. */
