@@ -51,7 +51,10 @@ export async function findGone(access: Access, targets: readonly Target[]): Prom
   return gone
 }
 
-/** Schedules a new job like one that is gone, and returns its id. It gets the key unless another job has taken it. */
+/**
+ * Schedules a new job like one that is gone, and returns its id. It belongs to the same occurrence of a recurring job, and gets the
+ * key unless another job has taken it.
+ */
 export async function scheduleAgain(access: Access, { id, run }: GoneJob): Promise<string> {
   const { task, queue, payload, priority, maxAttempts, key } = run
   const isTaken = key !== null && (await findJob(access, { key })).job !== undefined
@@ -64,7 +67,8 @@ export async function scheduleAgain(access: Access, { id, run }: GoneJob): Promi
     priority,
     maxAttempts,
     key: isTaken ? null : key,
-    keyMode: 'unsafe_dedupe'
+    keyMode: 'unsafe_dedupe',
+    of: run
   })
   if (job) return job.id
   throw new BackgroundError('JOB_GONE', `Cannot retry job ${id}: another job has taken its key just now`)

@@ -40,6 +40,12 @@ export function occurrenceOf(flags: Readonly<Record<string, unknown>> | null): O
   return NO_OCCURRENCE
 }
 
+/** The flags of a job that belongs to an occurrence; `null` for other jobs. */
+export function flagsOf(of: OccurrenceOf = NO_OCCURRENCE): readonly string[] | null {
+  const { schedule, occurrence } = of
+  return schedule === null || occurrence === null ? null : [`${OCCURRENCE}${occurrence.getTime()} ${schedule}`]
+}
+
 const NO_OCCURRENCE: OccurrenceOf = { schedule: null, occurrence: null }
 
 /**

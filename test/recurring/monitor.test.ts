@@ -1,4 +1,5 @@
 import { createBackground } from '../../src/background.ts'
+import type { TaskContext } from '../../src/task.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -68,6 +69,22 @@ test('say that they skip because the previous run is still going', async () => {
   assert.match(reason?.message ?? '', /: the previous run is still going\. Job \d+ is running$/)
   assert.is(reason?.job, (await background.recurring.get('slow'))?.lastJob ?? undefined)
   gate.resolve()
+})
+
+test('are known to the jobs and runs of their occurrences, also to one that is retried when it is gone', async () => {
+  const { background, database } = await prepare()
+  const seen: (Date | null)[] = []
+  const Report = (_: object, { occurrence }: TaskContext): void => void seen.push(occurrence)
+  await work(database, { tasks: { Report }, ledger: { keepPayloads: true } })
+  await background.recurring.set('report', { task: 'Report', every: '1h' })
+  const { id, schedule, occurrence } = await background.recurring.runNow('report')
+  assert.is(schedule, 'report')
+  await background.result(id)
+  const [run] = (await background.runs({ job: id })).runs
+  assert.equal([run?.schedule, run?.occurrence], ['report', occurrence])
+  await background.retry(id)
+  await until(() => seen.length === 2)
+  assert.equal(seen, [occurrence, occurrence])
 })
 
 test('are missed by doctor() if no worker knows their task, or they are late', async () => {

@@ -1,5 +1,6 @@
 import type { Job } from '../../job.ts'
-import { type Access, type Fragment, identifier, type Statement, statement } from '../statement.ts'
+import { flagsOf, type OccurrenceOf } from '../names.ts'
+import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { clampDate } from '../times.ts'
 import { ORIGIN_IDS, type OriginRow, readOrigins } from './origin.ts'
 
@@ -20,6 +21,8 @@ export interface NewJob {
   readonly maxAttempts: number | null
   readonly key: string | null
   readonly keyMode: EngineKeyMode
+  /** The occurrence of a recurring job that it belongs to. Only a job of the mode `unsafe_dedupe` can have one. */
+  readonly of?: OccurrenceOf
 }
 
 /**
@@ -238,7 +241,8 @@ function addJobOnce(access: Access, job: NewJob): Statement {
       max_attempts => ${maxAttempts}::text::int,
       job_key => ${key}::text,
       priority => ${priority}::text::int,
-      job_key_mode => ${keyMode}::text
+      job_key_mode => ${keyMode}::text,
+      flags => ${textArray(flagsOf(job.of))}::text::text[]
     ) job`
 }
 

@@ -44,7 +44,9 @@ export async function createRecurring(execute: Execute, own: string): Promise<vo
   await execute(statement`
     create index if not exists recurring_next_at on ${identifier(own)}.recurring (next_at) where ${WAITS}`)
   await execute(statement`create index if not exists recurring_task on ${identifier(own)}.recurring (task, name)`)
-  await execute(statement`create index if not exists recurring_paused on ${identifier(own)}.recurring (name) where paused_at is not null`)
+  await execute(
+    statement`create index if not exists recurring_paused on ${identifier(own)}.recurring (name) where paused_at is not null`
+  )
   await execute(statement`
     create table if not exists ${identifier(own)}.recurring_versions (
       task text not null,
