@@ -10,12 +10,13 @@ const core = new URL('../../dist/mod.js', import.meta.url).href
 const directory = await mkdtemp(join(tmpdir(), 'kretes-core-'))
 onceDone(() => rm(directory, { recursive: true }))
 
+// croner adds a hundredth to the time that the core takes to load.
 test('loads neither the engine, nor its driver, nor what belongs to the worker', async () => {
   const loaded = await loadedBy(`await import(${JSON.stringify(core)})`)
   assert.ok(loaded.some(url => url === core))
   assert.ok(loaded.some(url => /node_modules\/postgres\//.test(url)))
   const packages = new Set(loaded.map(url => url.match(/.*node_modules\/((@[^/]+\/)?[^/]+)/)?.[1]).filter(Boolean))
-  assert.equal([...packages], ['postgres'])
+  assert.equal([...packages].sort(), ['croner', 'postgres'])
 })
 
 test("loads the engine's driver with the worker: the list above would show it", async () => {
@@ -31,8 +32,8 @@ test('is small: what Node has to read and compile for it decides how long it tak
 })
 
 /** A tenth more than it takes now. */
-const MOST_FILES = 20
-const MOST_BYTES = 400_000
+const MOST_FILES = 23
+const MOST_BYTES = 500_000
 
 /** The URLs of all files that Node loads for a script, imported or required. */
 async function loadedBy(script: string): Promise<string[]> {

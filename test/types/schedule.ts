@@ -5,6 +5,7 @@ import {
   defineTask,
   type Job,
   Queue,
+  type RecurringJob,
   type ScheduledJob,
   type Scheduler,
   type StandardSchema,
@@ -190,3 +191,19 @@ export async function refused(): Promise<void> {
   // @ts-expect-error a connection is no number
   createBackground({ connection: 5432 })
 }
+
+declare const SendDigest: Task<{ user: number }>
+export const digest: Promise<RecurringJob> = Background.recurring.set('digest:42', {
+  task: SendDigest,
+  payload: { user: 42 },
+  cron: '0 9 * * *',
+  timeZone: 'Europe/Berlin',
+  start: new Date()
+})
+Background.recurring.set('report', { task: 'SendReport', every: '1h' })
+// @ts-expect-error its payload is required
+Background.recurring.set('digest:42', { task: SendDigest, every: '1h' })
+// @ts-expect-error its payload has a shape
+Background.recurring.set('digest:42', { task: SendDigest, every: '1h', payload: { user: 'all' } })
+// @ts-expect-error there is no such option
+Background.recurring.set('digest:42', { task: 'SendDigest', evry: '1h' })

@@ -58,3 +58,18 @@ defineTask({ name: 'CallPartner', run: () => {}, backoff: 'linear' })
 defineTask({ name: 'CallPartner', run: () => {}, timeout: true })
 // @ts-expect-error a snooze has a length
 new Snooze()
+
+defineTask({ name: 'Nightly', cron: '0 2 * * *', timeZone: 'Europe/Berlin', missed: 'skip', run: () => {} })
+defineTask({ name: 'Tick', every: { minutes: 5 }, payload: { n: 1 }, run: (input: { n: number }) => input.n })
+defineTask({
+  name: 'SendReport',
+  run: (input: { region: string }) => input.region,
+  recurring: {
+    eu: { cron: '0 9 * * 1-5', timeZone: 'Europe/Berlin', payload: { region: 'eu' }, overlap: 'queue' },
+    us: { every: '1d', payload: { region: 'us' }, missed: { all: 3 }, queue: Queue.for('reports') }
+  }
+})
+// @ts-expect-error the payload has a shape
+defineTask({ name: 'Tick', every: '5m', payload: { n: 'one' }, run: (input: { n: number }) => input.n })
+// @ts-expect-error there is no such policy
+defineTask({ name: 'Tick', every: '5m', missed: 'twice', run: () => {} })
