@@ -92,8 +92,10 @@ export const recurringTimings = {
   spreadMs: 10,
   /** The shortest time between two looks for occurrences. Those of that time are scheduled together. */
   leastPauseMs: 20,
+  /** The longest time between two looks of a worker while other workers schedule the occurrences. */
+  mostPauseMs: 200,
   /** How long a worker leaves a backlog to the others that schedule it. */
-  yieldMs: 30,
+  yield: { leastMs: 30, mostMs: 1_000 } satisfies Pauses,
   /** How long a worker waits after a failure. */
   retryMs: 1_000,
   /** How often a worker of an old version looks whether the workers of newer versions are gone. */

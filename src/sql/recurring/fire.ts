@@ -70,12 +70,6 @@ function isNotAmong(names: readonly string[]): Statement {
   return names.length === 0 ? statement`true` : statement`name <> all(${textArray(names)}::text::text[])`
 }
 
-/** How many milliseconds it is until the next occurrence of any recurring job, by the clock of the database. */
-export async function readNextOccurrence(execute: Execute, schema: string): Promise<number | null> {
-  const [row] = await execute<{ next: string | null }>(statement`select (${untilNext(schema)})::text as next`)
-  return toNumber(row!.next)
-}
-
 /** A subquery for the milliseconds until the next occurrence. More conditions may follow. */
 export function untilNext(schema: string): Fragment {
   return {

@@ -4,16 +4,9 @@ import { dueOccurrences } from '../../cron/occurrences.ts'
 import { isTransientFailure } from '../../database/failure.ts'
 import type { Logger } from '../../logger.ts'
 import { recurringTimings } from '../../rules/timings.ts'
-import {
-  type DueEntries,
-  type DueEntry,
-  type Fired,
-  type Firing,
-  findDue,
-  fire,
-  readNextOccurrence
-} from '../../sql/recurring/fire.ts'
+import { type DueEntries, type DueEntry, type Fired, type Firing, findDue, fire } from '../../sql/recurring/fire.ts'
 import type { Execute } from '../../sql/statement.ts'
+import { createPace } from './pace.ts'
 
 /** The options of {@linkcode createRecurringClock}. */
 export interface RecurringClockOptions {
@@ -39,24 +32,33 @@ export interface RecurringClock {
 export function createRecurringClock({ execute, schema, logger }: RecurringClockOptions): RecurringClock {
   /** Recurring jobs that this worker cannot schedule. Another one, of another version, may be able to. */
   const unfit = new Set<string>()
+  const pace = createPace()
   let timer: Timer | undefined
+  let timerAtMs = Number.POSITIVE_INFINITY
+  let restedAtMs = 0
   let isBusy = false
+  let isStale = false
   let isStopped = false
   let lastProblem = ''
 
   function expect(inMs: number | null): void {
     // A round that is under way sets the timer at its end.
-    if (isBusy || isStopped) return
+    if (inMs === null || isBusy || isStopped) return
+    const nowMs = performance.now()
+    const atMs = Math.max(nowMs + inMs, restedAtMs)
+    // An answer may be older than the timer. A timer that is too early costs one look.
+    if (timerAtMs <= atMs) return
     timer?.clear()
+    timerAtMs = atMs
     // A little chance, so that not all workers come at the same moment.
-    const delayMs = Math.max(inMs ?? 0, 0) + Math.random() * recurringTimings.spreadMs
-    timer = inMs === null ? undefined : setTimer(delayMs, () => void work(round), { ref: false })
+    const delayMs = Math.max(atMs - nowMs, 0) + Math.random() * recurringTimings.spreadMs
+    timer = setTimer(delayMs, () => void work(), { ref: false })
   }
 
-  /** Does work that returns how many milliseconds it is until the next occurrence. */
-  async function work(round: () => Promise<number | null>): Promise<void> {
-    if (isBusy || isStopped) return
+  /** Schedules what is due, and sets the timer for the next occurrence. */
+  async function work(): Promise<void> {
     isBusy = true
+    timerAtMs = Number.POSITIVE_INFINITY
     let nextInMs: number | null = recurringTimings.retryMs
     try {
       nextInMs = await round()
@@ -68,23 +70,28 @@ export function createRecurringClock({ execute, schema, logger }: RecurringClock
       lastProblem = problem
     }
     isBusy = false
-    expect(nextInMs)
+    restedAtMs = performance.now() + pace.pauseMs
+    expect(isStale ? 0 : nextInMs)
   }
 
+  /** Returns how many milliseconds it is until the next occurrence. */
   async function round(): Promise<number | null> {
-    while (!isStopped) {
+    for (let losses = 0; !isStopped; ) {
+      isStale = false
       const due = await findDue(execute, schema, MOST_ENTRIES, [...unfit])
       const readMs = performance.now()
       const firings = decide(due)
       const { moved } = await fireAll(firings)
-      const isDone = due.entries.length < MOST_ENTRIES && firings.length >= due.entries.length
-      // Occurrences that come close together are scheduled together.
-      if (isDone) {
-        const leftMs = untilNext(due, firings) - (performance.now() - readMs)
-        return Number.isFinite(leftMs) ? Math.max(leftMs, recurringTimings.leastPauseMs) : null
+      const isBeaten = moved < firings.length
+      if (due.entries.length < MOST_ENTRIES && firings.length >= due.entries.length) {
+        const nextMs = due.nowMs + untilNext(due, firings)
+        const isLast = !Number.isFinite(nextMs)
+        pace.looked({ nowMs: due.nowMs, firstMs: firstOf(due), nextMs: isLast ? null : nextMs, isBeaten })
+        return isLast ? null : nextMs - due.nowMs - (performance.now() - readMs)
       }
-      // Other workers are at it.
-      if (moved < firings.length) await sleep(recurringTimings.yieldMs * (0.5 + Math.random()))
+      // The more often other workers come first, the longer this one leaves the backlog to them.
+      losses = isBeaten ? losses + 1 : 0
+      if (isBeaten) await sleep(yieldMs(losses), undefined, { ref: false })
     }
     return null
   }
@@ -96,7 +103,7 @@ export function createRecurringClock({ execute, schema, logger }: RecurringClock
     for (const entry of entries) {
       if (total >= MOST_JOBS) break
       try {
-        const { nextMs, occurrences, leftOut } = dueOccurrences(entry, Math.round(Number(entry.seen) / 1_000), nowMs)
+        const { nextMs, occurrences, leftOut } = dueOccurrences(entry, toMilliseconds(entry), nowMs)
         firings.push({ name: entry.name, seen: entry.seen, nextMs, occurrences, leftOut })
         total += occurrences.length
       } catch (error) {
@@ -136,7 +143,10 @@ export function createRecurringClock({ execute, schema, logger }: RecurringClock
 
   return {
     expect,
-    notified: () => void work(() => readNextOccurrence(execute, schema)),
+    notified() {
+      isStale = true
+      expect(0)
+    },
     stop() {
       isStopped = true
       timer?.clear()
@@ -148,6 +158,21 @@ export function createRecurringClock({ execute, schema, logger }: RecurringClock
 function untilNext({ nextInMs, nowMs }: DueEntries, firings: readonly Firing[]): number {
   const times = firings.flatMap(({ nextMs }) => (nextMs === null ? [] : nextMs - nowMs))
   return Math.min(nextInMs ?? Number.POSITIVE_INFINITY, ...times)
+}
+
+/** The earliest occurrence that is due. */
+function firstOf({ entries }: DueEntries): number | null {
+  const [first] = entries
+  return first ? toMilliseconds(first) : null
+}
+
+function toMilliseconds({ seen }: DueEntry): number {
+  return Math.round(Number(seen) / 1_000)
+}
+
+function yieldMs(losses: number): number {
+  const { leastMs, mostMs } = recurringTimings.yield
+  return Math.min(leastMs * 2 ** losses, mostMs) * (0.5 + Math.random() / 2)
 }
 
 /** How many recurring jobs, and how many of their jobs, go into a statement. */

@@ -4,6 +4,7 @@ import { halfOpen, restarts, terminations } from './database.ts'
 import { hoarding } from './fairness.ts'
 import { killOneOfTwo, killOnLastAttempt, killTheOnlyOne } from './kill.ts'
 import { killAgainAndAgain } from './ledger.ts'
+import { recurringJobs } from './recurring.ts'
 import { interrupts } from './signals.ts'
 import { blockedEventLoop, stoppedProcess } from './standstill.ts'
 
@@ -20,5 +21,6 @@ export const faults: readonly Fault[] = [
   interrupts,
   killAgainAndAgain,
   terminations,
-  restarts
+  restarts,
+  recurringJobs
 ]
