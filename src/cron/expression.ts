@@ -38,7 +38,7 @@ function parse(expression: string, timeZone: string, doing: string): Cron {
     throw fail(`is ${shown}, with ${count}: it needs minute, hour, day, month and weekday, or seconds before them`)
   }
   const wrong = isNickname ? undefined : findWrongField(fields)
-  if (wrong) throw fail(`is ${shown}, and its ${wrong.name} is "${wrong.text}": it takes ${wrong.takes}`)
+  if (wrong) throw fail(`is ${shown}, and its ${wrong.name} is ${JSON.stringify(wrong.text)}: it takes ${wrong.takes}`)
   const cron = tryCompile(expression, timeZone)
   if (!cron) throw fail(`is ${shown}, no cron expression`)
   if (!cron.nextRun(ANY_TIME)) throw fail(`is ${shown}, which matches no date`)

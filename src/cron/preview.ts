@@ -37,15 +37,21 @@ function toLocal(ms: number, offset: number): string {
   return `${local}${offset < 0 ? '-' : '+'}${hours}:${rest}`
 }
 
-/** Compares the offsets at both ends of the local day. */
+/** Compares the offsets before the local day and at its end. A change at midnight belongs to the day that begins. */
 function changeOn(ms: number, offset: number, timeZone: string): Occurrence['clockChange'] {
   const midnight = Math.floor((ms + offset) / DAY_MS) * DAY_MS
-  // Where the day begins and ends depends on the offset there, which differs by hours at most.
-  const start = offsetAt(timeZone, midnight - offsetAt(timeZone, midnight - offset))
-  const nextMidnight = midnight + DAY_MS
-  const end = offsetAt(timeZone, nextMidnight - offsetAt(timeZone, nextMidnight - offset))
-  if (start === end) return null
-  return end > start ? 'forward' : 'back'
+  const before = offsetBefore(midnight, timeZone)
+  const after = offsetBefore(midnight + DAY_MS, timeZone)
+  if (before === after) return null
+  return after > before ? 'forward' : 'back'
+}
+
+/** The offset just before the first moment of a local day. Its midnight may come twice, or not at all. */
+function offsetBefore(midnight: number, timeZone: string): number {
+  const earlier = offsetAt(timeZone, midnight - DAY_MS)
+  const first = midnight - earlier
+  if (offsetAt(timeZone, first - 1) === earlier && offsetAt(timeZone, first) >= earlier) return earlier
+  return offsetAt(timeZone, midnight - offsetAt(timeZone, midnight + DAY_MS) - 1)
 }
 
 const DAY_MS = 86_400_000

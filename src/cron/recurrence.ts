@@ -136,7 +136,7 @@ function checkPeriod(rule: Rule, doing: string): void {
 function toPolicy({ missed = 'once', overlap }: Recurrence, doing: string): Pick<Recurring, 'mostMissed' | 'overlap'> {
   const mostMissed = toMostMissed(missed, doing)
   const isForAll = typeof missed === 'object'
-  const chosen = overlap ?? (isForAll ? 'queue' : 'skip')
+  const chosen = overlap === undefined ? (isForAll ? 'queue' : 'skip') : overlap
   if (!OVERLAPS.includes(chosen)) {
     throw new TypeError(`Cannot ${doing}: overlap is ${describe(overlap)}, none of ${OVERLAPS.join(', ')}`)
   }
