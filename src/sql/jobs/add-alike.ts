@@ -1,16 +1,7 @@
 import type { Job } from '../../job.ts'
 import { type Access, type Fragment, identifier, type Statement, statement } from '../statement.ts'
-import {
-  ADDED,
-  type AddedRow,
-  inPlace,
-  isUntouched,
-  type NewJob,
-  type PlacedRow,
-  planning,
-  toJob,
-  toPlace
-} from './add.ts'
+import { inPlace, isUntouched, type NewJob, type PlacedRow, planning, toPlace } from './add.ts'
+import { ADDED, type AddedRow, toJob } from './added.ts'
 
 /** Jobs without keys that differ only in their payloads. */
 export interface AlikeJobs {

@@ -1,7 +1,7 @@
 import type { Job } from '../../job.ts'
 import { flagsOf, type OccurrenceOf } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
-import { clampDate } from '../times.ts'
+import { ADDED, type AddedRow, toJob } from './added.ts'
 import { ORIGIN_IDS, type OriginRow, readOrigins } from './origin.ts'
 
 /** How the engine treats a waiting job with the same key. */
@@ -169,45 +169,6 @@ export async function addUnseen(access: Access, jobs: readonly NewJob[]): Promis
     ), planning.mode is null) job`)
 }
 
-/**
- * The columns of a job, as text. Query builders and their plugins do not rewrite these names. Times are numerics,
- * because a setting of the session changes how many digits of a float the server writes.
- */
-export const ADDED: Fragment = {
-  sql: `job.id::text as id, job.priority::text as priority, (extract(epoch from job.run_at) * 1000000)::text as due,
-      job.attempts::text as attempts, job.max_attempts::text as maximum, job.key as key,
-      (extract(epoch from job.created_at) * 1000000)::text as created`
-}
-
-/** A row of {@linkcode ADDED}. Times are in microseconds. */
-export interface AddedRow {
-  readonly id: string | null
-  readonly priority: string
-  readonly due: string
-  readonly attempts: string
-  readonly maximum: string
-  readonly key: string | null
-  readonly created: string
-}
-
-/** The job of a row; `undefined` if the engine has added nothing. */
-export function toJob({ task, queue }: { task: string; queue: string | null }, row: AddedRow): Job | undefined {
-  if (row.id === null) return undefined
-  return {
-    id: row.id,
-    task,
-    queue,
-    priority: Number(row.priority),
-    runAt: toDate(Number(row.due)),
-    attempts: Number(row.attempts),
-    maxAttempts: Number(row.maximum),
-    key: row.key,
-    scheduledAt: toDate(Number(row.created)),
-    schedule: null,
-    occurrence: null
-  }
-}
-
 /** Calls `add_jobs` directly, because `add_job` would only call it too. */
 function addJobAlone(access: Access, job: NewJob): Statement {
   const { task, payload, queue, runAt, delayMs, maxAttempts, key, priority, keyMode } = job
@@ -295,10 +256,4 @@ const SPEC: Fragment = {
   sql: `as (task text, payload json, queue text, at timestamptz, delay float8, attempts int2, key text, priority int2,
       mode text)
     ) with ordinality as spec (task, payload, queue, at, delay, attempts, key, priority, mode, ordinal)`
-}
-
-/** Converts microseconds to a date. The result is exact up to the year 2255, and exact to a millisecond after that. */
-function toDate(microseconds: number): Date {
-  const isExact = microseconds <= Number.MAX_SAFE_INTEGER
-  return clampDate(isExact ? Math.round(microseconds) / 1_000 : Math.round(microseconds / 1_000))
 }

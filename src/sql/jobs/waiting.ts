@@ -2,7 +2,7 @@ import type { Job } from '../../job.ts'
 import { WHILE_FREE } from '../ledger/state.ts'
 import { occurrenceOf } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement } from '../statement.ts'
-import { ADDED, type AddedRow, toJob } from './add.ts'
+import { ADDED, type AddedRow, toJob } from './added.ts'
 
 /** The id of a job, a bigint as text, or the key of a job. */
 export type Target = { readonly id: string } | { readonly key: string }

@@ -1,5 +1,5 @@
 import type { Job } from '../../job.ts'
-import { ADDED, type AddedRow, toJob } from '../jobs/add.ts'
+import { ADDED, type AddedRow, toJob } from '../jobs/added.ts'
 import { OCCURRENCE } from '../names.ts'
 import {
   type Access,
