@@ -146,7 +146,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     draining: draining.signal,
     closing: closing.signal,
     refuse: runs.refuse,
-    onOccurrence: recurring.expect,
+    recurring,
     onReady() {
       deployment.begin(engine.id)
       onReady()

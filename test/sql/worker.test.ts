@@ -97,7 +97,7 @@ test('releaseForgotten() frees only jobs that the worker does not know of', asyn
 })
 
 test('hasDueJobs() sees what is due for these tasks and nobody holds back', async () => {
-  const isDue = (tasks = ['Count']) => hasDueJobs(execute, schema, tasks, 'mine')
+  const isDue = (tasks = ['Count']) => hasDueJobs(execute, schema, { tasks, worker: 'mine', without: [] })
   assert.is(await isDue(), false)
   const id = await add('one')
   assert.is(await isDue(), true)

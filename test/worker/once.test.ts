@@ -28,6 +28,19 @@ test('runs what is due, leaves what is for later, and ends', async () => {
   assert.equal(await worker.stop(), { unfinished: 0 })
 })
 
+test('runs the jobs of recurring jobs that are due, and leaves one that it cannot schedule', async () => {
+  const database = await prepared()
+  await using background = createBackground({ connection: database.url })
+  for (const name of ['due', 'later', 'wrong']) await background.recurring.set(name, { task: 'Count', cron: '@daily' })
+  await database.sql`update kretes.recurring set next_at = now() - interval '5 s' where name in ('due', 'wrong')`
+  await database.sql`update kretes.recurring set cron = 'of old' where name = 'wrong'`
+  const names: unknown[] = []
+  const Count = (_: object, { job }: TaskContext): void => void names.push(job.schedule)
+  const worker = await work(database, { tasks: { Count }, once: true })
+  await worker.finished
+  assert.equal(names, ['due'])
+})
+
 test('runs all jobs of a queue, one after another', async () => {
   const database = await prepared()
   await fill(database, 'Count', 50, { queue: 'one' })

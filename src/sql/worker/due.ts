@@ -62,12 +62,13 @@ export async function nextDueTimes(
 /**
  * Whether these tasks have a due job that no worker runs, or a recurring job is due. The job's queue must be free, or
  * held by this worker.
+ *
+ * @param options.without the names of recurring jobs that do not count
  */
 export async function hasDueJobs(
   execute: Execute,
   schema: string,
-  tasks: readonly string[],
-  worker: string
+  { worker, tasks, without }: { worker: string; tasks: readonly string[]; without: readonly string[] }
 ): Promise<boolean> {
   const [row] = await execute<{ due: boolean }>(statement`
     select exists (
@@ -79,7 +80,7 @@ export async function hasDueJobs(
         and jobs.locked_at is null
         and (queues.locked_by is null or queues.locked_by = ${worker}::text)
     ) or exists (
-      select from ${recurringTable({ schema })} where ${WAITS} and next_at <= now()
+      select from ${recurringTable({ schema })} where ${WAITS} and next_at <= now() and name <> all(${textArray(without)}::text::text[])
     ) as due`)
   return row?.due ?? false
 }

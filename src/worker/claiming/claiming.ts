@@ -11,6 +11,7 @@ import type { Endings } from '../execution/ending.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Outage } from '../outage.ts'
 import type { Membership } from '../peers/membership.ts'
+import type { RecurringClock } from '../recurring/clock.ts'
 import type { Upkeep } from '../upkeep.ts'
 import type { Claims } from './claims.ts'
 import { createFetchPolicy } from './fetch-policy.ts'
@@ -42,8 +43,8 @@ export interface ClaimingOptions {
   readonly closing: AbortSignal
   /** Ends a claim that the engine has failed without running the job. */
   refuse(claim: Claim, error: Error): Promise<void>
-  /** Called with the milliseconds until the next occurrence of a recurring job, or `null`. */
-  onOccurrence(inMs: number | null): void
+  /** Schedules recurring jobs. It hears of the next occurrence with each look for jobs that come due. */
+  readonly recurring: Pick<RecurringClock, 'expect' | 'unfit'>
   /** Called before each fetch, once the worker is connected and registered. */
   onReady(): void
 }
@@ -62,7 +63,7 @@ export interface Claiming {
 
 /** Creates the parts that decide about fetches and the part that carries them out. */
 export function createClaiming(claiming: ClaimingOptions): Claiming {
-  const { options, tasks, engine, claims, membership, upkeep, executeOwn, draining, closing } = claiming
+  const { options, tasks, engine, claims, membership, upkeep, recurring, executeOwn, draining, closing } = claiming
   const { schema, logger } = options
   const policy = createFetchPolicy({
     options,
@@ -70,7 +71,7 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     wakeOthers: count => wakeOthers(executeOwn, count, logger),
     async look(withinMs) {
       const { jobs, occurrence } = await nextDueTimes(executeOwn, schema, tasks, withinMs)
-      claiming.onOccurrence(occurrence)
+      recurring.expect(occurrence)
       return jobs
     },
     logger
@@ -79,7 +80,7 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     // During a fetch, a job that it has just locked would seem to belong to another worker.
     isIdle: () => claims.size === 0 && policy.state !== 'fetching',
     hasSuspects: () => membership.liveness?.hasSuspects ?? true,
-    hasDueJobs: () => hasDueJobs(executeOwn, schema, tasks, engine.id),
+    hasDueJobs: () => hasDueJobs(executeOwn, schema, { worker: engine.id, tasks, without: [...recurring.unfit] }),
     wake: engine.wake
   })
   const unknownTasks = createUnknownTasks({ find: () => findUnknownTasks(executeOwn, schema, tasks), logger })

@@ -17,6 +17,8 @@ export interface RecurringClockOptions {
 
 /** Schedules the jobs of recurring jobs when their occurrences come. */
 export interface RecurringClock {
+  /** The names of recurring jobs that this worker cannot schedule. */
+  readonly unfit: ReadonlySet<string>
   /** Call with the milliseconds until the next occurrence, whenever the worker has looked; `null` if there is none. */
   expect(inMs: number | null): void
   /** Call when a notification of an earlier occurrence arrives. Any login can send one. */
@@ -142,6 +144,7 @@ export function createRecurringClock({ execute, schema, logger }: RecurringClock
   }
 
   return {
+    unfit,
     expect,
     notified() {
       isStale = true
