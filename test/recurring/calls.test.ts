@@ -136,7 +136,7 @@ test('lists by name, in pages, by task, and by a part of the name', async () => 
     '_x',
     "it's",
     '"q"',
-    'a b  c',
+    'a B  c',
     '\\',
     'naïve:ß',
     '日本語',
@@ -168,6 +168,7 @@ test('lists by name, in pages, by task, and by a part of the name', async () => 
   assert.equal(await search('_'), ['_x'])
   assert.equal(await search('NAïVE'), ['naïve:ß'])
   assert.equal(await search('\\'), ['\\'])
+  assert.equal(await search('A b'), ['a B  c'])
   const odd = (await own.recurring.list({ task: 'Odd' })).entries
   assert.is(odd.length, Math.floor(names.length / 2))
   assert.ok(odd.every(({ task }) => task === 'Odd'))

@@ -200,7 +200,7 @@ test('schedules the others if one cannot be computed, or the database refuses on
   await using here = await open()
   const logger = createRecorder()
   const note = createNote()
-  for (const name of ['cron', 'zone', 'refused', ...Array.from({ length: 9 }, (_, n) => `good${n}`)]) {
+  for (const name of ['cron', 'zone', ...Array.from({ length: 9 }, (_, n) => `good${n}`), 'refused']) {
     await here.late(name, 2_000, name === 'refused' ? { task: 'Refused' } : {})
   }
   const { sql } = here
