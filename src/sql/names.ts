@@ -61,7 +61,8 @@ export function occurrenceColumns(flags: string): { readonly schedule: string; r
   return { schedule: part(2), occurrence: `to_timestamp((${part(1)})::float8 / 1000)` }
 }
 
-const OCCURRENCE_FLAG = /^kretes:occurrence (\d{1,15}) (.+)$/
+// A name may have several lines.
+const OCCURRENCE_FLAG = /^kretes:occurrence (\d{1,15}) (.+)$/s
 
 /**
  * The schema of our own tables beside the engine's schema. Job ids of two engine schemas overlap, so each schema has

@@ -48,7 +48,7 @@ export async function findEntries(
       select * from ${table(access)}
       where ${IS_THERE}
         and (${task}::text is null or task = ${task}::text)
-        and (${search}::text is null or strpos(lower(name), lower(${search}::text)) > 0)
+        and (${search}::text is null or strpos(lower(name collate "default"), lower(${search}::text)) > 0)
         and (${after}::text is null or name > ${after}::text)
       order by name limit ${{ sql: String(limit) }}
     ) recurring on true
