@@ -1,4 +1,8 @@
 import { Cron } from 'croner'
+import { localTimeAt, momentOf } from './local.ts'
+
+/** Returns the first occurrence after a moment, in milliseconds since 1970; `null` if none comes any more. */
+export type CronClock = (afterMs: number) => number | null
 
 /**
  * Reads a cron expression: five fields, six with seconds first, or a nickname such as `@daily`. If both the day of the
@@ -11,7 +15,7 @@ import { Cron } from 'croner'
  * @throws {TypeError} if it is no text
  * @throws {RangeError} with the field that is wrong, or if the expression matches no date
  */
-export function compileCron(expression: string, timeZone: string, doing: string): Cron {
+export function compileCron(expression: string, timeZone: string, doing: string): CronClock {
   const key = `${timeZone} ${expression}`
   const known = compiled.get(key)
   if (known) return known
@@ -22,10 +26,10 @@ export function compileCron(expression: string, timeZone: string, doing: string)
   return cron
 }
 
-const compiled = new Map<string, Cron>()
+const compiled = new Map<string, CronClock>()
 const MOST_COMPILED = 2_000
 
-function parse(expression: string, timeZone: string, doing: string): Cron {
+function parse(expression: string, timeZone: string, doing: string): CronClock {
   const fail = (reason: string): RangeError => new RangeError(`Cannot ${doing}: cron ${reason}`)
   const shown = JSON.stringify(expression)
   const fields = expression.trim().split(/\s+/)
@@ -39,11 +43,28 @@ function parse(expression: string, timeZone: string, doing: string): Cron {
   }
   const wrong = isNickname ? undefined : findWrongField(fields)
   if (wrong) throw fail(`is ${shown}, and its ${wrong.name} is ${JSON.stringify(wrong.text)}: it takes ${wrong.takes}`)
-  const cron = tryCompile(expression, timeZone)
+  const isFixed = isNickname ? !expression.includes('hour') : fields.slice(0, -3).every(field => FIXED.test(field))
+  const cron = tryCompile(expression, isFixed ? 'UTC' : timeZone)
   if (!cron) throw fail(`is ${shown}, no cron expression`)
   if (!cron.nextRun(ANY_TIME)) throw fail(`is ${shown}, which matches no date`)
-  return cron
+  const next = (ms: number): number | null => cron.nextRun(new Date(ms))?.getTime() ?? null
+  return isFixed ? atLocalTimes(next, timeZone) : next
 }
+
+/** Reads the local times of `next` on the clocks of a zone. */
+function atLocalTimes(next: CronClock, timeZone: string): CronClock {
+  return afterMs => {
+    for (let local = next(localTimeAt(timeZone, afterMs)); local !== null; local = next(local)) {
+      const at = momentOf(timeZone, local)
+      // Clocks that went back show times again that have been, and times in a gap come at the same moment.
+      if (at > afterMs) return at
+    }
+    return null
+  }
+}
+
+/** A field without wildcard and step. */
+const FIXED = /^[\d,-]+$/
 
 /** The first field that is wrong by itself. */
 function findWrongField(fields: readonly string[]): (Field & { readonly text: string }) | undefined {
@@ -59,7 +80,7 @@ function findWrongField(fields: readonly string[]): (Field & { readonly text: st
 
 function tryCompile(expression: string, timezone: string): Cron | undefined {
   try {
-    return new Cron(expression, { timezone, fixedTimeRule: 'no-wildcard', mode: '5-or-6-parts' })
+    return new Cron(expression, { timezone, mode: '5-or-6-parts' })
   } catch {
     return undefined
   }

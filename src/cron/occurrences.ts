@@ -75,7 +75,7 @@ function nextOfCron(cron: string, timeZone: string, afterMs: number): number | n
   const key = `${timeZone} ${cron}`
   const last = answers.get(key)
   if (last && last.afterMs <= afterMs && (last.nextMs === null || afterMs < last.nextMs)) return last.nextMs
-  const nextMs = compileCron(cron, timeZone, 'compute an occurrence').nextRun(new Date(afterMs))?.getTime() ?? null
+  const nextMs = compileCron(cron, timeZone, 'compute an occurrence')(afterMs)
   if (answers.size >= MOST_ANSWERS) answers.clear()
   answers.set(key, { afterMs, nextMs })
   return nextMs

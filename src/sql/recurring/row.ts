@@ -52,6 +52,7 @@ export const RECURRING_CHANNEL = 'kretes:recurring'
 export function telling(access: Access, row: string): Statement {
   return statement`case when ${{ sql: row }}.next_at is not null and not exists (
       select from ${table(access)} other where ${WAITS} and other.next_at < ${{ sql: row }}.next_at
+        and other.next_at >= statement_timestamp()
     ) then pg_notify(${RECURRING_CHANNEL}::text, '') end::text as told`
 }
 
