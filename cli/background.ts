@@ -1,5 +1,5 @@
 import { type CAC, cac, type Command as Declared } from 'cac'
-import type { Command } from './command.ts'
+import type { Command, Group } from './command.ts'
 import { commands } from './commands/mod.ts'
 import { LOG_LEVELS, type ProgramContext } from './context.ts'
 import { addHelp, versionLine } from './help.ts'
@@ -19,10 +19,40 @@ export async function runBackground(
   args: readonly string[],
   context: ProgramContext
 ): Promise<number> {
-  const cli = cac(`${program} background`)
-  const declared = new Map(commands.map(command => [declare(cli, command), command]))
+  const name = `${program} background`
+  // cac matches only the first word, so a program of its own parses the words after the name of a group.
+  const group = commands.find(command => isGroup(command) && command.name === args[0])
+  if (group && isGroup(group)) {
+    return await runCommand(`${name} ${group.name}`, group.summary, group.commands, args.slice(1), context)
+  }
+  return await runCommand(
+    name,
+    'Run background jobs, schedule them, look after their database',
+    commands,
+    args,
+    context
+  )
+}
+
+/** The names of the commands below `background`. */
+export function commandNames(): string[] {
+  return namesOf(commands)
+}
+
+type Entries = readonly (Command | Group)[]
+
+/** Finds the command that is meant among some, and runs it. */
+async function runCommand(
+  program: string,
+  title: string,
+  entries: Entries,
+  args: readonly string[],
+  context: ProgramContext
+): Promise<number> {
+  const cli = cac(program)
+  const declared = new Map(entries.map(entry => [declare(cli, entry), entry]))
   cli.option(logLevel.flags, logLevel.description)
-  addHelp(cli, 'Run background jobs, schedule them, look after their database')
+  addHelp(cli, title)
   cli.parse(['', cli.name, ...args], { run: false })
   if (cli.options.help) return 0
   if (cli.options.version) {
@@ -31,8 +61,9 @@ export async function runBackground(
   }
   const matched = cli.matchedCommand!
   const command = declared.get(matched)!
+  if (isGroup(command)) throw unknownCommand(cli, command.name, entries)
   const line = parseLine(matched, args)
-  const words = readWords(cli, matched, line)
+  const words = readWords(cli, matched, line, entries)
   const { logLevel: level = 'info' } = readOptions({ logLevel }, line)
   const options = readOptions(command.options, line)
   return await command.run(
@@ -46,29 +77,34 @@ export async function runBackground(
   )
 }
 
-/** The names of the commands below `background`. */
-export function commandNames(): string[] {
-  return commands.flatMap(({ usage }) => usage.split(' ')[0] || [])
-}
-
 const logLevel = choice('--log-level <level>', `${LOG_LEVELS.join(', ')} (default: info)`, LOG_LEVELS)
 
-function declare(cli: CAC, { usage, summary, options, examples }: Command): Declared {
-  const command = cli.command(usage, summary)
-  for (const { flags, description } of Object.values(options)) command.option(flags, description)
-  if (examples) command.example(name => examples(name).join('\n'))
+function isGroup(entry: Command | Group): entry is Group {
+  return 'commands' in entry
+}
+
+function namesOf(entries: Entries): string[] {
+  return entries.flatMap(entry => (isGroup(entry) ? entry.name : entry.usage.split(' ')[0]) || [])
+}
+
+function declare(cli: CAC, entry: Command | Group): Declared {
+  if (isGroup(entry)) return cli.command(`${entry.name} [command]`, entry.summary)
+  const command = cli.command(entry.usage, entry.summary)
+  for (const { flags, description } of Object.values(entry.options)) command.option(flags, description)
+  const { examples } = entry
+  if (examples) command.example(() => examples(cli.name).join('\n'))
   return command
 }
 
 /** The words after the command's name; cac has checked none of them. */
-function readWords(cli: CAC, command: Declared, line: ParsedLine): readonly string[] {
+function readWords(cli: CAC, command: Declared, line: ParsedLine, entries: Entries): readonly string[] {
   const words = command.name === '' ? line.words : line.words.slice(1)
   const [missing] = command.args.slice(words.length).filter(({ required }) => required)
   if (missing) throw misuse(command, `the ${missing.value} is missing`)
   const isOpen = command.args.at(-1)?.variadic ?? false
   const [extra] = isOpen ? [] : words.slice(command.args.length)
   if (extra === undefined) return words
-  throw command.name === '' ? unknownCommand(cli, extra) : misuse(command, `${extra} is one argument too many`)
+  throw command.name === '' ? unknownCommand(cli, extra, entries) : misuse(command, `${extra} is one argument too many`)
 }
 
 function readOptions<Options extends OptionSet>(options: Options, line: ParsedLine): ValuesOf<Options> {
@@ -79,8 +115,8 @@ function readOptions<Options extends OptionSet>(options: Options, line: ParsedLi
   return Object.fromEntries(values)
 }
 
-function unknownCommand(cli: CAC, word: string): UsageError {
-  const names = commandNames()
+function unknownCommand(cli: CAC, word: string, entries: Entries): UsageError {
+  const names = namesOf(entries)
   if (names.includes(word)) return new UsageError(`Cannot run ${word}: it comes first, as in: ${cli.name} ${word}`)
   const near =
     didYouMean(word === 'help' ? [`${cli.name} --help`] : nearMatches(word, names)) ||

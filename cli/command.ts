@@ -19,6 +19,16 @@ export interface Command<Options extends OptionSet = OptionSet> {
   run(input: Input<Options>, context: CommandContext): Promise<number>
 }
 
+/** Commands that share a first word, such as `cron`. */
+export interface Group {
+  /** The word. */
+  readonly name: string
+  /** What they are for, for the list of commands and the help of the group. */
+  readonly summary: string
+  /** The commands, in the order of the help. The one with an empty `usage` runs where the word stands alone. */
+  readonly commands: readonly Command[]
+}
+
 /** What was typed, checked against the command's declaration. */
 export interface Input<Options extends OptionSet> {
   /** The arguments after the command's name. */

@@ -5,11 +5,12 @@
  * @module
  */
 
-import type { Command } from '../command.ts'
+import type { Command, Group } from '../command.ts'
 import { cancel } from './bulk/cancel.ts'
 import { deleteJobs } from './bulk/delete.ts'
 import { retry } from './bulk/retry.ts'
 import { runNow } from './bulk/run-now.ts'
+import { cron } from './cron/mod.ts'
 import { db } from './db.ts'
 import { doctor } from './doctor.ts'
 import { jobs } from './jobs.ts'
@@ -25,7 +26,7 @@ import { tasks } from './tasks.ts'
 import { why } from './why.ts'
 import { work } from './work.ts'
 
-export const commands: readonly Command[] = [
+export const commands: readonly (Command | Group)[] = [
   work,
   schedule,
   reschedule,
@@ -37,6 +38,7 @@ export const commands: readonly Command[] = [
   cancel,
   deleteJobs,
   runNow,
+  cron,
   status,
   why,
   doctor,

@@ -2,17 +2,17 @@ import type { BackgroundClient } from '../../src/client.ts'
 import { BackgroundError } from '../../src/errors.ts'
 import type { ScheduledJob } from '../../src/job.ts'
 import type { JobOptions } from '../../src/schedule.ts'
-import { type AnyTask, definedNameOf, defineTask, isTaskName, notATaskName } from '../../src/task.ts'
+import type { AnyTask } from '../../src/task.ts'
 import { counted } from '../../src/text/amounts.ts'
-import { discoverTasks } from '../../src/worker/tasks/discover.ts'
 import { defineCommand, type Input } from '../command.ts'
 import type { CommandContext } from '../context.ts'
-import { openForTasks, readDatabase, withBackground } from '../database.ts'
+import { withBackground } from '../database.ts'
+import { findTask } from '../find-task.ts'
 import { openSource, type Source } from '../input/file.ts'
 import { jobOptions, readJobOptions } from '../input/job-options.ts'
 import { databaseUrl, duration, flag, tasks, text } from '../input/options.ts'
 import { type Payload, readPayload, readPayloads } from '../input/payload.ts'
-import { didYouMean, explainPayload, nearMatches, UsageError } from '../input/usage-error.ts'
+import { explainPayload, UsageError } from '../input/usage-error.ts'
 import { describeJob } from '../output/job.ts'
 import { withGrace } from '../signals.ts'
 import { createProgressBar } from '../terminal/progress-bar.ts'
@@ -67,35 +67,6 @@ function checkCombination(name: string, word: string | undefined, { lines, wait,
     if (key !== undefined) throw new UsageError('Cannot read --key: it is for one job, and --lines schedules many')
   }
   if (!wait && timeout !== undefined) throw new UsageError('Cannot read --timeout: there is no --wait')
-}
-
-/**
- * Finds the task of a name, with its schema and its options: a typing error would make a job that no worker runs. With
- * `--force`, the name will do, and the job gets the options that workers have registered.
- */
-async function findTask(name: string, options: Options, context: CommandContext): Promise<AnyTask | string> {
-  const directory = options.tasks ?? 'tasks'
-  if (options.force && isTaskName(name)) return name
-  const names = await findNames(directory)
-  const near = didYouMean(nearMatches(name, names ?? []))
-  if (!isTaskName(name)) throw new UsageError(`Cannot schedule a task: ${notATaskName(name)}${near}`)
-  // The modules that the task file imports may look for the database.
-  if (names?.includes(name)) await openForTasks(readDatabase(options, context.env), context, context.notices)
-  const { loadTask } = await import('../../src/worker/tasks/load.ts')
-  const task = names && (await loadTask(directory, name))
-  if (task) return definedNameOf(task) === undefined ? defineTask({ name, run: task }) : task
-  const reason = names ? `no file in ${directory} has that name` : `there is no directory ${directory}`
-  throw new UsageError(`Cannot schedule ${name}: ${reason}${near || '.'} Add --force to schedule it all the same`)
-}
-
-/** The names of the tasks in a directory; `undefined` if there is no such directory. */
-async function findNames(directory: string): Promise<string[] | undefined> {
-  try {
-    return (await discoverTasks(directory)).files.map(({ name }) => name)
-  } catch (error) {
-    if (error instanceof BackgroundError) return undefined
-    throw error
-  }
 }
 
 async function scheduleOne(request: Request, options: Options, context: CommandContext): Promise<number> {

@@ -73,7 +73,7 @@ function declareChanges(defaults = { priority: '', maxAttempts: '' }) {
 }
 
 /** An option that the library checks. Its errors are reworded to name the option. */
-function checked<Value>(
+export function checked<Value>(
   flags: string,
   description: string,
   check: (value: string) => Value
@@ -82,7 +82,10 @@ function checked<Value>(
     try {
       return check(value)
     } catch (error) {
-      const reason = (error as Error).message.replace(/^.*?: (?:(?:runAt|key) (?=is|has|holds))?/, '')
+      const reason = (error as Error).message.replace(
+        /^.*?: (?:(?:runAt|key|cron|timeZone|start|end) (?=is|has|holds))?/,
+        ''
+      )
       throw new UsageError(`Cannot read ${spelling}: ${/^(?:is|has|holds) /.test(reason) ? 'it ' : ''}${reason}`)
     }
   })

@@ -99,6 +99,7 @@ Commands:
   kretes background cancel [...jobs]           Remove waiting jobs and stop running ones, by id, key or filter
   kretes background delete [...jobs]           Remove jobs that are not running, by id, key or filter
   kretes background run-now [...jobs]          Make scheduled jobs due now, by id, key or filter
+  kretes background cron [command]             List, set and pause recurring jobs
   kretes background status                     Show tasks, queues and workers
   kretes background why <job>                  Show why a job is not running, by id or key
   kretes background doctor                     Look for problems and show their remedies; exits with 1 if there are any
