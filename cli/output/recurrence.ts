@@ -10,7 +10,8 @@ export async function loadWording(): Promise<Wording> {
 
   function describeCron(cron: string): string {
     try {
-      const words = cronstrue.toString(cron, { use24HourTimeFormat: true })
+      const told = cronstrue.toString(cron, { use24HourTimeFormat: true })
+      const words = isEitherDay(cron) ? told.replace(', and on ', ' or on ') : told
       return `${words.charAt(0).toLowerCase()}${words.slice(1)}`
     } catch {
       // An expression that the words do not know still recurs.
@@ -22,6 +23,12 @@ export async function loadWording(): Promise<Wording> {
     cron === null
       ? `every ${exactLength(everyMs ?? 0).replace(/^1 (?=\w+$)/, '')}`
       : `${describeCron(cron)}, ${timeZone}`
+}
+
+/** Whether the day of the month or the day of the week is enough. */
+function isEitherDay(cron: string): boolean {
+  const [day = '*', , weekday = '*'] = cron.split(' ').slice(-3)
+  return /^[^*?]/.test(day) && /^[^*?+]/.test(weekday)
 }
 
 /** A length of time without rounding: `1 hour 40 minutes`. */

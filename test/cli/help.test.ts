@@ -101,7 +101,7 @@ Commands:
   kretes background run-now [...jobs]          Make scheduled jobs due now, by id, key or filter
   kretes background cron [command]             List, set and pause recurring jobs
   kretes background status                     Show tasks, queues and workers
-  kretes background why <job>                  Show why a job is not running, by id or key
+  kretes background why <job>                  Show why a job is not running, by id or key, or about a recurring job, by name
   kretes background doctor                     Look for problems and show their remedies; exits with 1 if there are any
   kretes background prune                      Remove old runs from the ledger, as workers do
   kretes background tasks                      List the task files

@@ -1,5 +1,6 @@
 import type { Group } from '../../command.ts'
 import { change } from './change.ts'
+import { importCrontab } from './import.ts'
 import { list, listAlone } from './list.ts'
 import { preview } from './preview.ts'
 import { run } from './run.ts'
@@ -20,6 +21,7 @@ export const cron: Group = {
     change('resume', 'Let a paused job recur again', 'Resumed'),
     run,
     change('remove', 'Remove a recurring job; its jobs that wait or run stay', 'Removed'),
-    change('reset', 'Take back changes to a recurring job that code declares', 'Reset')
+    change('reset', 'Take back changes to a recurring job that code declares', 'Reset'),
+    importCrontab
   ]
 }
