@@ -54,7 +54,7 @@ function commandsIn(script: string): string[] {
 }
 
 async function checkCommand(words: string): Promise<void> {
-  const [, command = ''] = /^\S+ ([a-z][a-z-]*)/.exec(words) ?? []
+  const [, command = ''] = /^\S+ (cron [a-z]+|[a-z][a-z-]*)/.exec(words) ?? []
   const help = await helpOf(command)
   const options = [...words.matchAll(/(?<= )--?[a-z][a-z-]*/g)].map(([option]) => option)
   for (const option of options) {
@@ -70,7 +70,10 @@ function helpOf(command: string): Promise<string> {
 }
 
 async function askHelp(command: string): Promise<string> {
-  const { stdout } = await run(process.execPath, [join(root, 'dist/cli.js'), 'bg', command, '--help'].filter(Boolean))
+  const { stdout } = await run(
+    process.execPath,
+    [join(root, 'dist/cli.js'), 'bg', ...command.split(' '), '--help'].filter(Boolean)
+  )
   assert.match(stdout, `kretes background ${command}`.trim(), `there is no command ${command}`)
   return stdout
 }
