@@ -37,7 +37,7 @@ export async function testTransactions(library: Library): Promise<void> {
       assert.match(id, /^\d+$/)
       assert.instance(scheduledAt, Date)
       const expected = { task: 'SendEmail', queue: 'email', priority: -3, runAt, attempts: 0, maxAttempts: 7 }
-      assert.equal(rest, { ...expected, key: 'commit' })
+      assert.equal(rest, { ...expected, key: 'commit', schedule: null, occurrence: null })
       assert.equal(await bench.keysOf('commit'), [])
     })
     const [row] = await sql`

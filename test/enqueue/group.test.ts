@@ -306,7 +306,7 @@ async function holdToTheirCalls(there: TestDatabase, jobs: readonly Job[]): Prom
   const rows = await there.sql<(Job & { n: number })[]>`
     select jobs.id, task_identifier as task, queue_name as queue, jobs.priority, jobs.run_at as "runAt",
       jobs.attempts, jobs.max_attempts as "maxAttempts", jobs.key, jobs.created_at as "scheduledAt",
-      (payload->>'n')::int as n
+      null as schedule, null as occurrence, (payload->>'n')::int as n
     from graphile_worker.jobs join graphile_worker._private_jobs payloads using (id)`
   assert.is(rows.length, jobs.length)
   const rowOf = new Map(rows.map(row => [row.n, row]))
