@@ -101,6 +101,8 @@ export interface Fired {
  * occurrence that the caller has seen, in the statement that schedules the job. So an occurrence is scheduled once, by
  * however many workers, and when one of them dies.
  *
+ * Each row is looked up by its name. A join could read all rows while the server has no statistics of the table.
+ *
  * The same statement decides about overlap. The job of an earlier occurrence is in the way until it has ended.
  */
 export async function fire(execute: Execute, schema: string, firings: readonly Firing[]): Promise<Fired> {
@@ -115,9 +117,11 @@ export async function fire(execute: Execute, schema: string, firings: readonly F
         recurring.name, task, payload, queue, priority, max_attempts, overlap, jitter_ms,
         "nextMs" as next_ms, occurrences, "leftOut" as left_out,
         recurring.overlap = 'skip' and json_array_length(occurrences) > 0 and ${isGoing(schema, 'recurring.last_job')} as is_going
-      from firing join ${recurring} recurring on recurring.name = firing.name
-      where ${WAITS} and ${microseconds('recurring.next_at')}::text = firing.seen
-      for update of recurring skip locked
+      from firing cross join lateral (
+        select * from ${recurring}
+        where name = firing.name and ${WAITS} and ${microseconds('next_at')}::text = firing.seen
+        for update skip locked
+      ) recurring
     ), planned as materialized (
       select entry.*, at::float8 as at, ${toFlag('at')} as flag, row_number() over (partition by name order by at::float8) as place
       from entry, json_array_elements_text(occurrences) at
