@@ -48,9 +48,11 @@ function columnsAt(now: Date, inWords: Wording): readonly Column<RecurringJob>[]
 }
 
 /** A state that needs attention; nothing if it recurs as planned. */
-function toState({ isPaused, nextAt, skippedAt, lastAt, skipReason }: RecurringJob): Cell {
+function toState({ isPaused, nextAt, skippedAt, lastAt, skipReason, missed }: RecurringJob): Cell {
   if (isPaused) return { text: 'paused', format: 'yellow' }
   if (!nextAt) return { text: 'ended', format: 'dim' }
   if (!skippedAt || (lastAt && lastAt >= skippedAt)) return ''
+  // It has made up for them.
+  if (skipReason === 'missed' && missed !== 'skip') return ''
   return { text: skipReason === 'overlap' ? 'skipped: overlap' : 'skipped: missed', format: 'yellow' }
 }
