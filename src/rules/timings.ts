@@ -98,6 +98,8 @@ export const recurringTimings = {
   yield: { leastMs: 30, mostMs: 1_000 } satisfies Pauses,
   /** How long a worker waits after a failure. */
   retryMs: 1_000,
+  /** How long a worker leaves a recurring job alone that it cannot schedule. */
+  unfitMs: 60_000,
   /** How often a worker of an old version looks whether the workers of newer versions are gone. */
   versionEveryMs: 30_000,
   /** For how long they must be gone before the old version takes over: longer than a restart takes. */

@@ -1,5 +1,6 @@
 import { createBackground } from '../../src/background.ts'
 import type { RecurringOptions } from '../../src/recurring/options.ts'
+import { recurringTimings } from '../../src/rules/timings.ts'
 import type { TaskContext } from '../../src/task.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -221,6 +222,33 @@ test('schedules the others if one cannot be computed, or the database refuses on
   await until(() => note.of('later').length === 1)
   const unfit = logger.of('recurring.unfit').map(({ fields }) => fields.schedule)
   assert.equal([...unfit].sort(), ['cron', 'refused', 'zone'])
+})
+
+test('tries one that the database has refused again, and schedules it when the reason is gone', async () => {
+  const { unfitMs } = recurringTimings
+  Object.assign(recurringTimings, { unfitMs: 200 })
+  try {
+    await using here = await open()
+    const logger = createRecorder()
+    const note = createNote()
+    await here.late('refused', 2_000)
+    await here.sql.unsafe(`
+      create function refuse() returns trigger language plpgsql as $$ begin raise exception 'refused'; end $$;
+      create trigger refuse before insert on graphile_worker._private_jobs for each row execute function refuse()`)
+    await using _worker = await work(here.database, { tasks: { Note: note.run }, logger, pollInterval: 100 })
+    await until(() => logger.of('recurring.unfit').length > 1)
+    assert.equal(
+      logger
+        .of('recurring.unfit')
+        .map(({ level }) => level)
+        .slice(0, 2),
+      ['error', 'debug']
+    )
+    await here.sql`drop trigger refuse on graphile_worker._private_jobs`
+    await until(() => note.of('refused').length === 1)
+  } finally {
+    Object.assign(recurringTimings, { unfitMs })
+  }
 })
 
 test('schedules 700 that are due at once, each once, by three workers', async () => {

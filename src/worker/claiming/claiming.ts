@@ -80,7 +80,7 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     // During a fetch, a job that it has just locked would seem to belong to another worker.
     isIdle: () => claims.size === 0 && policy.state !== 'fetching',
     hasSuspects: () => membership.liveness?.hasSuspects ?? true,
-    hasDueJobs: () => hasDueJobs(executeOwn, schema, { worker: engine.id, tasks, without: [...recurring.unfit] }),
+    hasDueJobs: () => hasDueJobs(executeOwn, schema, { worker: engine.id, tasks, without: recurring.unfit }),
     wake: engine.wake
   })
   const unknownTasks = createUnknownTasks({ find: () => findUnknownTasks(executeOwn, schema, tasks), logger })

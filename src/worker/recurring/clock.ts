@@ -17,8 +17,8 @@ export interface RecurringClockOptions {
 
 /** Schedules the jobs of recurring jobs when their occurrences come. */
 export interface RecurringClock {
-  /** The names of recurring jobs that this worker cannot schedule. */
-  readonly unfit: ReadonlySet<string>
+  /** The names of recurring jobs that this worker cannot schedule now. */
+  readonly unfit: readonly string[]
   /** Call with the milliseconds until the next occurrence, whenever the worker has looked; `null` if there is none. */
   expect(inMs: number | null): void
   /** Call when a notification of an earlier occurrence arrives. Any login can send one. */
@@ -32,8 +32,11 @@ export interface RecurringClock {
  * come due also reads the next occurrence.
  */
 export function createRecurringClock({ execute, schema, logger }: RecurringClockOptions): RecurringClock {
-  /** Recurring jobs that this worker cannot schedule. Another one, of another version, may be able to. */
-  const unfit = new Set<string>()
+  /**
+   * Recurring jobs that this worker cannot schedule, and when it tries again. Another worker, of another version, may be
+   * able to, or the reason may pass.
+   */
+  const unfit = new Map<string, { readonly untilMs: number; readonly problem: string }>()
   const pace = createPace()
   let timer: Timer | undefined
   let timerAtMs = Number.POSITIVE_INFINITY
@@ -80,7 +83,7 @@ export function createRecurringClock({ execute, schema, logger }: RecurringClock
   async function round(): Promise<number | null> {
     for (let losses = 0; !isStopped; ) {
       isStale = false
-      const due = await findDue(execute, schema, MOST_ENTRIES, [...unfit])
+      const due = await findDue(execute, schema, MOST_ENTRIES, unfitNow())
       const readMs = performance.now()
       const firings = decide(due)
       const { moved } = await fireAll(firings)
@@ -135,16 +138,25 @@ export function createRecurringClock({ execute, schema, logger }: RecurringClock
   }
 
   function setAside({ name }: Pick<DueEntry, 'name'>, error: unknown): void {
-    unfit.add(name)
-    logger.error(`Cannot schedule the recurring job ${JSON.stringify(name)}: ${error}`, {
+    const problem = `Cannot schedule the recurring job ${JSON.stringify(name)}, trying again: ${error}`
+    const isNews = unfit.get(name)?.problem !== problem
+    unfit.set(name, { untilMs: performance.now() + recurringTimings.unfitMs, problem })
+    logger[isNews ? 'error' : 'debug'](problem, {
       event: 'recurring.unfit',
       schedule: name,
       error
     })
   }
 
+  function unfitNow(): string[] {
+    const nowMs = performance.now()
+    return [...unfit].flatMap(([name, { untilMs }]) => (untilMs > nowMs ? name : []))
+  }
+
   return {
-    unfit,
+    get unfit() {
+      return unfitNow()
+    },
     expect,
     notified() {
       isStale = true
