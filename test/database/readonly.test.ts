@@ -51,7 +51,7 @@ test('is left for new connections, by apps at once and by workers once it writes
   })
   assert.equal(await Promise.all(Array.from({ length: 8 }, schedule)), Array(8).fill('scheduled'))
   await until(() => ran() === 9)
-  await until(() => logger.of('database.back').length === 1)
+  await until(() => logger.of('database.back').length === 1, { timeoutMs: 60_000 })
   assert.is(logger.of('database.away').length, 1)
 })
 
@@ -78,7 +78,7 @@ test('is left for the server that took over, also where connections to the old o
   proxy.lead(primary.port)
   assert.is(await schedule(), 'scheduled')
   await until(() => ran() === 2)
-  await until(() => logger.of('database.back').length === 1)
+  await until(() => logger.of('database.back').length === 1, { timeoutMs: 60_000 })
 
   // Then the primary only reads, keeps its connections, and the standby takes over.
   await old!`alter system set default_transaction_read_only = on`
