@@ -4,7 +4,7 @@ import type { JobDefaults } from '../job.ts'
 import { describe } from '../text/describe.ts'
 import { RECURRENCE, type Recurrence, readRecurrence } from './recurrence.ts'
 
-/** A recurring job that a task declares. Give `cron` or `every`. */
+/** A recurring job that a task declares, with the options of its jobs. Give `cron` or `every`. */
 export interface RecurringDeclaration<Input extends object> extends Recurrence, JobDefaults {
   /**
    * The payload of its jobs.
@@ -16,19 +16,30 @@ export interface RecurringDeclaration<Input extends object> extends Recurrence, 
 
 /**
  * The recurring jobs that a task declares. `cron` or `every`, with the options beside it, declares one that has the name
- * of the task.
+ * of the task. A worker that starts writes them to the database, and removes those that the code no longer declares.
+ *
+ * @example
+ * ```ts
+ * import { defineTask } from 'kretes'
+ *
+ * export default defineTask({
+ *   name: 'SendReport',
+ *   cron: '0 9 * * 1-5',
+ *   timeZone: 'Europe/Berlin',
+ *   run: async (_, { occurrence, logger }) => logger.info(`Sending the report of ${occurrence?.toISOString()}`)
+ * })
+ * ```
  */
 export interface TaskRecurrence<Input extends object> extends Recurrence {
   /**
-   * The payload of the jobs that recur by `cron` or `every`.
+   * The payload of the jobs that recur by the `cron` or `every` beside it.
    *
    * @default {}
    */
   payload?: NoInfer<Input>
   /**
-   * Recurring jobs of this task, each by a name of its own: `recurring: { eu: { cron: '0 9 * * *' } }` in `SendReport`
-   * declares `SendReport:eu`. A worker that starts writes them to the database, and removes those that the code no longer
-   * declares.
+   * Several recurring jobs of this task, each with a name and options of its own: in the task `SendReport`,
+   * `recurring: { eu: { cron: '0 9 * * *' } }` declares `SendReport:eu`.
    *
    * @default none
    */

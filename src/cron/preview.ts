@@ -2,14 +2,14 @@ import { nextOccurrence } from './occurrences.ts'
 import type { Rule } from './rule.ts'
 import { offsetAt } from './zone.ts'
 
-/** An occurrence to come. */
+/** An occurrence that is to come, as `preview` computes it. */
 export interface Occurrence {
   /** The moment. */
   readonly at: Date
-  /** The local time in the zone of the recurring job, with its offset, such as `2030-03-31T03:00:00+02:00`. */
+  /** The local time in the time zone of the recurring job, with its offset: `2030-03-31T03:00:00+02:00`. */
   readonly local: string
   /**
-   * Whether the clocks of the zone change on that day: `'forward'` as in spring, `'back'` as in autumn, or `null`.
+   * Whether the clocks of the time zone change on that day: `'forward'` as in spring, `'back'` as in autumn, or `null`.
    */
   readonly clockChange: 'forward' | 'back' | null
 }

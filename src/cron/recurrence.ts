@@ -7,62 +7,67 @@ import { nextOccurrence } from './occurrences.ts'
 import type { Recurring, Rule } from './rule.ts'
 import { checkTimeZone } from './zone.ts'
 
-/** When a recurring job runs, and what happens to occurrences that cannot run as planned. Give `cron` or `every`. */
+/**
+ * When the occurrences of a recurring job come, and what happens to those that cannot run as planned. Give `cron` or
+ * `every`.
+ */
 export interface Recurrence {
   /**
    * A cron expression: minute, hour, day of the month, month and day of the week, or six fields with seconds first, or
-   * `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. If both days are restricted, either is enough.
+   * `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`. If both the day of the month and the day of the week are
+   * restricted, a day that matches either of them is enough.
    *
-   * At a change to daylight saving time, a fixed local time that does not exist runs at the end of the gap. A local time
-   * that comes twice runs once, the first time. An expression with a wildcard or a step in its time follows real time.
+   * When clocks change, a fixed local time that they skip runs at the end of the gap, and one that they show twice runs
+   * the first time. An expression with a wildcard or a step in its seconds, minutes or hours follows real time instead.
    *
    * @default none: `every` is given
    */
   cron?: string
   /**
-   * The interval between two occurrences, in real time: milliseconds, `'15m'`, `{ hours: 6 }`. At least a second. The first
-   * occurrence comes after one interval, or at `start`. Setting the same interval again does not move the occurrences.
+   * The interval between two occurrences, in real time: milliseconds, `'15m'`, `{ hours: 6 }`. At least one second. The
+   * first occurrence comes after one interval, or at `start`. Setting the same times again does not move the occurrences.
    *
    * @default none: `cron` is given
    */
   every?: Duration
   /**
-   * The time zone of `cron`, by its name in the IANA database, such as `'Europe/Berlin'`.
+   * The time zone of `cron`, by its name in the IANA database, such as `'Europe/Berlin'`. It is refused with `every`.
    *
    * @default 'UTC'
    */
   timeZone?: string
   /**
-   * What to do about occurrences that no worker scheduled in time, because none was running. They count as missed if the
-   * oldest of them is more than a minute late. `'once'` schedules one job, for the latest; `'skip'` none; `{ all: n }` one
-   * for each of the latest `n`, 1,000 at most.
+   * What to do about occurrences that were missed, usually because no worker was running. Those that are due count as
+   * missed if the oldest of them is more than a minute late. `'once'` schedules one job, for the latest occurrence.
+   * `'skip'` schedules none. `{ all: n }` schedules one for each of the latest `n`, from 1 to 1,000.
    *
    * @default 'once'
    */
   missed?: 'once' | 'skip' | { readonly all: number }
   /**
    * What to do about an occurrence while the job of an earlier one waits, runs or will be retried. `'skip'` schedules no
-   * job; of occurrences that are due at the same time, only the latest counts. `'queue'` runs the jobs one after another.
-   * `'allow'` runs them at the same time.
+   * job. Of several occurrences that are due at the same time, it then schedules only the latest. `'queue'` runs the jobs
+   * one after another, on a queue of their own unless `queue` names one. `'allow'` lets them run at the same time.
    *
    * @default 'skip'; with `missed: { all: n }` it is 'queue'
    */
   overlap?: 'skip' | 'queue' | 'allow'
   /**
-   * Delays each job by a random time up to this, so that many entries of the same time do not start at the same moment.
+   * The longest random delay of a job: milliseconds, `'5m'`, `{ minutes: 5 }`. Use it if many recurring jobs are due at
+   * the same moment. The job's `occurrence` stays the exact time.
    *
    * @default 0
    */
   jitter?: Duration
   /**
-   * The first moment at which an occurrence may come: a date, or a text with a time zone such as
+   * The first moment at which an occurrence may come: a `Date`, or text with a time zone such as
    * `'2030-01-31T08:00:00Z'`. The occurrences of `every` are counted from it.
    *
    * @default now
    */
   start?: Date | string
   /**
-   * The last moment at which an occurrence may come.
+   * The last moment at which an occurrence may come, as `start`.
    *
    * @default none
    */
@@ -161,5 +166,5 @@ function toMostMissed(missed: unknown, doing: string): number {
 
 const OVERLAPS: readonly Recurring['overlap'][] = ['skip', 'queue', 'allow']
 
-/** So many jobs of one entry may come at a time. */
+/** A recurring job schedules at most so many jobs for missed occurrences. */
 const MOST_MISSED = 1_000

@@ -1,6 +1,6 @@
 import type { EntryRow } from '../sql/recurring/row.ts'
 
-/** A recurring job: an entry that schedules a job for each of its occurrences. */
+/** A recurring job. It schedules a job for each of its occurrences. */
 export interface RecurringJob {
   /** The name that identifies it. */
   readonly name: string
@@ -22,9 +22,9 @@ export interface RecurringJob {
   readonly queue: string | null
   /** The priority of its jobs. */
   readonly priority: number
-  /** After so many failed attempts a job stays failed. */
+  /** How many attempts each job has. */
   readonly maxAttempts: number
-  /** What happens to missed occurrences. */
+  /** What happens to missed occurrences. `{ all: 1 }` is `'once'`. */
   readonly missed: 'once' | 'skip' | { readonly all: number }
   /** What happens to an occurrence while an earlier job has not ended. */
   readonly overlap: 'skip' | 'queue' | 'allow'
@@ -36,17 +36,17 @@ export interface RecurringJob {
   readonly lastAt: Date | null
   /** The id of the last job, or `null`. */
   readonly lastJob: string | null
-  /** How many times it has skipped occurrences. */
+  /** How many times it has skipped occurrences. Several that are skipped together count once. */
   readonly skips: number
   /** When it last skipped occurrences, or `null`. */
   readonly skippedAt: Date | null
-  /** Why: they were missed, or the job of an earlier occurrence had not ended. `null` if it has skipped none. */
+  /** Why it did so: they were missed, or the job of an earlier one had not ended. `null` if it has skipped none. */
   readonly skipReason: 'missed' | 'overlap' | null
   /** Whether it is paused. */
   readonly isPaused: boolean
   /** The program whose code declares it, or `null` if a call has set it. */
   readonly source: string | null
-  /** Whether a call has changed what the code declares. `reset` takes that back. */
+  /** Whether `set` has changed what the code declares. `reset` takes that back. */
   readonly isChanged: boolean
   /** When it was set for the first time. */
   readonly createdAt: Date

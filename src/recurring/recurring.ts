@@ -22,18 +22,19 @@ export interface RecurringFilter {
 }
 
 /**
- * Jobs that recur at fixed times or intervals. Any running worker schedules a job for each occurrence, exactly once, by
- * the database's clock. The job's `occurrence` is the moment of the occurrence.
+ * Jobs that recur at the times of a cron expression or after an interval. Workers schedule one job for each occurrence,
+ * exactly once, by the clock of the database. The job's `occurrence` is the moment of the occurrence.
  */
 export interface RecurringJobs {
   /**
-   * Sets a recurring job: creates it, or replaces the one of this name. If its times are the same as before, its next
-   * occurrence stays, so you may call this at each start of your program. A paused one stays paused.
+   * Creates a recurring job, or replaces the one with this name. If its times are the same as before, its next
+   * occurrence stays, so you may call this at each start of your program. A paused one stays paused. One that code
+   * declares stays as you have set it until `reset`, also after the next deployment.
    *
    * @param name identifies it, such as `digest:42`: 1 to 100 characters
    * @throws {TypeError} if an option has the wrong type; nothing is stored then
-   * @throws {RangeError} if an option is out of range, the cron expression is wrong or matches no date, there is no such
-   * time zone, or no occurrence comes before `end`; nothing is stored then
+   * @throws {RangeError} if an option is out of range, the cron expression is wrong or matches no date, the time zone
+   * does not exist, or no occurrence comes before `end`; nothing is stored then
    * @throws {BackgroundError} what `schedule` throws
    * @example
    * ```ts
@@ -50,7 +51,7 @@ export interface RecurringJobs {
    */
   set<Input extends object = AnyPayload>(name: string, options: RecurringOptions<Input>): Promise<RecurringJob>
   /**
-   * Lists recurring jobs by name.
+   * Lists recurring jobs, ordered by name.
    *
    * @throws {TypeError} if an option has the wrong type, or the cursor is not one of this list
    * @throws {RangeError} if `limit` is out of range
@@ -66,7 +67,7 @@ export interface RecurringJobs {
   /**
    * Reads one recurring job.
    *
-   * @returns `undefined` if there is none of this name
+   * @returns `undefined` if none has this name
    * @example
    * ```ts
    * import { Background } from 'kretes'
@@ -77,54 +78,55 @@ export interface RecurringJobs {
    */
   get(name: string): Promise<RecurringJob | undefined>
   /**
-   * Pauses a recurring job: its occurrences schedule nothing until `resume`. Its jobs that wait or run stay.
+   * Pauses a recurring job. Its occurrences schedule no jobs until `resume`. Its jobs that wait or run stay.
    *
-   * @throws {BackgroundError} `NO_RECURRING_JOB` if there is none of this name
+   * @throws {BackgroundError} `NO_RECURRING_JOB` if none has this name
    * @example
    * ```ts
    * import { Background } from 'kretes'
    *
-   * await Background.recurring.set('digest:42', { task: 'SendDigest', every: '1d' })
-   * await Background.recurring.pause('digest:42')
+   * await Background.recurring.set('digest:1', { task: 'SendDigest', every: '1d' })
+   * await Background.recurring.pause('digest:1')
    * ```
    */
   pause(name: string): Promise<RecurringJob>
   /**
-   * Lets a paused job recur again. The occurrences in the pause do not count as missed. One that is not paused stays as it
-   * is.
+   * Lets a paused recurring job continue with its next occurrence. The occurrences during the pause do not count as
+   * missed. One that is not paused stays as it is.
    *
-   * @throws {BackgroundError} `NO_RECURRING_JOB` if there is none of this name
+   * @throws {BackgroundError} `NO_RECURRING_JOB` if none has this name
    * @example
    * ```ts
    * import { Background } from 'kretes'
    *
-   * await Background.recurring.set('digest:42', { task: 'SendDigest', every: '1d' })
-   * const { nextAt } = await Background.recurring.resume('digest:42')
+   * await Background.recurring.set('digest:2', { task: 'SendDigest', every: '1d' })
+   * const { nextAt } = await Background.recurring.resume('digest:2')
    * console.log(nextAt)
    * ```
    */
   resume(name: string): Promise<RecurringJob>
   /**
-   * Schedules one of its jobs now, also while it is paused or an earlier job runs. Its next occurrence stays.
+   * Schedules one job of a recurring job now, also while it is paused or an earlier job runs. The job's `occurrence` is
+   * the time of the call. The next occurrence stays.
    *
    * @returns the job
-   * @throws {BackgroundError} `NO_RECURRING_JOB` if there is none of this name
+   * @throws {BackgroundError} `NO_RECURRING_JOB` if none has this name
    * @example
    * ```ts
    * import { Background } from 'kretes'
    *
-   * await Background.recurring.set('digest:42', { task: 'SendDigest', every: '1d' })
-   * const job = await Background.recurring.runNow('digest:42')
+   * await Background.recurring.set('digest:3', { task: 'SendDigest', every: '1d' })
+   * const job = await Background.recurring.runNow('digest:3')
    * console.log(job.id)
    * ```
    */
   runNow(name: string): Promise<ScheduledJob>
   /**
-   * Computes the next occurrences, and marks those on days on which the clocks of the time zone change. For a paused job,
-   * they are the occurrences if it were resumed now.
+   * Computes the next occurrences, and marks those on days on which the clocks of the time zone change. If the recurring
+   * job is paused, these are the occurrences that would come if you resumed it now.
    *
    * @param count how many, from 1 to 1,000. There are fewer if no more come before `end`
-   * @throws {BackgroundError} `NO_RECURRING_JOB` if there is none of this name
+   * @throws {BackgroundError} `NO_RECURRING_JOB` if none has this name
    * @throws {RangeError} if `count` is out of range
    * @example
    * ```ts
@@ -141,22 +143,22 @@ export interface RecurringJobs {
    * Removes a recurring job. Its jobs that wait or run stay. One that code declares stays away until `reset`, also after
    * the next deployment.
    *
-   * @returns what was removed
-   * @throws {BackgroundError} `NO_RECURRING_JOB` if there is none of this name
+   * @returns the recurring job as it was
+   * @throws {BackgroundError} `NO_RECURRING_JOB` if none has this name
    * @example
    * ```ts
    * import { Background } from 'kretes'
    *
-   * await Background.recurring.set('digest:42', { task: 'SendDigest', every: '1d' })
-   * await Background.recurring.remove('digest:42')
+   * await Background.recurring.set('digest:4', { task: 'SendDigest', every: '1d' })
+   * await Background.recurring.remove('digest:4')
    * ```
    */
   remove(name: string): Promise<RecurringJob>
   /**
-   * Takes back what calls have changed about a recurring job that code declares: it is again what the code says, also if
-   * it was removed. A paused one stays paused.
+   * Takes back what `set` or `remove` has changed about a recurring job that code declares. It is then as the code says.
+   * A paused one stays paused.
    *
-   * @throws {BackgroundError} `NO_RECURRING_JOB` if no code declares one of this name
+   * @throws {BackgroundError} `NO_RECURRING_JOB` if no code declares one with this name
    * @example
    * ```ts
    * import { Background, BackgroundError } from 'kretes'
