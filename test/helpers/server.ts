@@ -124,10 +124,11 @@ async function watch(command: string[], directory: string, user?: User): Promise
     })
     ended.then(() => reject(new Error(`Cannot start PostgreSQL: it wrote ${log}`)))
   })
-  child.unref()
-  for (const stream of [child.stdin, child.stdout, child.stderr]) (stream as unknown as { unref(): void }).unref()
+  // Its end comes when its streams have closed, which may be after the end of the process.
+  const handles = [child, child.stdin, child.stdout, child.stderr] as unknown as { ref(): void; unref(): void }[]
+  for (const handle of handles) handle.unref()
   return signal => {
-    child.ref()
+    for (const handle of handles) handle.ref()
     child.stdin.end(`${signal}\n`)
     return ended
   }

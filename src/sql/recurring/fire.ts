@@ -150,7 +150,7 @@ export async function fire(execute: Execute, schema: string, firings: readonly F
   return row!
 }
 
-/** Schedules a job of a recurring job now, whatever its next occurrence is. */
+/** Schedules a job of a recurring job now. Its next occurrence stays. */
 export async function runEntry(access: Access, name: string): Promise<Job | undefined> {
   const { execute, schema } = access
   const [row] = await execute<AddedRow & { task: string; queue: string | null; at: string }>(statement`

@@ -27,9 +27,9 @@ export interface RecurringClock {
 }
 
 /**
- * Each worker has a clock, and all do the same: whoever comes first moves a recurring job to its next occurrence, and the
- * others find it moved. The clock costs nothing while there is no recurring job: the worker's regular look for jobs that
- * come due also reads the next occurrence.
+ * Each worker has a clock, and all clocks do the same. The first worker to look moves a recurring job to its next
+ * occurrence, and the other workers find it moved. The clock costs nothing while there is no recurring job: the worker's
+ * regular look for jobs that come due also reads the next occurrence.
  */
 export function createRecurringClock({ execute, schema, logger }: RecurringClockOptions): RecurringClock {
   /**
