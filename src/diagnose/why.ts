@@ -105,6 +105,10 @@ function whileHeld(row: LiveJobRow, workers: readonly WorkerRow[]): Reason[] {
     const message = `It is running, since ${at.toISOString()} at the earliest, attempt ${row.attempts} of ${row.maxAttempts}, at ${place}`
     return [{ code: 'running', message, at, worker: name }]
   }
+  if (row.queueJob !== null && row.queueJob !== row.id) {
+    const message = `The ${place} fetched it at ${at.toISOString()} together with job ${row.queueJob} of its queue ${row.queue}, which comes before it. If that takes long, the worker gives back this one`
+    return [{ code: 'fetched', message, at, worker: name, job: row.queueJob, count: worker.running.length }]
+  }
   const load = `runs ${worker.running.length} of ${worker.concurrency} jobs`
   const message = `The ${place} fetched it at ${at.toISOString()} and has not begun it: it ${load}, and gives back jobs that it cannot begin soon`
   return [{ code: 'fetched', message, at, worker: name, count: worker.running.length }]

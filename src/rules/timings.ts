@@ -73,6 +73,8 @@ export const claimingTimings = {
   delayMs: 10,
   /** The shortest delay of a scan, which is a fetch past the backlogs of locked queues, after an empty one. */
   scanEveryMs: 100,
+  /** How often a worker writes the endings of jobs while it runs further jobs of their queues. */
+  partMs: 10,
   /** The shortest time between two notifications that a worker passes on to others. */
   forwardEveryMs: 100,
   /** Two looks for jobs that become due overlap by this time, so that no job falls between them. */

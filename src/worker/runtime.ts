@@ -123,8 +123,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     onLost: error => outage.failed(listening, error)
   })
   const upkeep = startUpkeep({ settings: ledger, connections: ownConnections, url, schema, logger })
-  const runs = createClaimRunner({
-    claims,
+  const runner = createClaimRunner({
     tasks,
     executor,
     markStarted: job => outage.outlast(() => markStarted(execute, schema, job, engine.id), closing.signal)
@@ -145,7 +144,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     execute: connections.execute,
     draining: draining.signal,
     closing: closing.signal,
-    refuse: runs.refuse,
+    runner,
     recurring,
     onReady() {
       deployment.begin(engine.id)
@@ -209,7 +208,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
       store: claiming.store,
       outage,
       signal: draining.signal,
-      run: runs.run,
+      run: claiming.run,
       onScheduled: claiming.scheduled,
       onListening: listening.listen,
       onListeningLost: listening.lost,

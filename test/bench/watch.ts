@@ -23,7 +23,7 @@ export interface Spent {
 
 /** Starts workers, each a process, on a queue that is longer than they can drain, and watches for a while. */
 export async function watchQueue(databases: Databases, { workers, feed, windowMs }: WatchOptions): Promise<Spent> {
-  const filling: Filling = { task: 'Trivial', count: 20_000, queues: 1 }
+  const filling: Filling = { task: 'Trivial', count: 200_000, queues: 1 }
   await using database = await databases.create('kretes', [filling])
   await using stack = new AsyncDisposableStack()
   const settings = { system: 'kretes', url: database.url, count: 1e9, warmUp: 0, limitMs: 600_000 } as const

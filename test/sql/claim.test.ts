@@ -1,6 +1,6 @@
 import postgres from 'postgres'
 import { createBackground } from '../../src/background.ts'
-import { claimJobs, jobsOf } from '../../src/sql/worker/claim.ts'
+import { type ClaimRequest, claimJobs, jobsOf } from '../../src/sql/worker/claim.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { randomFrom } from '../helpers/random.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -21,7 +21,7 @@ interface Row {
   readonly attempts: number
 }
 
-test('takes what is due, by priority, then by time, then by number, and one job of each free queue', async () => {
+test('takes what is due, by priority, then by time, then by number, and an equal share of each free queue', async () => {
   const seed = Number(process.env.KRETES_TEST_SEED ?? Math.floor(Math.random() * 1e9))
   const random = randomFrom(seed)
   for (let round = 0; round < 20; round++) {
@@ -54,14 +54,17 @@ test('takes what is due, by priority, then by time, then by number, and one job 
       await sql`
         update graphile_worker._private_job_queues set locked_at = now(), locked_by = 'other' where queue_name = ${queue}`
     }
-    const seen = new Set<string>()
-    const expected = jobs
+    const waiting = jobs
       .filter(
         ({ task, minutes, isOver, queue }) => task === 'Known' && minutes <= 0 && !isOver && !(queue && held.has(queue))
       )
       .toSorted((a, b) => a.priority - b.priority || a.minutes - b.minutes || a.n - b.n)
-      .slice(0, 15)
-      .filter(({ queue }) => queue === null || (!seen.has(queue) && seen.add(queue)))
+    const front = waiting.slice(0, 15)
+    const free = front.filter(({ queue }) => queue === null)
+    const queues = new Set(front.flatMap(({ queue }) => queue ?? []))
+    const share = Math.max(1, Math.floor((15 - free.length) / queues.size))
+    const shares = [...queues].flatMap(name => waiting.filter(({ queue }) => queue === name).slice(0, share))
+    const expected = waiting.filter(job => free.includes(job) || shares.includes(job))
     const claimed = await claim(15)
     assert.equal(
       claimed.map(({ id }) => id),
@@ -71,11 +74,11 @@ test('takes what is due, by priority, then by time, then by number, and one job 
     assert.ok(claimed.every(({ attempts }) => attempts === 1))
     const locked = await sql`select id from graphile_worker._private_jobs where locked_by = 'me'`
     assert.equal(locked.map(({ id }) => id).sort(), claimed.map(({ id }) => id).sort())
-    const queues = await sql`
+    const lockedQueues = await sql`
       select queue_name from graphile_worker._private_job_queues where locked_by = 'me' order by 1`
     assert.equal(
-      queues.map(row => row.queue_name),
-      [...seen].toSorted()
+      lockedQueues.map(row => row.queue_name),
+      [...queues].toSorted()
     )
   }
 })
@@ -84,10 +87,10 @@ test('passes over queues that another is fetching from, and finds what waits beh
   for (const queue of ['a', 'a', 'b', 'b', null]) await add(queue)
   const open = await sql.reserve()
   await open`begin`
-  assert.equal((await claim(2, open)).length, 1)
+  assert.equal((await claim(2, open)).length, 2)
   assert.equal(
     (await claim(10)).map(({ queue }) => queue),
-    ['b', null]
+    ['b', 'b', null]
   )
   assert.equal(await claim(10), [])
   await open`commit`
@@ -97,7 +100,7 @@ test('passes over queues that another is fetching from, and finds what waits beh
 
 test('lets no job of a queue overtake one that a transaction has locked', async () => {
   for (const queue of ['a', 'a', null, 'b']) await add(queue)
-  const [first] = await sql`select id from graphile_worker._private_jobs order by id limit 1`
+  const [first, second] = await sql`select id from graphile_worker._private_jobs order by id limit 2`
   const held = await sql.reserve()
   await held`begin`
   await held`select from graphile_worker._private_jobs where id = ${first!.id} for update`
@@ -110,7 +113,29 @@ test('lets no job of a queue overtake one that a transaction has locked', async 
   held.release()
   assert.equal(
     (await claim(10)).map(({ id }) => id),
-    [first!.id]
+    [first!.id, second!.id]
+  )
+})
+
+test('takes no more jobs of a queue than it is asked to', async () => {
+  for (const queue of ['a', 'a', 'a', 'b', 'b', 'b']) await add(queue)
+  const [queue] = await sql<{ id: number }[]>`
+    select id from graphile_worker._private_job_queues where queue_name = 'a'`
+  assert.equal(
+    (await claim(10, undefined, { most: new Map([[queue!.id, 2]]) })).map(({ queue }) => queue),
+    ['a', 'a', 'b', 'b', 'b']
+  )
+})
+
+test('keeps the order of the jobs of one call, although some were given back', async () => {
+  await sql`
+    select graphile_worker.add_job('Known', queue_name => 'a', run_at => date_trunc('hour', now())) from generate_series(1, 40)`
+  const ids = (await sql`select id from graphile_worker._private_jobs order by id`).map(({ id }) => id)
+  await sql`update graphile_worker._private_jobs set attempts = 1 where id = any(${ids.slice(0, 5)})`
+  await sql`update graphile_worker._private_jobs set attempts = 0 where id = any(${ids.slice(0, 5)})`
+  assert.equal(
+    (await claim(10)).map(({ id }) => id),
+    ids.slice(0, 10)
   )
 })
 
@@ -133,7 +158,7 @@ test('looks behind queues whose first jobs are locked, however many jobs they ha
   held.release()
   assert.equal(
     (await claim(5)).map(({ queue }) => queue),
-    ['a']
+    ['a', 'a', 'a', 'a', 'a']
   )
 })
 
@@ -167,15 +192,16 @@ test('keeps the order of a queue from which many fetch and complete at once', as
     select graphile_worker.add_job('Known', queue_name => 'only', run_at => now() - interval '1 hour' + n * interval '1 ms')
     from generate_series(1, 300) n`
   const order: number[] = []
-  const { text } = claimJobs('graphile_worker', { worker: 'me', tasks: ['Known'], size: 10 })
+  const { text, values } = claimJobs('graphile_worker', { worker: 'me', tasks: ['Known'], size: 10 })
   const drain = async (): Promise<void> => {
     const session = postgres(database.url, { max: 1, connection: { enable_seqscan: false } })
     while (order.length < 200) {
-      const [row] = jobsOf(await session.unsafe(text, ['me', ['Known'], []] as never[], { prepare: true })).jobs
-      if (!row) continue
-      order.push(Number(row.id))
+      const { jobs } = jobsOf(await session.unsafe(text, values as never[], { prepare: true }))
+      if (jobs.length === 0) continue
+      const ids = jobs.map(row => Number(row.id))
+      order.push(...ids)
       await session`
-        with done as (delete from graphile_worker._private_jobs where id = ${row.id} returning job_queue_id)
+        with done as (delete from graphile_worker._private_jobs where id = any(${ids}) returning job_queue_id)
         update graphile_worker._private_job_queues queue set locked_at = null, locked_by = null
         from done where queue.id = done.job_queue_id`
     }
@@ -207,7 +233,11 @@ test('reads no more with many names of queues than with few', async () => {
     const [row] = await transaction.unsafe<
       { 'QUERY PLAN': { Plan: { 'Shared Hit Blocks': number; 'Shared Read Blocks': number } }[] }[]
     >(
-      `explain (analyze, buffers, format json) ${text.replaceAll('$1', "'me'").replaceAll('$2', "'{Known,Unknown}'").replaceAll('$3', "'{}'")}`
+      `explain (analyze, buffers, format json) ${text
+        .replaceAll('$1', "'me'")
+        .replaceAll('$2', "'{Known,Unknown}'")
+        .replaceAll('$3', "'{}'")
+        .replaceAll(/\$[45]/g, "'{}'")}`
     )
     const { Plan } = row!['QUERY PLAN'][0]!
     return Plan['Shared Hit Blocks'] + Plan['Shared Read Blocks']
@@ -228,8 +258,13 @@ async function add(queue: string | null): Promise<void> {
 }
 
 /** With the settings of a worker's connections. */
-async function claim(count: number, session?: TestDatabase['sql'], without: readonly number[] = []): Promise<Row[]> {
-  const { text, values } = claimJobs('graphile_worker', { worker: 'me', tasks: ['Known'], size: count, without })
+async function claim(
+  count: number,
+  session?: TestDatabase['sql'],
+  { without = [], most = new Map() }: Pick<ClaimRequest, 'without' | 'most'> = {}
+): Promise<Row[]> {
+  const request = { worker: 'me', tasks: ['Known'], size: count, without, most }
+  const { text, values } = claimJobs('graphile_worker', request)
   const run = async (
     client: Pick<TestDatabase['sql'], 'unsafe'>
   ): Promise<(Row & { job_queue_id: number | null })[]> => {
@@ -238,7 +273,7 @@ async function claim(count: number, session?: TestDatabase['sql'], without: read
   }
   const found = session ? await run(session) : ((await sql.begin(run)) as Awaited<ReturnType<typeof run>>)
   const { jobs: rows, stuck } = jobsOf(found)
-  if (stuck.length > 0) return await claim(count, session, [...without, ...stuck])
+  if (stuck.length > 0) return await claim(count, session, { without: [...without, ...stuck], most })
   const names = await sql`select id, queue_name from graphile_worker._private_job_queues`
   return rows.map(row => ({ ...row, queue: names.find(({ id }) => id === row.job_queue_id)?.queue_name ?? null }))
 }

@@ -7,9 +7,9 @@ const test = suite('the claims of a worker')
 
 test('of a job that is claimed anew are two, and the end of the first leaves the second', () => {
   const claims = createClaims()
-  claims.add(rowOf('1', 1_000))
+  claims.add([rowOf('1', 1_000)])
   const first = claims.of('1') as Claim
-  claims.add(rowOf('1', 2_000))
+  claims.add([rowOf('1', 2_000)])
   const second = claims.of('1') as Claim
   assert.is.not(first, second)
   assert.equal([first.lockedAtMs, second.lockedAtMs, claims.size], [1_000, 2_000, 2])
@@ -23,9 +23,9 @@ test('of a job that is claimed anew are two, and the end of the first leaves the
 
 test('of which the newest ends first leave the job without a claim, and the older one in the account', () => {
   const claims = createClaims()
-  claims.add(rowOf('1', 1_000))
+  claims.add([rowOf('1', 1_000)])
   const first = claims.of('1') as Claim
-  claims.add(rowOf('1', 2_000))
+  claims.add([rowOf('1', 2_000)])
   claims.confirm([claims.of('1') as Claim])
   assert.is(claims.of('1'), undefined)
   assert.equal([...claims.all()], [first])

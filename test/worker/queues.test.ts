@@ -149,7 +149,7 @@ test('pass from a worker that is busy to one that idles', async () => {
 
 test('are handed to an idle worker when the one that ran their last job is busy with others', async () => {
   const database = await migrated()
-  await fill(database, 'Count', 10, { queue: 'one' })
+  await fill(database, 'Count', 1, { queue: 'one' })
   await fill(database, 'Wait', 5)
   const [started, gate, busy] = [1, 2, 3].map(() => Promise.withResolvers<void>())
   const first = await work(database, {
@@ -165,6 +165,7 @@ test('are handed to an idle worker when the one that ran their last job is busy 
     pollInterval
   })
   await started?.promise
+  await fill(database, 'Count', 9, { queue: 'one' })
   let done = 0
   await work(database, { tasks: { Count: () => void done++ }, pollInterval })
   await until(() => first.running === 2)

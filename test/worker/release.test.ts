@@ -118,7 +118,7 @@ test('under an earlier lock are released, since that lock says nothing of the ru
     where id = ${id} returning *`
   const claims = createClaims()
   const lockedAtMs = (row?.locked_at.getTime() ?? 0) - 5_000
-  claims.add({ ...(row as ClaimedJob), locked_at: new Date(lockedAtMs) })
+  claims.add([{ ...(row as ClaimedJob), locked_at: new Date(lockedAtMs) }])
   const claim = claims.of(id)
   if (claim) claim.ending = endingOf({ id, lockedAtMs })
   await releaseClaims('me', {

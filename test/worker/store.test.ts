@@ -3,6 +3,7 @@ import { silentLogger } from '../../src/logger.ts'
 import type { Execute, Statement } from '../../src/sql/statement.ts'
 import { createClaims } from '../../src/worker/claiming/claims.ts'
 import { createFetchPolicy } from '../../src/worker/claiming/fetch-policy.ts'
+import { createSequences } from '../../src/worker/claiming/sequences.ts'
 import { createSettlement } from '../../src/worker/claiming/settle.ts'
 import { createJobStore, type JobStoreOptions } from '../../src/worker/claiming/store.ts'
 import type { JobStore } from '../../src/worker/engine/store.ts'
@@ -46,6 +47,8 @@ test('ends a job that the engine has failed without running it, with the reason 
   assert.equal(refused, [['Count', 'no such task']])
 })
 
+const nothing = async (): Promise<void> => {}
+
 function createStore(given: Pick<JobStoreOptions, 'execute'> & Partial<JobStoreOptions>): JobStore {
   const { signal } = new AbortController()
   const engine = { id: 'me', isHungry: true, wake() {} }
@@ -59,6 +62,13 @@ function createStore(given: Pick<JobStoreOptions, 'execute'> & Partial<JobStoreO
     tasks: ['Count'],
     claims: createClaims(),
     policy,
+    sequences: createSequences({
+      giveBackAfterMs: 500,
+      perform: nothing,
+      settle: nothing,
+      giveBack: nothing,
+      draining: signal
+    }),
     settlement: createSettlement({ mend: async () => {}, strip: () => undefined, logger: silentLogger, signal }),
     outage: createOutage(silentLogger, 'the database'),
     draining: signal,

@@ -6,7 +6,7 @@ import { versionOfViews } from '../ledger/views.ts'
 import { ownSchema } from '../names.ts'
 import { createRecurring } from '../recurring/schema.ts'
 import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
-import { indexBusyQueues } from '../worker/claim.ts'
+import { indexBusyQueues, indexQueuesInOrder } from '../worker/claim.ts'
 
 /** One migration of our own schema. New migrations are added at the end. A released migration never changes. */
 export interface Migration {
@@ -65,7 +65,12 @@ export const migrations: readonly Migration[] = [
   },
   { id: 9, name: 'register tasks', apply: createDefinitions },
   { id: 10, name: 'find busy queues', apply: (execute, _own, engine) => indexBusyQueues(execute, engine) },
-  { id: 11, name: 'add recurring jobs', apply: createRecurring }
+  { id: 11, name: 'add recurring jobs', apply: createRecurring },
+  {
+    id: 12,
+    name: 'find the first jobs of queues',
+    apply: (execute, _own, engine) => indexQueuesInOrder(execute, engine)
+  }
 ]
 
 /** Waits for other migrations of this database, then blocks them until the connection ends or unlocks. */

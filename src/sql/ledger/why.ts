@@ -26,7 +26,7 @@ export interface LiveJobRow {
   readonly flags: Readonly<Record<string, unknown>> | null
   readonly queueWorker: string | null
   readonly queueHeldSince: string | null
-  /** The job of the same queue that a worker has locked. */
+  /** The job of the same queue that a worker has locked: the one that runs, or else the first that it has fetched. */
   readonly queueJob: string | null
   readonly isQueueJobRunning: boolean | null
 }
@@ -63,12 +63,13 @@ export async function findLiveJob({ execute, schema }: Access, target: Target): 
     join ${engine}._private_tasks task on task.id = job.task_id
     left join ${engine}._private_job_queues queue on queue.id = job.job_queue_id
     left join ${ownIn(schema)}.workers worker on worker.id = job.locked_by
+    left join ${ownIn(schema)}.workers holder on holder.id = queue.locked_by
     left join lateral (
       select other.id from ${engine}._private_jobs other
       where other.job_queue_id = job.job_queue_id and other.locked_at is not null and other.locked_by = queue.locked_by
+      order by other.id = any(holder.running) desc, other.priority, other.run_at, other.id
       limit 1
     ) holding on queue.locked_at is not null
-    left join ${ownIn(schema)}.workers holder on holder.id = queue.locked_by
     where job.${column} = ${value}::text${castOf(target)}`)
   return row && JSON.parse(row.job)
 }

@@ -31,12 +31,14 @@ export interface ClaimRequest {
   readonly size: number
   /** The ids of queues to skip. */
   readonly without?: readonly number[]
+  /** The maximum number of jobs from a queue, by the id of the queue. Other queues have no maximum of their own. */
+  readonly most?: ReadonlyMap<number, number>
 }
 
 /**
- * Locks jobs for a worker in the same order as the engine, one of each queue. It differs from the engine in three
- * points:
+ * Locks jobs for a worker in the same order as the engine. It differs from the engine in four points:
  *
+ * - It takes several jobs of a queue together. The worker runs them one after another, in the order of the rows.
  * - Many queue names cost no more than few. The engine locks all free queues before it looks for jobs. This statement
  *   locks a queue only when it finds a job of the queue.
  * - It identifies tasks and queues by their names. After a `restart identity`, an id may belong to another task or
@@ -45,11 +47,21 @@ export interface ClaimRequest {
  *
  * {@linkcode jobsOf} reads the rows.
  */
-export function claimJobs(schema: string, { worker, tasks, size, without = [] }: ClaimRequest): Statement {
+export function claimJobs(
+  schema: string,
+  { worker, tasks, size, without = [], most = NO_MAXIMUM }: ClaimRequest
+): Statement {
   const key = `${size} ${schema}`
   const text = texts.get(key) ?? claiming(identifier(schema).sql, size)
   texts.set(key, text)
-  return { name: `kretes_claim${size}`, text, values: [worker, textArray(tasks), textArray(without)] }
+  const values = [
+    worker,
+    textArray(tasks),
+    textArray(without),
+    textArray([...most.keys()]),
+    textArray([...most.values()])
+  ]
+  return { name: `kretes_claim${size}`, text, values }
 }
 
 /**
@@ -66,6 +78,7 @@ export function jobsOf<Row>(rows: readonly Row[]): {
 }
 
 const texts = new Map<string, string>()
+const NO_MAXIMUM: ReadonlyMap<number, number> = new Map()
 
 /**
  * Creates an index that finds the queues with a job that a worker has. It contains no jobs without a queue, so these
@@ -87,14 +100,26 @@ export async function indexBusyQueues(execute: Execute, schema: string): Promise
 }
 
 /**
- * The statement first reads the front of the waiting jobs from the index alone. For each queue in the front, it locks
- * the queue and its first job. It takes this job or none, so that no later job overtakes it. Then it locks jobs without
- * a queue, in order, and skips jobs that another worker has locked. It takes no more of these jobs than the front
- * contains: jobs behind the front must not overtake other queues. It checks each condition again on the locked row,
- * which may have changed.
+ * Creates an index that finds the first jobs of a queue in their exact order. The engine's index does not sort jobs with
+ * the same run time, and the jobs of one call all have the same. It contains no jobs without a queue.
+ */
+export async function indexQueuesInOrder(execute: Execute, schema: string): Promise<void> {
+  await execute(statement`
+    create index if not exists kretes_queues_in_order
+    on ${identifier(schema)}._private_jobs (job_queue_id, priority, run_at, id)
+    where is_available and job_queue_id is not null`)
+}
+
+/**
+ * The statement first reads the front of the waiting jobs from the index alone. It locks the free queues of the front
+ * and then the first jobs of each, up to an equal share of the front. It takes these jobs up to the first that is locked,
+ * so that no later job overtakes it. Then it locks jobs without a queue, in order, and skips jobs that another worker
+ * has locked. It takes no more of these jobs than the front contains: jobs behind the front must not overtake other
+ * queues. It checks each condition again on the locked row, which may have changed.
  *
- * The front leaves out queues with a job that a worker has. This only saves time: when the statement locks a queue, the
- * row of the queue decides whether the queue is free.
+ * It takes no queue with a job that a worker has. The row of a queue alone would not do: another worker may have let go
+ * of the queue and its jobs since the statement began. The statement would not see these jobs yet, and later ones would
+ * overtake them.
  *
  * `size` is part of the text, because the plan depends on it.
  */
@@ -120,18 +145,34 @@ function claiming(engine: string, size: number): string {
         ))
       order by priority, run_at
       limit ${size}
-    ), firsts as materialized (
-      select distinct on (job_queue_id) id, job_queue_id
-      from front
-      where job_queue_id is not null
-      order by job_queue_id, priority, run_at, id
+    ), queues as materialized (
+      select distinct job_queue_id as id from front where job_queue_id is not null
+    ), open as materialized (
+      select queue.id, queue.queue_name
+      from queues
+      join ${engine}._private_job_queues queue using (id)
+      where queue.is_available and not exists (
+        select from ${engine}._private_jobs busy where busy.locked_at is not null and busy.job_queue_id = queue.id
+      )
+      for update of queue skip locked
+    ), next as materialized (
+      select open.queue_name, next.*
+      from open, lateral (
+        select id, job_queue_id, row_number() over (order by priority, run_at, id) as place
+        from ${engine}._private_jobs job
+        where job.job_queue_id = open.id and ${isWaiting('job')}
+        order by priority, run_at, id
+        limit least(
+          (select greatest(1, (${size} - count(*) filter (where job_queue_id is null)) / count(distinct job_queue_id)) from front),
+          (select count from unnest($4::int[], $5::int[]) as most (id, count) where most.id = open.id)
+        )
+      ) next
     ), queued as materialized (
-      select job.id, job.priority, job.run_at, job.job_queue_id, queue.queue_name, ${BYTES} as bytes
-      from firsts
-      join ${engine}._private_job_queues queue on queue.id = firsts.job_queue_id
-      join ${engine}._private_jobs job on job.id = firsts.id
-      where queue.is_available and job.job_queue_id = queue.id and ${isWaiting('job')}
-      for update of queue, job skip locked
+      select job.id, job.priority, job.run_at, job.job_queue_id, next.queue_name, next.place, ${BYTES} as bytes
+      from next
+      join ${engine}._private_jobs job on job.id = next.id
+      where job.job_queue_id = next.job_queue_id and ${isWaiting('job')}
+      for update of job skip locked
     ), unqueued as (
       select *
       from (
@@ -148,7 +189,9 @@ function claiming(engine: string, size: number): string {
     ), found as materialized (
       select id, job_queue_id, queue_name, sum(bytes) over in_order - bytes < ${MOST_BYTES} as fits
       from (
-        select * from queued
+        select id, priority, run_at, job_queue_id, queue_name, bytes
+        from (select *, row_number() over (partition by job_queue_id order by place) as taken from queued) queued
+        where place = taken
         union all
         select * from unqueued
       ) job
@@ -172,12 +215,12 @@ function claiming(engine: string, size: number): string {
     )
     select claimed.*, stuck.queues as stuck_queues
     from (
-      select array_agg(job_queue_id) as queues
-      from firsts
+      select array_agg(id) as queues
+      from queues
       where not exists (select from found) and (
-        not (select is_available from ${engine}._private_job_queues queue where queue.id = job_queue_id)
+        not (select is_available from ${engine}._private_job_queues queue where queue.id = queues.id)
         or exists (
-          select from ${engine}._private_job_queues queue where queue.id = job_queue_id and is_available
+          select from ${engine}._private_job_queues queue where queue.id = queues.id and is_available
           for update skip locked
         )
       )

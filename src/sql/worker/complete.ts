@@ -16,10 +16,11 @@ export function completeJobs(
   endings: readonly Ending[]
 ): Statement {
   const ids = textArray(endings.map(({ id }) => id))
-  const releases = endings.some(({ isQueued }) => isQueued)
+  const haveQueues = endings.some(({ isQueued }) => isQueued)
+  const keeping = haveQueues ? [textArray(endings.flatMap(({ id, keepsQueue }) => (keepsQueue ? id : [])))] : []
   if (!kept) {
-    const text = once([schema, releases], () => unrecorded(schema, releases))
-    return { name: releases ? 'kretes_remove_q' : 'kretes_remove', text, values: [ids, worker] }
+    const text = once([schema, haveQueues], () => unrecorded(schema, haveQueues))
+    return { name: haveQueues ? 'kretes_remove_q' : 'kretes_remove', text, values: [ids, worker, ...keeping] }
   }
   const nowMs = performance.now()
   // A column that is null for all jobs becomes a single null, which costs the server nothing.
@@ -29,8 +30,8 @@ export function completeJobs(
   }
   const reopens = endings.some(({ isAfterFailure }) => isAfterFailure)
   return {
-    name: `kretes_complete${releases ? '_q' : ''}${reopens ? '_r' : ''}`,
-    text: once([schema, kept, releases, reopens], () => recorded(schema, kept, releases, reopens)),
+    name: `kretes_complete${haveQueues ? '_q' : ''}${reopens ? '_r' : ''}`,
+    text: once([schema, kept, haveQueues, reopens], () => recorded(schema, kept, haveQueues, reopens)),
     values: [
       ids,
       worker,
@@ -41,7 +42,8 @@ export function completeJobs(
       column(({ result }) => result),
       column(({ payload }) => payload),
       column(({ log }) => log),
-      column(({ problem }) => problem)
+      column(({ problem }) => problem),
+      ...keeping
     ]
   }
 }
@@ -58,7 +60,7 @@ function once(parts: readonly unknown[], write: () => string): string {
 
 const texts = new Map<string, string>()
 
-function recorded(schema: string, kept: Kept, releasesQueues: boolean, reopens: boolean): string {
+function recorded(schema: string, kept: Kept, haveQueues: boolean, reopens: boolean): string {
   // The delete does not join the runs: the server would keep a plan made for an empty table and scan the whole table
   // each time.
   return `
@@ -82,20 +84,20 @@ function recorded(schema: string, kept: Kept, releasesQueues: boolean, reopens: 
       join unnest($1::bigint[], $3::text[], $4::int[], $5::float8[], $6::float8[], $7::text[], $8::text[], $9::text[],
           $10::text[])
         as run (id, state, attempt, duration, ago, result, payload, log, problem) on run.id = gone.job_id
-    ), ${releasesQueues ? `released as (${releasing(schema, 'ended')}),` : ''}
+    ), ${haveQueues ? `released as (${releasing(schema, 'ended', '$11')}),` : ''}
     ${reopens ? `reopened as (${reopening(schema, 'array(select job_id from ended)').sql}),` : ''}
-    ${recording(schema, kept, { mayHaveQueues: releasesQueues }).sql}
+    ${recording(schema, kept, { mayHaveQueues: haveQueues }).sql}
     select from told`
 }
 
-function unrecorded(schema: string, releasesQueues: boolean): string {
-  if (!releasesQueues) return removing(schema)
+function unrecorded(schema: string, haveQueues: boolean): string {
+  if (!haveQueues) return removing(schema)
   return `
     with gone as (
       ${removing(schema)}
-      returning job.job_queue_id, job.locked_by as worker
+      returning job.id as job_id, job.job_queue_id, job.locked_by as worker
     )
-    ${releasing(schema, 'gone')}`
+    ${releasing(schema, 'gone', '$3')}`
 }
 
 function removing(schema: string): string {
@@ -106,11 +108,14 @@ function removing(schema: string): string {
 /**
  * Unlocks a queue together with its job, never by the worker's name alone. A worker repeats a completion whose answer
  * was lost, and may already run the next job of the queue by then.
+ *
+ * @param keeping the parameter with the ids of the jobs whose queues stay locked
  */
-function releasing(schema: string, jobs: string): string {
+function releasing(schema: string, jobs: string, keeping: string): string {
   return `
       update ${identifier(schema).sql}._private_job_queues job_queues
       set locked_by = null, locked_at = null
       from ${jobs}
-      where job_queues.id = ${jobs}.job_queue_id and job_queues.locked_by = ${jobs}.worker`
+      where job_queues.id = ${jobs}.job_queue_id and job_queues.locked_by = ${jobs}.worker
+        and ${jobs}.job_id <> all(${keeping}::bigint[])`
 }

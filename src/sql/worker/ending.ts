@@ -15,6 +15,8 @@ export interface Ending {
   readonly lockedAtMs: number
   /** Whether the job has a named queue. */
   readonly isQueued: boolean
+  /** Whether the queue stays locked, because the worker goes on with the next job of the queue. */
+  readonly keepsQueue?: boolean
   readonly state: RunState
   /** The duration of the run in milliseconds; `null` if the run never began. */
   readonly durationMs: number | null

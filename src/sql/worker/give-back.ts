@@ -3,8 +3,10 @@ import { identifier, type Statement, statement, textArray } from '../statement.t
 /**
  * Releases jobs that a worker has not begun, so that any worker can run them. The jobs get back the attempt that their
  * lock has counted.
+ *
+ * @param keepsQueues whether their queues stay locked, because the worker has begun other jobs of them
  */
-export function giveBackJobs(schema: string, worker: string, ids: readonly string[]): Statement {
+export function giveBackJobs(schema: string, worker: string, ids: readonly string[], keepsQueues = false): Statement {
   const engine = identifier(schema)
   return {
     ...statement`
@@ -17,7 +19,7 @@ export function giveBackJobs(schema: string, worker: string, ids: readonly strin
     update ${engine}._private_job_queues queue
     set locked_at = null, locked_by = null
     from free
-    where queue.id = free.job_queue_id and queue.locked_by = ${worker}::text`,
+    where queue.id = free.job_queue_id and queue.locked_by = ${worker}::text and not ${String(keepsQueues)}::text::bool`,
     name: 'kretes_give_back'
   }
 }

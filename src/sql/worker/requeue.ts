@@ -50,7 +50,7 @@ export function requeueOrFailJobs(
       from json_to_recordset(${toJson(endings)}::text::json) as run
         (run_id bigint, run_since float8, run_state text, run_attempt int, run_duration float8, run_ago float8,
          run_error text, run_payload text, run_log text, run_final bool, run_free bool,
-         run_delay float8, run_due timestamptz, run_reason text)
+         run_delay float8, run_due timestamptz, run_reason text, run_keeps_queue bool)
       join ${engine}._private_jobs job on job.id = run_id
       where job.locked_by = ${worker}::text and abs(extract(epoch from job.locked_at) * 1000 - run_since) < 2
       order by job.id
@@ -61,7 +61,7 @@ export function requeueOrFailJobs(
       update ${engine}._private_job_queues queue
       set locked_by = null, locked_at = null
       from held
-      where queue.id = held.job_queue_id and queue.locked_by = held.locked_by
+      where queue.id = held.job_queue_id and queue.locked_by = held.locked_by and not held.run_keeps_queue
     ), kept as (
       update ${engine}._private_jobs job
       set
@@ -96,21 +96,24 @@ const NOTHING = { sql: '' }
 function toJson(endings: readonly Ending[]): string {
   const nowMs = performance.now()
   return JSON.stringify(
-    endings.map(({ id, lockedAtMs, state, attempt, durationMs, endedMs, error, payload, log, next }) => ({
-      run_id: id,
-      run_since: lockedAtMs,
-      run_state: state,
-      run_attempt: attempt,
-      run_duration: durationMs,
-      run_ago: agoOf({ endedMs }, nowMs),
-      run_error: error,
-      run_payload: payload,
-      run_log: log,
-      run_final: next.kind === 'fail',
-      run_free: next.kind === 'wait',
-      run_delay: 'delayMs' in next && next.delayMs !== undefined ? next.delayMs - (nowMs - endedMs) : null,
-      run_due: 'runAt' in next ? next.runAt : null,
-      run_reason: 'reason' in next ? next.reason : null
-    }))
+    endings.map(
+      ({ id, lockedAtMs, state, attempt, durationMs, endedMs, error, payload, log, next, keepsQueue = false }) => ({
+        run_id: id,
+        run_since: lockedAtMs,
+        run_state: state,
+        run_attempt: attempt,
+        run_duration: durationMs,
+        run_ago: agoOf({ endedMs }, nowMs),
+        run_error: error,
+        run_payload: payload,
+        run_log: log,
+        run_final: next.kind === 'fail',
+        run_free: next.kind === 'wait',
+        run_delay: 'delayMs' in next && next.delayMs !== undefined ? next.delayMs - (nowMs - endedMs) : null,
+        run_due: 'runAt' in next ? next.runAt : null,
+        run_reason: 'reason' in next ? next.reason : null,
+        run_keeps_queue: keepsQueue
+      })
+    )
   )
 }

@@ -47,7 +47,7 @@ export function createBatchSizer({ concurrency, least, most }: BatchSizerOptions
       endedMs = performance.now()
       const fetchMs = endedMs - beganMs
       const isWorthMore = count >= size && (fetchMs > drainMs || (size < least && drainMs < SHORT_MS))
-      // A fetch takes only one job from each named queue, so a small number of such jobs says nothing.
+      // A fetch takes no jobs from a locked queue, so a small number of jobs from queues says nothing.
       const isShort = count < size / 2 && jobs.every(job => job.job_queue_id === null)
       const isWorthLess = isShort || drainMs > fetchMs * 8
       const fewest = Math.min(least, size)

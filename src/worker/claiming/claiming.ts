@@ -6,7 +6,6 @@ import { notifyWorkers } from '../../sql/worker/notify.ts'
 import { findUnknownTasks } from '../../sql/worker/unknown-tasks.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { JobStore } from '../engine/store.ts'
-import type { Claim } from '../execution/claim.ts'
 import type { Endings } from '../execution/ending.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Outage } from '../outage.ts'
@@ -16,6 +15,8 @@ import type { Upkeep } from '../upkeep.ts'
 import type { Claims } from './claims.ts'
 import { createFetchPolicy } from './fetch-policy.ts'
 import { createIdleCheck } from './idle.ts'
+import type { ClaimRunner } from './run-claims.ts'
+import { createSequences } from './sequences.ts'
 import { createSettlement } from './settle.ts'
 import { createJobStore } from './store.ts'
 import { createUnknownTasks } from './unknown-tasks.ts'
@@ -41,8 +42,7 @@ export interface ClaimingOptions {
   readonly draining: AbortSignal
   /** Aborts when the worker releases all its jobs. */
   readonly closing: AbortSignal
-  /** Ends a claim that the engine has failed without running the job. */
-  refuse(claim: Claim, error: Error): Promise<void>
+  readonly runner: ClaimRunner
   /** Schedules recurring jobs. It hears of the next occurrence with each look for jobs that come due. */
   readonly recurring: Pick<RecurringClock, 'expect' | 'unfit'>
   /** Called before each fetch, once the worker is connected and registered. */
@@ -52,6 +52,8 @@ export interface ClaimingOptions {
 /** Decides when to fetch jobs, fetches them, and writes how they ended. */
 export interface Claiming {
   readonly store: JobStore
+  /** Runs a claimed job, and the jobs of the same queue that were claimed with it. */
+  run(job: string): Promise<void>
   /** Call when a notification of new jobs arrives. Any login can send one. */
   scheduled(): void
   /** Resolves once the worker holds no job and none is due. */
@@ -63,7 +65,8 @@ export interface Claiming {
 
 /** Creates the parts that decide about fetches and the part that carries them out. */
 export function createClaiming(claiming: ClaimingOptions): Claiming {
-  const { options, tasks, engine, claims, membership, upkeep, recurring, executeOwn, draining, closing } = claiming
+  const { options, tasks, engine, claims, membership, upkeep, runner, recurring, executeOwn, draining, closing } =
+    claiming
   const { schema, logger } = options
   const policy = createFetchPolicy({
     options,
@@ -90,11 +93,20 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     logger,
     signal: closing
   })
+  const sequences = createSequences({
+    giveBackAfterMs: options.localQueueTtlMs,
+    perform: runner.perform,
+    settle: ended => store.settleClaims(ended),
+    giveBack: unbegun => store.giveBackFollowers(unbegun),
+    draining
+  })
   const store = createJobStore({
     ...claiming,
     schema,
     policy,
     settlement,
+    sequences,
+    refuse: runner.refuse,
     async beforeFetch() {
       await membership.whenMember()
       claiming.onReady()
@@ -113,6 +125,11 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
   draining.addEventListener('abort', policy.drain)
   return {
     store,
+    run(job) {
+      const claim = claims.of(job)
+      if (!claim) throw new Error(`Cannot run job ${job}: it has no claim`)
+      return sequences.run(claim)
+    },
     scheduled: policy.scheduled,
     whenIdle: idle.whenIdle,
     warnOfUnknownTasks: unknownTasks.look,

@@ -7,7 +7,11 @@ export interface Claims {
   all(): IterableIterator<Claim>
   /** The newest claim of a job. */
   of(job: string): Claim | undefined
-  add(row: ClaimedJob): void
+  /**
+   * Adds the jobs of a fetch. Returns those that the engine is to run: of several jobs of a queue only the first, whose
+   * claim has the others as followers.
+   */
+  add(rows: readonly ClaimedJob[]): readonly ClaimedJob[]
   /** Removes claims. Call when the database has confirmed how they ended. */
   confirm(claims: readonly Claim[]): void
 }
@@ -25,10 +29,20 @@ export function createClaims(): Claims {
     },
     all: () => all.values(),
     of: job => newest.get(job),
-    add(row) {
-      const claim = toClaim(row)
-      all.add(claim)
-      newest.set(row.id, claim)
+    add(rows) {
+      const sequences = new Map<number, Claim[]>()
+      return rows.filter(row => {
+        const claim = toClaim(row)
+        all.add(claim)
+        newest.set(row.id, claim)
+        if (claim.queueId === null) return true
+        const followers = sequences.get(claim.queueId)
+        followers?.push(claim)
+        if (followers) return false
+        claim.followers = []
+        sequences.set(claim.queueId, claim.followers as Claim[])
+        return true
+      })
     },
     confirm(claims) {
       for (const claim of claims) {

@@ -61,7 +61,7 @@ export interface Settled {
 
 /**
  * The engine sleeps for its poll interval when a fetch returns fewer jobs than it asked for. With named queues, other
- * jobs may still wait: a fetch returns one job of each queue, and a queue stays locked until the end of its job is
+ * jobs may still wait: a fetch returns some jobs of each queue, and a queue stays locked until the end of these jobs is
  * written. So this worker fetches again after a fetch from queues, and after it has released a queue. It wakes other
  * workers only if it is too busy: a notification for each job would make all workers query the database.
  */

@@ -2,11 +2,9 @@ import type { AnyTask } from '../../task.ts'
 import type { Claim } from '../execution/claim.ts'
 import type { Executor } from '../execution/execute.ts'
 import { createPoisonGuard } from '../execution/poison.ts'
-import type { Claims } from './claims.ts'
 
 /** The options of {@linkcode createClaimRunner}. */
 export interface ClaimRunnerOptions {
-  readonly claims: Claims
   readonly tasks: ReadonlyMap<string, AnyTask>
   readonly executor: Executor
   /** Marks a job as started, so that its losses are counted if the worker is lost. */
@@ -15,20 +13,19 @@ export interface ClaimRunnerOptions {
 
 /** Runs claimed jobs. */
 export interface ClaimRunner {
-  /** Runs a job to its end. */
-  run(job: string): Promise<void>
+  /** Runs the job of a claim to its end. */
+  perform(claim: Claim): Promise<void>
   /** Ends a claim that the engine has failed without running the job. */
   refuse(claim: Claim, error: Error): Promise<void>
 }
 
-/** Creates a runner. It finds the claim and the task of a job and runs them. */
-export function createClaimRunner({ claims, tasks, executor, markStarted }: ClaimRunnerOptions): ClaimRunner {
+/** Creates a runner. */
+export function createClaimRunner({ tasks, executor, markStarted }: ClaimRunnerOptions): ClaimRunner {
   const poison = createPoisonGuard(markStarted)
   return {
-    async run(job) {
-      const claim = claims.of(job)
-      const task = claim && tasks.get(claim.job.task)
-      if (!claim || !task) throw new Error(`Cannot run job ${job}: it has no claim or no task here`)
+    async perform(claim) {
+      const task = tasks.get(claim.job.task)
+      if (!task) throw new Error(`Cannot run job ${claim.job.id}: its task ${claim.job.task} is not here`)
       await poison.run(claim, mark => executor.execute(claim, task, mark))
     },
     async refuse(claim, error) {

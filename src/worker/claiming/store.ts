@@ -11,6 +11,7 @@ import type { Claim } from '../execution/claim.ts'
 import type { Outage } from '../outage.ts'
 import type { Claims } from './claims.ts'
 import type { FetchPolicy } from './fetch-policy.ts'
+import type { Sequences } from './sequences.ts'
 import type { Settlement } from './settle.ts'
 
 /** The options of {@linkcode createJobStore}. */
@@ -25,6 +26,7 @@ export interface JobStoreOptions {
   readonly claims: Claims
   readonly policy: FetchPolicy
   readonly settlement: Settlement
+  readonly sequences: Sequences
   readonly outage: Outage
   /** Aborts when the worker fetches no more jobs. */
   readonly draining: AbortSignal
@@ -41,9 +43,17 @@ export interface JobStoreOptions {
   refuse(claim: Claim, error: Error): Promise<void>
 }
 
+/** The store of a worker. The engine uses the part that {@linkcode JobStore} declares. */
+export interface ClaimStore extends JobStore {
+  /** Writes how the runs of claims ended. */
+  settleClaims(ended: readonly Claim[]): Promise<void>
+  /** Unlocks jobs that have not begun, and leaves their queues locked. */
+  giveBackFollowers(claims: readonly Claim[]): Promise<void>
+}
+
 /** Creates the store from which the engine claims jobs, and through which it settles them or gives them back. */
-export function createJobStore(options: JobStoreOptions): JobStore {
-  const { execute, schema, kept, engine, tasks, claims, policy, settlement, outage } = options
+export function createJobStore(options: JobStoreOptions): ClaimStore {
+  const { execute, schema, kept, engine, tasks, claims, policy, settlement, sequences, outage } = options
   const { draining, closing } = options
   const givingBack = new Set<Promise<unknown>>()
 
@@ -56,10 +66,10 @@ export function createJobStore(options: JobStoreOptions): JobStore {
     const size = await policy.begin(most)
     try {
       const jobs = draining.aborted ? [] : await look(size, [])
-      for (const job of jobs) claims.add(job)
+      const firsts = claims.add(jobs)
       policy.fetched(jobs)
       options.onFetched(jobs.length, jobs[0]?.is_cut ? jobs.length : size)
-      return jobs
+      return firsts
     } catch (error) {
       policy.failed()
       options.onFetchLost()
@@ -69,37 +79,49 @@ export function createJobStore(options: JobStoreOptions): JobStore {
 
   /** Fetches jobs, and leaves out stuck queues, until it finds jobs or no more queues are stuck. */
   async function look(size: number, without: readonly number[]): Promise<readonly ClaimedJob[]> {
-    const rows = await execute<ClaimedJob>(claimJobs(schema, { worker: engine.id, tasks, size, without }))
+    const { most } = sequences
+    const rows = await execute<ClaimedJob>(claimJobs(schema, { worker: engine.id, tasks, size, without, most }))
     const { jobs, stuck } = jobsOf(rows)
     return stuck.length > 0 ? await look(size, [...without, ...stuck]) : jobs
   }
 
   async function settle(ended: readonly Claim[]): Promise<void> {
     await settlement.write(ended, async part => {
-      const endings = part.flatMap(({ ending }) => ending ?? [])
+      const endings = part.flatMap(({ ending, keepsQueue }) =>
+        keepsQueue && ending ? { ...ending, keepsQueue } : (ending ?? [])
+      )
       for (const statement of settleJobs(schema, kept, engine.id, endings)) {
         await outage.outlast(() => execute(statement), closing)
       }
       claims.confirm(part)
       policy.settled({
-        releasesQueues: part.some(({ isQueued }) => isQueued),
+        releasesQueues: part.some(({ queueId, keepsQueue }) => queueId !== null && !keepsQueue),
         keepsJobs: endings.some(({ next }) => next.kind !== 'remove')
       })
       options.onSettled()
     })
   }
 
-  async function giveBack(unbegun: readonly Claim[]): Promise<void> {
-    await settlement.write(unbegun, async part => {
+  async function giveBack(unbegun: readonly Claim[], keepsQueues: boolean): Promise<void> {
+    const work = settlement.write(unbegun, async part => {
       const ids = part.map(({ job }) => job.id)
-      await outage.outlast(() => execute(giveBackJobs(schema, engine.id, ids)), closing)
+      await outage.outlast(() => execute(giveBackJobs(schema, engine.id, ids, keepsQueues)), closing)
       claims.confirm(part)
-      policy.givenBack(
-        ids.length,
-        part.some(({ isQueued }) => isQueued)
-      )
+      // The end of the job before them will tell of the others of a queue that is still locked.
+      if (!keepsQueues) {
+        policy.givenBack(
+          ids.length,
+          part.some(({ queueId }) => queueId !== null)
+        )
+      }
       options.onSettled()
     })
+    givingBack.add(work)
+    try {
+      await work
+    } finally {
+      givingBack.delete(work)
+    }
   }
 
   return {
@@ -107,22 +129,26 @@ export function createJobStore(options: JobStoreOptions): JobStore {
     async settle(jobs) {
       const ended: Claim[] = []
       for (const { id, error } of jobs) {
-        const claim = claims.of(id)
-        if (!claim) continue
-        if (!claim.ending) await options.refuse(claim, new Error(error ?? 'The run ended without a result'))
-        ended.push(claim)
+        const sequence = sequences.takeEnded(id)
+        const alone = sequence ? undefined : claims.of(id)
+        // The engine has failed the first job of a sequence without running it.
+        if (alone && alone.followers.length > 0) await giveBack(alone.followers, true)
+        for (const claim of sequence ?? (alone ? [alone] : [])) {
+          if (!claim.ending) await options.refuse(claim, new Error(error ?? 'The run ended without a result'))
+          ended.push(claim)
+        }
       }
       await settle(ended)
     },
     async giveBack(ids) {
-      const work = giveBack(ids.flatMap(id => claims.of(id) ?? []))
-      givingBack.add(work)
-      try {
-        await work
-      } finally {
-        givingBack.delete(work)
-      }
+      const firsts = ids.flatMap(id => claims.of(id) ?? [])
+      await giveBack(
+        firsts.flatMap(first => [first, ...first.followers]),
+        false
+      )
     },
+    settleClaims: settle,
+    giveBackFollowers: claims => giveBack(claims, true),
     async unlockStale() {
       await outage.outlast(() => execute(unlockStale(schema)), draining)
     }

@@ -13,13 +13,17 @@ export interface Claim {
   readonly payload: unknown
   /** When the job was locked, in milliseconds since 1970. It distinguishes claims of the same job. */
   readonly lockedAtMs: number
-  /** Whether the job is on a named queue. */
-  readonly isQueued: boolean
+  /** The id of the job's named queue. */
+  readonly queueId: number | null
   readonly hasFailedBefore: boolean
   /** How many workers were lost while they held the job. */
   readonly losses: number
   /** Whether the job was cancelled before it began. */
   isCancelled: boolean
+  /** The jobs of the same queue that were claimed together with this one and have not begun, in order. */
+  followers: readonly Claim[]
+  /** Whether the worker goes on with a follower, so that the queue stays locked when this run is over. */
+  keepsQueue: boolean
   /** Set while the task or its `onFailure` runs. */
   run: ActiveRun | undefined
   /** Set once the end of the run is decided. */
@@ -45,14 +49,19 @@ export function toClaim(row: ClaimedJob): Claim {
     },
     payload: row.payload,
     lockedAtMs: row.locked_at.getTime(),
-    isQueued: row.job_queue_id !== null,
+    queueId: row.job_queue_id,
     hasFailedBefore: row.last_error !== null,
     losses: lossesOf(row.flags),
     isCancelled: isMarkedCancelled(row.flags),
+    followers: NONE,
+    keepsQueue: false,
     run: undefined,
     ending: undefined
   }
 }
+
+/** Shared, since most jobs have no followers. */
+const NONE: readonly Claim[] = []
 
 /** Interrupts the run of a claim, or prevents its start. */
 export function cancel(claim: Claim): void {
