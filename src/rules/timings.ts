@@ -69,10 +69,10 @@ export const peerTimings = {
 export const claimingTimings = {
   /** The longest delay of a fetch after expensive empty fetches. */
   longestDelayMs: 500,
-  /** The delay after many cheap empty fetches. */
+  /** The delay after many cheap empty fetches. It grows with their number. */
   delayMs: 10,
-  /** The shortest delay of a scan, which is a fetch past the backlogs of locked queues, after an empty one. */
-  scanEveryMs: 100,
+  /** The longest pause after many fetches or looks that were cheap and in vain. */
+  longestRestMs: 100,
   /** How often a worker writes the endings of jobs while it runs further jobs of their queues. */
   partMs: 10,
   /** The shortest time between two notifications that a worker passes on to others. */

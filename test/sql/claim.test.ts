@@ -62,7 +62,7 @@ test('takes what is due, by priority, then by time, then by number, and an equal
     const front = waiting.slice(0, 15)
     const free = front.filter(({ queue }) => queue === null)
     const queues = new Set(front.flatMap(({ queue }) => queue ?? []))
-    const share = Math.max(1, Math.floor((15 - free.length) / queues.size))
+    const share = Math.max(1, Math.floor(15 / queues.size))
     const shares = [...queues].flatMap(name => waiting.filter(({ queue }) => queue === name).slice(0, share))
     const expected = waiting.filter(job => free.includes(job) || shares.includes(job))
     const claimed = await claim(15)
@@ -125,6 +125,41 @@ test('takes no more jobs of a queue than it is asked to', async () => {
     (await claim(10, undefined, { most: new Map([[queue!.id, 2]]) })).map(({ queue }) => queue),
     ['a', 'a', 'b', 'b', 'b']
   )
+})
+
+test('takes jobs only from the queues that it is given if it does not look for queues', async () => {
+  for (const queue of ['a', 'a', 'b', null, 'c']) await add(queue)
+  const [queue] = await sql<{ id: number }[]>`
+    select id from graphile_worker._private_job_queues where queue_name = 'a'`
+  const given = { scans: false, also: [queue!.id] }
+  assert.equal(
+    (await claim(10, undefined, given)).map(({ queue }) => queue),
+    ['a', 'a', null]
+  )
+  assert.equal(await claim(10, undefined, given), [])
+  assert.equal(
+    (await claim(10)).map(({ queue }) => queue),
+    ['b', 'c']
+  )
+})
+
+test('reads no more behind a long queue that a worker holds than without it', async () => {
+  await addLong()
+  assert.is((await claim(1)).length, 1)
+  for (let n = 0; n < 20; n++) await add(null)
+  await sql`vacuum analyze graphile_worker._private_jobs`
+  const pages = await pagesOf(
+    claimJobs('graphile_worker', { worker: 'me', tasks: ['Known'], size: 1, scans: false }).text
+  )
+  assert.ok(pages < 100, `${pages} pages were read`)
+})
+
+test('reads only the first jobs of a long queue', async () => {
+  await addLong()
+  await sql`vacuum analyze graphile_worker._private_jobs`
+  const { text } = claimJobs('graphile_worker', { worker: 'me', tasks: ['Known'], size: 10 })
+  const pages = await pagesOf(text)
+  assert.ok(pages < 500, `${pages} pages were read`)
 })
 
 test('keeps the order of the jobs of one call, although some were given back', async () => {
@@ -228,20 +263,7 @@ test('reads no more with many names of queues than with few', async () => {
   for (let n = 0; n < 20; n++) await add(`queue ${n}`)
   await sql`vacuum analyze graphile_worker._private_job_queues`
   const { text } = claimJobs('graphile_worker', { worker: 'me', tasks: ['Known'], size: 10 })
-  const pages = await sql.begin(async transaction => {
-    await transaction`set local enable_seqscan = off`
-    const [row] = await transaction.unsafe<
-      { 'QUERY PLAN': { Plan: { 'Shared Hit Blocks': number; 'Shared Read Blocks': number } }[] }[]
-    >(
-      `explain (analyze, buffers, format json) ${text
-        .replaceAll('$1', "'me'")
-        .replaceAll('$2', "'{Known,Unknown}'")
-        .replaceAll('$3', "'{}'")
-        .replaceAll(/\$[45]/g, "'{}'")}`
-    )
-    const { Plan } = row!['QUERY PLAN'][0]!
-    return Plan['Shared Hit Blocks'] + Plan['Shared Read Blocks']
-  })
+  const pages = await pagesOf(text)
   assert.ok(pages < 1_000, `${pages} pages were read`)
 })
 
@@ -253,6 +275,33 @@ async function prepared(): Promise<TestDatabase> {
   return created
 }
 
+/** Adds a queue of 100,000 jobs. */
+async function addLong(): Promise<void> {
+  await add('long')
+  await sql`
+    insert into graphile_worker._private_jobs (job_queue_id, task_id, payload, run_at)
+    select job_queue_id, task_id, payload, run_at from graphile_worker._private_jobs, generate_series(1, 100000)
+    where job_queue_id is not null`
+}
+
+/** How many pages a statement reads, with the settings of a worker's connections. */
+async function pagesOf(text: string): Promise<number> {
+  return await sql.begin(async transaction => {
+    await transaction`set local enable_seqscan = off`
+    const [row] = await transaction.unsafe<
+      { 'QUERY PLAN': { Plan: { 'Shared Hit Blocks': number; 'Shared Read Blocks': number } }[] }[]
+    >(
+      `explain (analyze, buffers, format json) ${text
+        .replaceAll('$1', "'me'")
+        .replaceAll('$2', "'{Known,Unknown}'")
+        .replaceAll('$3', "'{}'")
+        .replaceAll(/\$[456]/g, "'{}'")}`
+    )
+    const { Plan } = row!['QUERY PLAN'][0]!
+    return Plan['Shared Hit Blocks'] + Plan['Shared Read Blocks']
+  })
+}
+
 async function add(queue: string | null): Promise<void> {
   await sql`select graphile_worker.add_job('Known', queue_name => ${queue}::text, run_at => clock_timestamp() - interval '1 minute')`
 }
@@ -261,9 +310,9 @@ async function add(queue: string | null): Promise<void> {
 async function claim(
   count: number,
   session?: TestDatabase['sql'],
-  { without = [], most = new Map() }: Pick<ClaimRequest, 'without' | 'most'> = {}
+  { without = [], ...more }: Partial<ClaimRequest> = {}
 ): Promise<Row[]> {
-  const request = { worker: 'me', tasks: ['Known'], size: count, without, most }
+  const request = { worker: 'me', tasks: ['Known'], size: count, without, ...more }
   const { text, values } = claimJobs('graphile_worker', request)
   const run = async (
     client: Pick<TestDatabase['sql'], 'unsafe'>
@@ -273,7 +322,7 @@ async function claim(
   }
   const found = session ? await run(session) : ((await sql.begin(run)) as Awaited<ReturnType<typeof run>>)
   const { jobs: rows, stuck } = jobsOf(found)
-  if (stuck.length > 0) return await claim(count, session, { without: [...without, ...stuck], most })
+  if (stuck.length > 0) return await claim(count, session, { without: [...without, ...stuck], ...more })
   const names = await sql`select id, queue_name from graphile_worker._private_job_queues`
   return rows.map(row => ({ ...row, queue: names.find(({ id }) => id === row.job_queue_id)?.queue_name ?? null }))
 }

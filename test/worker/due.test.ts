@@ -56,7 +56,7 @@ test('are looked for by a worker that is busy now and then, and start at their t
 })
 
 /** What only the statement that looks ahead holds. */
-const LOOK = 'recursive priorities'
+const LOOK = 'with recursive known'
 
 /** An application in a process of its own. */
 const SCHEDULER = `

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { silentLogger } from '../../src/logger.ts'
 import type { ClaimedJob } from '../../src/sql/worker/claim.ts'
 import { createFetchPolicy, type FetchPolicy, type FetchState } from '../../src/worker/claiming/fetch-policy.ts'
@@ -31,7 +32,7 @@ test('is to ask again after a fetch that failed', async () => {
   await policy.begin()
   policy.failed()
   assert.is(policy.state, 'hungry')
-  assert.is(await policy.begin(), SIZE)
+  assert.is((await policy.begin()).size, SIZE)
 })
 
 const FETCHES: readonly [what: string, jobs: readonly ClaimedJob[], wakes: number][] = [
@@ -53,7 +54,7 @@ for (const [what, brought, wakes] of FETCHES) {
 
 test('is to rest after many fetches in vain, until one will hardly be in vain', async () => {
   for (const hurry of [
-    (policy: FetchPolicy) => policy.settled({ releasesQueues: true, keepsJobs: false }),
+    (policy: FetchPolicy) => policy.settled({ released: [1], keepsJobs: false }),
     (policy: FetchPolicy) => policy.givenBack(1, true),
     (policy: FetchPolicy) => policy.drain()
   ]) {
@@ -75,15 +76,31 @@ test('is to rest after many fetches in vain, until one will hardly be in vain', 
 
 test('is to take the next job of a queue that it has released, or to leave it to another when it has jobs at hand', async () => {
   const { policy, engine } = start()
-  const release = (): void => policy.settled({ releasesQueues: true, keepsJobs: false })
+  const release = (): void => policy.settled({ released: [1], keepsJobs: false })
   release()
   assert.equal([engine.wakes, engine.others], [1, []])
   engine.isHungry = false
   release()
   release()
   assert.equal([engine.wakes, engine.others], [1, [1]])
-  policy.settled({ releasesQueues: false, keepsJobs: false })
+  policy.settled({ released: [], keepsJobs: false })
   assert.equal([engine.wakes, engine.others], [1, [1]])
+})
+
+test('is to ask for the queues that it has released while it does not look for queues, once', async () => {
+  const { policy } = start()
+  const fetch = async (): Promise<[boolean, readonly number[]]> => {
+    const { scans, also } = await policy.begin()
+    return [scans, also]
+  }
+  policy.settled({ released: [7], keepsJobs: false })
+  assert.equal(await fetch(), [true, []])
+  await sleep(10)
+  policy.fetched(jobs(1))
+  policy.settled({ released: [7, 8], keepsJobs: false })
+  assert.equal(await fetch(), [false, [7, 8]])
+  policy.fetched(jobs(1, { job_queue_id: 7 }))
+  assert.equal(await fetch(), [false, []])
 })
 
 test('is to tell the others of jobs that it gives back, and to take no more than it can run', async () => {
@@ -92,14 +109,14 @@ test('is to tell the others of jobs that it gives back, and to take no more than
   policy.fetched(jobs(SIZE))
   policy.givenBack(7, false)
   assert.equal(engine.others, [7])
-  assert.is(await policy.begin(), CONCURRENCY)
+  assert.is((await policy.begin()).size, CONCURRENCY)
 })
 
 test('is to look when jobs come due: at its start, after an empty fetch, when jobs run again', async () => {
   const { policy, engine } = start()
   const looked = (times: number): Promise<unknown> => until(() => engine.looks === times)
   await looked(1)
-  policy.settled({ releasesQueues: false, keepsJobs: true })
+  policy.settled({ released: [], keepsJobs: true })
   await looked(2)
   await policy.begin()
   policy.fetched([])

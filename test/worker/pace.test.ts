@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createPacer, type Pacer } from '../../src/worker/claiming/pace.ts'
+import { onceDone } from '../helpers/cleanup.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
 
@@ -7,84 +9,122 @@ const test = suite('the pace of fetches')
 const QUEUED = [{ job_queue_id: 1 }]
 const PARALLEL = [{ job_queue_id: null }]
 
-/** Polls and scans come so seldom that a test that has to wait for one fails. */
+/** Polls come so seldom that a test that has to wait for one fails. */
 const SELDOM_MS = 600_000
 
-test('scans behind the queues whose jobs it has, at once, while that pays', async () => {
-  const pacer = createPacer(SELDOM_MS, SELDOM_MS)
-  for (const jobs of [QUEUED, PARALLEL, QUEUED, QUEUED, []]) await fetch(pacer, jobs)
+/** How long an expensive fetch takes. A scan is then paused for half a second at least. */
+const LONG_MS = 10
+
+test('looks for queues each time, while that is cheap or finds some', async () => {
+  const { pacer } = start()
+  for (const [jobs, tookMs] of [
+    [PARALLEL, 0],
+    [[], 0],
+    [QUEUED, LONG_MS],
+    [QUEUED, 0],
+    [[], 0]
+  ] as const) {
+    assert.is(await fetch(pacer, jobs, tookMs), true)
+  }
 })
 
-test('after a scan in vain waits until a queue is released', async () => {
-  const pacer = await scanned()
+test('pauses the look for queues after one that was expensive and in vain, and lets other fetches go on', async () => {
+  for (const jobs of [PARALLEL, []]) {
+    const { pacer, counts } = start()
+    assert.is(await fetch(pacer, jobs, LONG_MS), true)
+    for (let n = 0; n < 3; n++) {
+      pacer.scheduled()
+      assert.is(await fetch(pacer, PARALLEL), false)
+    }
+    await until(() => counts.wakes === 1)
+    assert.is(await fetch(pacer, []), true)
+  }
+})
+
+test('looks for queues after a poll interval at the latest', async () => {
+  const { pacer, counts } = start(1)
+  await fetch(pacer, [], LONG_MS)
+  await until(() => counts.wakes === 1)
+  assert.is(await fetch(pacer, []), true)
+})
+
+test('takes no fetch without a look for queues for one in vain', async () => {
+  const { pacer, counts } = start()
+  await fetch(pacer, [], LONG_MS)
+  assert.is(await fetch(pacer, PARALLEL, LONG_MS), false)
+  await until(() => counts.wakes === 1)
+  assert.is(await fetch(pacer, QUEUED), true)
+  assert.is(await fetch(pacer, []), true)
+})
+
+test('delays fetches after one that was expensive although it did not look for queues', async () => {
+  const { pacer } = start()
+  await fetch(pacer, [], LONG_MS)
+  assert.is(await fetch(pacer, [], LONG_MS), false)
   const turn = begin(pacer)
   await turn.hasBegun
   assert.is(turn.isOver, false)
+  pacer.scheduled()
+  await turn.hasBegun
+  assert.is(turn.isOver, false, 'any login can notify')
   assert.is(pacer.hurry(), true)
   await turn.over
   assert.is(pacer.hurry(), false, 'nothing waits any more')
 })
 
-test('after a scan in vain waits until something is scheduled', async () => {
-  const pacer = await scanned()
-  const turn = begin(pacer)
-  await turn.hasBegun
-  assert.is(turn.isOver, false)
-  pacer.scheduled()
-  await turn.over
+test('delays cheap fetches longer the more of them were in vain', async () => {
+  const { pacer } = start()
+  for (let n = 0; n <= 20; n++) await fetch(pacer, [])
+  const delays: number[] = []
+  for (let n = 0; n < 16; n++) {
+    const beganMs = performance.now()
+    await pacer.turn()
+    delays.push(performance.now() - beganMs)
+    pacer.fetched([])
+  }
+  const [first = 0, last = 0] = [delays[0], delays.at(-1)]
+  assert.ok(last > first * 2, `${first} ms, then ${last} ms`)
+  pacer.hurry()
+  await pacer.turn()
+  pacer.fetched(PARALLEL)
+  await fetch(pacer, [])
 })
 
-for (const [after, pollIntervalMs, scanIntervalMs] of [
-  ['a while', SELDOM_MS, 1],
-  ['a poll interval', 1, SELDOM_MS]
-] as const) {
-  test(`scans again by itself after ${after}`, async () => {
-    const turn = begin(await scanned(pollIntervalMs, scanIntervalMs))
-    await until(() => turn.isOver)
-  })
+interface Started {
+  readonly pacer: Pacer
+  readonly counts: { wakes: number }
 }
 
-test('does not take a fetch for a scan before which a queue was released', async () => {
-  const pacer = createPacer(SELDOM_MS, SELDOM_MS)
-  await fetch(pacer, QUEUED)
-  pacer.hurry()
-  for (const jobs of [[], QUEUED, []]) await fetch(pacer, jobs)
-})
-
-test('waits for no queue when it has jobs without one', async () => {
-  const pacer = await scanned()
-  pacer.hurry()
-  for (const jobs of [PARALLEL, []]) await fetch(pacer, jobs)
-})
-
-/** A pacer whose last scan was in vain, and that has a queue's job again. */
-async function scanned(pollIntervalMs = SELDOM_MS, scanIntervalMs = SELDOM_MS): Promise<Pacer> {
-  const pacer = createPacer(pollIntervalMs, scanIntervalMs)
-  for (const jobs of [QUEUED, []]) await fetch(pacer, jobs)
-  pacer.hurry()
-  await fetch(pacer, QUEUED)
-  return pacer
+function start(pollIntervalMs = SELDOM_MS): Started {
+  const counts = { wakes: 0 }
+  const pacer = createPacer(pollIntervalMs, () => void counts.wakes++)
+  onceDone(() => pacer.stop())
+  return { pacer, counts }
 }
 
-/** A fetch that need not wait. */
-async function fetch(pacer: Pacer, jobs: readonly { job_queue_id: number | null }[]): Promise<void> {
+/** A fetch that need not wait. Returns whether it looks for queues. */
+async function fetch(pacer: Pacer, jobs: readonly { job_queue_id: number | null }[], tookMs = 0): Promise<boolean> {
   const turn = begin(pacer)
   await turn.hasBegun
   assert.ok(turn.isOver, 'it waits')
+  const { scans } = await turn.over
+  if (tookMs > 0) await sleep(tookMs)
   pacer.fetched(jobs)
+  return scans
 }
 
-interface Turn {
+interface Begun {
   readonly isOver: boolean
-  readonly over: Promise<void>
+  readonly over: ReturnType<Pacer['turn']>
   /** Resolves once all that needs no time has happened. */
   readonly hasBegun: Promise<void>
 }
 
-function begin(pacer: Pacer): Turn {
+function begin(pacer: Pacer): Begun {
   let isOver = false
-  const over = pacer.turn().then(() => {
+  const over = pacer.turn().then(turn => {
     isOver = true
+    return turn
   })
   const hasBegun = new Promise<void>(resolve => setImmediate(resolve))
   return {

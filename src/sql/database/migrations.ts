@@ -6,7 +6,7 @@ import { versionOfViews } from '../ledger/views.ts'
 import { ownSchema } from '../names.ts'
 import { createRecurring } from '../recurring/schema.ts'
 import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
-import { indexBusyQueues, indexQueuesInOrder } from '../worker/claim.ts'
+import { indexBusyQueues, indexQueues } from '../worker/claim.ts'
 
 /** One migration of our own schema. New migrations are added at the end. A released migration never changes. */
 export interface Migration {
@@ -68,8 +68,8 @@ export const migrations: readonly Migration[] = [
   { id: 11, name: 'add recurring jobs', apply: createRecurring },
   {
     id: 12,
-    name: 'find the first jobs of queues',
-    apply: (execute, _own, engine) => indexQueuesInOrder(execute, engine)
+    name: 'find queues',
+    apply: (execute, _own, engine) => indexQueues(execute, engine)
   }
 ]
 

@@ -1,6 +1,6 @@
 import { castOf, type Target, toColumn } from '../jobs/waiting.ts'
 import { isCancelled, ownSchema } from '../names.ts'
-import { type Access, type Fragment, identifier, statement, textArray } from '../statement.ts'
+import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { JOB_STATE } from './state.ts'
 import { ATTEMPTS_MADE } from './views.ts'
 
@@ -106,7 +106,7 @@ export async function countBefore({ execute, schema }: Access, id: string, tasks
       'first', (array_agg(other.id::text order by other.priority, other.run_at, other.id))[1]
     )::text as before
     from ${engine}._private_jobs job
-    join ${engine}._private_jobs other on other.is_available and ${COMES_BEFORE}
+    cross join lateral (${comingBefore(schema, 'is null')} union all ${comingBefore(schema, 'is not null')}) other
     join ${engine}._private_tasks task on task.id = other.task_id
     where job.id = ${id}::text::bigint and task.identifier = any(${textArray(tasks)}::text::text[])
       and not exists (
@@ -114,6 +114,14 @@ export async function countBefore({ execute, schema }: Access, id: string, tasks
         where queue.id = other.job_queue_id and queue.locked_at is not null
       )`)
   return JSON.parse(row!.before)
+}
+
+/** The jobs without a queue, or with one, that come before a job. Each of the two has an index of its own. */
+function comingBefore(schema: string, hasQueue: 'is null' | 'is not null'): Statement {
+  return statement`
+      select other.id, other.priority, other.run_at, other.task_id, other.job_queue_id
+      from ${identifier(schema)}._private_jobs other
+      where other.is_available and other.job_queue_id ${{ sql: hasQueue }} and ${COMES_BEFORE}`
 }
 
 /** The last run of a job. */

@@ -1,4 +1,4 @@
-import { type Execute, identifier, type Statement, statement, textArray } from '../statement.ts'
+import { type Execute, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 
 /** A row of {@linkcode claimJobs}, with the types of node-postgres. */
 export interface ClaimedJob {
@@ -27,8 +27,14 @@ export interface ClaimRequest {
   readonly worker: string
   /** The names of the tasks that the worker runs. */
   readonly tasks: readonly string[]
-  /** The maximum number of jobs. */
+  /** The maximum number of jobs without a queue, and of queues. */
   readonly size: number
+  /** The maximum number of jobs from all queues together, if it is larger than the number of queues. */
+  readonly queued?: number
+  /** Whether to look for queues with jobs. Otherwise the claim takes jobs only from the queues `also`. */
+  readonly scans?: boolean
+  /** The ids of queues to look at in any case. */
+  readonly also?: readonly number[]
   /** The ids of queues to skip. */
   readonly without?: readonly number[]
   /** The maximum number of jobs from a queue, by the id of the queue. Other queues have no maximum of their own. */
@@ -47,21 +53,21 @@ export interface ClaimRequest {
  *
  * {@linkcode jobsOf} reads the rows.
  */
-export function claimJobs(
-  schema: string,
-  { worker, tasks, size, without = [], most = NO_MAXIMUM }: ClaimRequest
-): Statement {
-  const key = `${size} ${schema}`
-  const text = texts.get(key) ?? claiming(identifier(schema).sql, size)
+export function claimJobs(schema: string, request: ClaimRequest): Statement {
+  const { worker, tasks, size, queued = size, scans = true, also = [], without = [], most = NO_MAXIMUM } = request
+  const name = `kretes_claim${size}_${queued}${scans ? '' : '_also'}`
+  const key = `${name} ${schema}`
+  const text = texts.get(key) ?? claiming(identifier(schema).sql, { size, queued, scans })
   texts.set(key, text)
   const values = [
     worker,
     textArray(tasks),
     textArray(without),
     textArray([...most.keys()]),
-    textArray([...most.values()])
+    textArray([...most.values()]),
+    textArray(also)
   ]
-  return { name: `kretes_claim${size}`, text, values }
+  return { name, text, values }
 }
 
 /**
@@ -100,19 +106,32 @@ export async function indexBusyQueues(execute: Execute, schema: string): Promise
 }
 
 /**
- * Creates an index that finds the first jobs of a queue in their exact order. The engine's index does not sort jobs with
- * the same run time, and the jobs of one call all have the same. It contains no jobs without a queue.
+ * Creates the indexes from which workers fetch.
+ *
+ * - The engine's index, under its own name, but without the jobs of queues. A fetch that looks for other jobs then never
+ *   passes over the backlog of a queue. One more index beside the engine's would slow down each call that schedules.
+ *   Workers of graphile-worker itself cannot use the index any more.
+ * - The same for jobs of queues.
+ * - An index that finds the first jobs of a queue in their exact order. The others do not sort jobs with the same run
+ *   time, and the jobs of one call all have the same.
  */
-export async function indexQueuesInOrder(execute: Execute, schema: string): Promise<void> {
+export async function indexQueues(execute: Execute, schema: string): Promise<void> {
+  const jobs: Fragment = { sql: `${identifier(schema).sql}._private_jobs` }
+  await execute(statement`drop index if exists ${identifier(schema)}.jobs_main_index`)
   await execute(statement`
-    create index if not exists kretes_queues_in_order
-    on ${identifier(schema)}._private_jobs (job_queue_id, priority, run_at, id)
+    create index jobs_main_index on ${jobs} (priority, run_at) include (id, task_id)
+    where is_available and job_queue_id is null`)
+  await execute(statement`
+    create index if not exists kretes_queued on ${jobs} (priority, run_at) include (id, task_id, job_queue_id)
+    where is_available and job_queue_id is not null`)
+  await execute(statement`
+    create index if not exists kretes_queues_in_order on ${jobs} (job_queue_id, priority, run_at, id)
     where is_available and job_queue_id is not null`)
 }
 
 /**
- * The statement first reads the front of the waiting jobs from the index alone. It locks the free queues of the front
- * and then the first jobs of each, up to an equal share of the front. It takes these jobs up to the first that is locked,
+ * The statement first reads the front of the waiting jobs from the indexes alone. It locks the free queues of the front
+ * and then the first jobs of each, up to an equal share. It takes these jobs up to the first that is locked,
  * so that no later job overtakes it. Then it locks jobs without a queue, in order, and skips jobs that another worker
  * has locked. It takes no more of these jobs than the front contains: jobs behind the front must not overtake other
  * queues. It checks each condition again on the locked row, which may have changed.
@@ -121,9 +140,10 @@ export async function indexQueuesInOrder(execute: Execute, schema: string): Prom
  * of the queue and its jobs since the statement began. The statement would not see these jobs yet, and later ones would
  * overtake them.
  *
- * `size` is part of the text, because the plan depends on it.
+ * The sizes are part of the text, because the plan depends on it. Without the limit of `next`, for example, the server would
+ * expect a tenth of all jobs there, and read the whole table.
  */
-function claiming(engine: string, size: number): string {
+function claiming(engine: string, { size, queued, scans }: Sizes): string {
   const isWaiting = (job: string): string =>
     `${job}.is_available and ${job}.run_at <= now() and ${job}.task_id = any((select ids from known)::int[])`
   return `
@@ -131,22 +151,16 @@ function claiming(engine: string, size: number): string {
       select array_agg(id) as ids, jsonb_object_agg(id, identifier) as names
       from ${engine}._private_tasks
       where identifier = any($2::text[])
-    ), front as materialized (
-      select id, priority, run_at, job_queue_id
+    ), free as materialized (
+      select priority, run_at, null::int as job_queue_id
       from ${engine}._private_jobs job
-      where ${isWaiting('job')}
-        and (job_queue_id is null or (
-          job_queue_id not in (
-            select busy.job_queue_id from ${engine}._private_jobs busy
-            where busy.locked_at is not null and busy.job_queue_id is not null
-            order by busy.job_queue_id limit ${MOST_BUSY}
-          )
-          and job_queue_id <> all($3::int[])
-        ))
+      where ${isWaiting('job')} and job_queue_id is null
       order by priority, run_at
       limit ${size}
-    ), queues as materialized (
-      select distinct job_queue_id as id from front where job_queue_id is not null
+    ), ${scans ? withQueues(engine, size, isWaiting('job')) : 'front as (select * from free)'}, queues as materialized (
+      select job_queue_id as id from front where job_queue_id is not null
+      union
+      select id from unnest($6::int[]) as also (id) where id <> all($3::int[])
     ), open as materialized (
       select queue.id, queue.queue_name
       from queues
@@ -163,10 +177,11 @@ function claiming(engine: string, size: number): string {
         where job.job_queue_id = open.id and ${isWaiting('job')}
         order by priority, run_at, id
         limit least(
-          (select greatest(1, (${size} - count(*) filter (where job_queue_id is null)) / count(distinct job_queue_id)) from front),
+          greatest(1, ${queued} / (select count(*) from queues)),
           (select count from unnest($4::int[], $5::int[]) as most (id, count) where most.id = open.id)
         )
       ) next
+      limit ${Math.max(size, queued)}
     ), queued as materialized (
       select job.id, job.priority, job.run_at, job.job_queue_id, next.queue_name, next.place, ${BYTES} as bytes
       from next
@@ -216,7 +231,7 @@ function claiming(engine: string, size: number): string {
     select claimed.*, stuck.queues as stuck_queues
     from (
       select array_agg(id) as queues
-      from queues
+      from (select distinct job_queue_id as id from front where job_queue_id is not null) queues
       where not exists (select from found) and (
         not (select is_available from ${engine}._private_job_queues queue where queue.id = queues.id)
         or exists (
@@ -227,6 +242,29 @@ function claiming(engine: string, size: number): string {
     ) stuck
     left join claimed on true
     order by priority, run_at, id`
+}
+
+type Sizes = Required<Pick<ClaimRequest, 'size' | 'queued' | 'scans'>>
+
+/** The front with the jobs of queues that no worker holds. */
+function withQueues(engine: string, size: number, isWaiting: string): string {
+  return `queued_front as materialized (
+      select priority, run_at, job_queue_id
+      from ${engine}._private_jobs job
+      where ${isWaiting} and job_queue_id is not null
+        and job_queue_id not in (
+          select busy.job_queue_id from ${engine}._private_jobs busy
+          where busy.locked_at is not null and busy.job_queue_id is not null
+          order by busy.job_queue_id limit ${MOST_BUSY}
+        )
+        and job_queue_id <> all($3::int[])
+      order by priority, run_at
+      limit ${size}
+    ), front as materialized (
+      select * from (select * from free union all select * from queued_front) job
+      order by priority, run_at
+      limit ${size}
+    )`
 }
 
 /** The limit makes the server expect that all these queues fit into memory. It looks further queues up one by one. */

@@ -1,5 +1,5 @@
 import { ownSchema } from '../names.ts'
-import { type Execute, identifier, statement, textArray } from '../statement.ts'
+import { type Execute, identifier, type Statement, statement, textArray } from '../statement.ts'
 
 /**
  * Finds the tasks of due jobs that no worker knows. Jobs of these tasks stay, so over time they become the first of all
@@ -8,10 +8,9 @@ import { type Execute, identifier, statement, textArray } from '../statement.ts'
 export async function findUnknownTasks(execute: Execute, schema: string, known: readonly string[]): Promise<string[]> {
   const rows = await execute<{ task: string }>(statement`
     with first as materialized (
-      select task_id from ${identifier(schema)}._private_jobs
-      where is_available and run_at <= now()
-      order by priority, run_at
-      limit ${{ sql: MOST }}
+      (${firstOf(schema, 'is null')})
+      union all
+      (${firstOf(schema, 'is not null')})
     )
     select task.identifier as task
     from ${identifier(schema)}._private_tasks task
@@ -23,6 +22,15 @@ export async function findUnknownTasks(execute: Execute, schema: string, known: 
       )
     order by 1`)
   return rows.map(({ task }) => task)
+}
+
+/** The tasks of the first jobs without a queue, or with one. Each of the two has an index of its own. */
+function firstOf(schema: string, hasQueue: 'is null' | 'is not null'): Statement {
+  return statement`
+      select task_id from ${identifier(schema)}._private_jobs
+      where is_available and job_queue_id ${{ sql: hasQueue }} and run_at <= now()
+      order by priority, run_at
+      limit ${{ sql: MOST }}`
 }
 
 const MOST = '1000'

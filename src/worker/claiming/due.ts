@@ -1,12 +1,15 @@
 import type { Logger } from '../../logger.ts'
 import { claimingTimings } from '../../rules/timings.ts'
+import { pauseAfterMany } from './pace.ts'
 
 /** The options of {@linkcode createLookout}. */
 export interface LookoutOptions {
   /** Returns after how many milliseconds jobs come due within the given time, the earliest first. */
   look(withinMs: number): Promise<readonly number[]>
-  /** Makes the worker fetch if it can run more jobs. */
-  wake(): void
+  /** When the last fetch began, by `performance.now()`. It has seen the jobs that were due by then. */
+  lastFetchMs(): number
+  /** Makes the worker fetch if it can run more jobs, without a delay if a job has just come due. */
+  wake(isDueNow: boolean): void
   /** Whether the worker can run more jobs than it holds. */
   isHungry(): boolean
   /** How far to look ahead, and how often, in milliseconds. */
@@ -28,12 +31,13 @@ export interface Lookout {
  * that have not started, a timer is of no use. Jobs that are scheduled meanwhile are looked for after the next fetch
  * that returns fewer jobs than it asked for; the engine always makes this fetch before it goes idle.
  */
-export function createLookout({ look, wake, isHungry, intervalMs, logger }: LookoutOptions): Lookout {
+export function createLookout({ look, lastFetchMs, wake, isHungry, intervalMs, logger }: LookoutOptions): Lookout {
   let dueTimer: NodeJS.Timeout | undefined
   let pause: NodeJS.Timeout | undefined
   let isLooking = false
   let isStale = false
   let isStopped = false
+  let vainInRow = 0
   let round: NodeJS.Timeout | undefined
 
   function refresh(): void {
@@ -56,7 +60,12 @@ export function createLookout({ look, wake, isHungry, intervalMs, logger }: Look
           clearTimeout(dueTimer)
           // Counted from the answer. This is late by a part of a round trip; a timer that is too early fetches nothing.
           const nowMs = performance.now()
-          setDueTimer(times.map(ms => ms + nowMs))
+          const dueMs = times.map(ms => ms + nowMs).filter(ms => ms > lastFetchMs())
+          const future = dueMs.filter(ms => ms > nowMs)
+          vainInRow = future.length === 0 ? vainInRow + 1 : 0
+          // A notification has told of these jobs, or will.
+          if (future.length < dueMs.length) wake(false)
+          setDueTimer(future)
         },
         error => logger.debug(`Cannot look ahead for jobs that come due: ${error}`, { error })
       )
@@ -66,11 +75,14 @@ export function createLookout({ look, wake, isHungry, intervalMs, logger }: Look
         // Within the margin, and after the look that follows an empty poll of the engine.
         clearTimeout(round)
         round = setTimeout(lookAhead, intervalMs + claimingTimings.dueMarginMs / 2)
-        // Many notifications in a short time cause only one look per pause.
-        pause = setTimeout(() => {
-          pause = undefined
-          if (isStale) refresh()
-        }, claimingTimings.duePauseMs)
+        // Many notifications in a short time cause only one look per pause, which is longer after many looks in vain.
+        pause = setTimeout(
+          () => {
+            pause = undefined
+            if (isStale) refresh()
+          },
+          pauseAfterMany(claimingTimings.duePauseMs, vainInRow)
+        )
       })
   }
 
@@ -78,7 +90,7 @@ export function createLookout({ look, wake, isHungry, intervalMs, logger }: Look
     if (next === undefined) return
     dueTimer = setTimeout(
       () => {
-        wake()
+        wake(true)
         const nowMs = performance.now()
         setDueTimer(others.filter(ms => ms > nowMs))
       },

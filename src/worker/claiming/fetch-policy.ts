@@ -28,11 +28,23 @@ export interface FetchPolicyOptions {
  */
 export type FetchState = 'resting' | 'fetching' | 'fed' | 'hungry'
 
+/** What a fetch asks for. */
+export interface Fetch {
+  /** How many jobs without a queue, and how many queues. */
+  readonly size: number
+  /** How many jobs of queues. Only one worker at a time runs the jobs of a queue, so they cannot be too many for it. */
+  readonly queued: number
+  /** Whether to look for queues with jobs. Otherwise the fetch takes jobs only from the queues `also`. */
+  readonly scans: boolean
+  /** The ids of queues that this worker has released, if the fetch does not look for queues. */
+  readonly also: readonly number[]
+}
+
 /** Decides when the worker fetches, and how many jobs at once. */
 export interface FetchPolicy {
   readonly state: FetchState
-  /** Awaited before each fetch. Resolves with how many jobs to ask for. */
-  begin(most?: number): Promise<number>
+  /** Awaited before each fetch. */
+  begin(most?: number): Promise<Fetch>
   /** Call with the jobs that a fetch has returned, before the engine decides whether to fetch again. */
   fetched(jobs: readonly ClaimedJob[]): void
   /** Call when a fetch has failed. */
@@ -53,8 +65,8 @@ export interface FetchPolicy {
 
 /** The effects of writing how jobs ended. */
 export interface Settled {
-  /** Whether named queues are free now. */
-  readonly releasesQueues: boolean
+  /** The ids of the named queues that are free now. */
+  readonly released: readonly number[]
   /** Whether some of the jobs stay in the table, to run again or as failed for good. */
   readonly keepsJobs: boolean
 }
@@ -67,7 +79,7 @@ export interface Settled {
  */
 export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
   const { options, engine, wakeOthers, look, logger } = given
-  const pacer = createPacer(options.pollIntervalMs)
+  const pacer = createPacer(options.pollIntervalMs, engine.wake)
   const sizer = createBatchSizer({
     concurrency: options.concurrency,
     least: options.localQueueSize,
@@ -75,8 +87,9 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
   })
   const lookout = createLookout({
     look,
-    wake() {
-      pacer.hurry()
+    lastFetchMs: () => lastFetchMs,
+    wake(isDueNow) {
+      if (isDueNow) pacer.hurry()
       engine.wake()
     },
     isHungry: () => engine.isHungry,
@@ -85,7 +98,10 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
   })
   let fetching: 'resting' | 'fetching' | undefined
   let asked = 0
+  let beganMs = Number.NEGATIVE_INFINITY
+  let lastFetchMs = Number.NEGATIVE_INFINITY
   let lastForwardMs = Number.NEGATIVE_INFINITY
+  const released = new Set<number>()
 
   return {
     get state() {
@@ -93,14 +109,18 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
     },
     async begin(most = Number.POSITIVE_INFINITY) {
       fetching = 'resting'
-      await pacer.turn()
+      const { scans } = await pacer.turn()
       fetching = 'fetching'
+      beganMs = performance.now()
       sizer.fetching()
       asked = Math.min(sizer.size, most)
-      return asked
+      const also = scans ? [] : [...released]
+      released.clear()
+      return { size: asked, queued: Math.min(options.maxLocalQueueSize, most), scans, also }
     },
     fetched(jobs) {
       fetching = undefined
+      lastFetchMs = beganMs
       pacer.fetched(jobs)
       sizer.fetched(jobs)
       const isFromQueues = jobs.some(job => job.job_queue_id !== null)
@@ -114,9 +134,10 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
     failed() {
       fetching = undefined
     },
-    settled({ releasesQueues, keepsJobs }) {
+    settled({ released: queues, keepsJobs }) {
       if (keepsJobs) lookout.refresh()
-      if (!releasesQueues || pacer.hurry()) return
+      for (const queue of queues) released.add(queue)
+      if (queues.length === 0 || pacer.hurry()) return
       if (engine.isHungry) return engine.wake()
       // This worker is too busy for the queue's next job, so another worker may run it.
       const nowMs = performance.now()
@@ -135,6 +156,9 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
       lookout.refresh()
     },
     drain: () => void pacer.hurry(),
-    stop: () => lookout.stop()
+    stop() {
+      lookout.stop()
+      pacer.stop()
+    }
   }
 }

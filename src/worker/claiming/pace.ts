@@ -1,9 +1,15 @@
 import { claimingTimings } from '../../rules/timings.ts'
 
-/** Limits how often a worker makes fetches that return no jobs. */
+/** A fetch that is about to begin. */
+export interface Turn {
+  /** Whether the fetch looks for queues with jobs. Otherwise it takes jobs only from queues that it is given. */
+  readonly scans: boolean
+}
+
+/** Limits how often a worker makes fetches that return no jobs, and how often it looks for queues in vain. */
 export interface Pacer {
   /** Awaited before each fetch. */
-  turn(): Promise<void>
+  turn(): Promise<Turn>
   /** Call with the jobs that a fetch has returned. */
   fetched(jobs: readonly { job_queue_id: number | null }[]): void
   /** Call when a notification of new jobs arrives. Any login can send one. */
@@ -13,35 +19,34 @@ export interface Pacer {
    * Returns true if a fetch was delayed; the fetch then starts now.
    */
   hurry(): boolean
+  stop(): void
 }
 
 /**
- * Some empty fetches are expensive: they pass over the backlog of a queue that another worker has locked. Each job that
- * is added to this queue makes every worker fetch. So after an expensive empty fetch the next one is delayed: longer
- * after a slower fetch, and longer after several of them, unless the next fetch will probably return jobs. Any login
- * can trigger fetches, so cheap fetches are delayed, too, after many empty ones in a row.
+ * To find queues, a fetch passes over the backlogs of the queues that workers hold, which may be long. After such a scan
+ * in vain, further fetches do not scan for a while: longer after a slower scan. They still take jobs without a queue, and
+ * jobs of the queues that this worker has released. Then `wake` makes the worker scan again.
  *
- * When a fetch has returned jobs of named queues, these queues are locked. The next fetch reads past their backlogs to
- * find other jobs. Here such a fetch is called a scan. After an empty scan, the next scan is delayed until this worker
- * releases a queue or a notification of new jobs arrives. The delay is limited, because other workers release their
- * queues without notice.
+ * Other empty fetches may be expensive, too: they pass over jobs that this worker does not run. After such a fetch the
+ * next one is delayed: longer after a slower fetch, and longer after several of them, unless the next fetch will probably
+ * return jobs. Any login can trigger fetches, so cheap fetches are delayed, too, after many empty ones in a row.
  *
- * @param pollIntervalMs the longest delay of a scan, in milliseconds
- * @param scanIntervalMs the shortest delay of a scan after an empty one, in milliseconds
+ * @param pollIntervalMs the longest time without a scan, in milliseconds
+ * @param wake makes the worker fetch
  */
-export function createPacer(pollIntervalMs: number, scanIntervalMs = claimingTimings.scanEveryMs): Pacer {
+export function createPacer(pollIntervalMs: number, wake: () => void): Pacer {
   let beganMs = 0
   let waitUntilMs = 0
   let expensiveInRow = 0
   let emptyInRow = 0
   let isHopeful = false
-  let isScan = false
+  let scans = true
   let scanAgainMs = 0
+  let scanTimer: NodeJS.Timeout | undefined
   let proceed: (() => void) | undefined
 
   function waitMs(): number {
-    if (isHopeful) return 0
-    return Math.max(waitUntilMs, isScan ? scanAgainMs : 0) - performance.now()
+    return isHopeful ? 0 : waitUntilMs - performance.now()
   }
 
   /** Ends the delay of a fetch. Returns whether one was delayed. */
@@ -50,6 +55,18 @@ export function createPacer(pollIntervalMs: number, scanIntervalMs = claimingTim
     proceed?.()
     proceed = undefined
     return wasWaiting
+  }
+
+  function pauseScans(tookMs: number): void {
+    const pauseMs = Math.min(pollIntervalMs, tookMs * SCAN_FACTOR)
+    scanAgainMs = performance.now() + pauseMs
+    clearTimeout(scanTimer)
+    scanTimer = setTimeout(() => {
+      // A timer may be a little early.
+      scanAgainMs = 0
+      wake()
+    }, pauseMs)
+    scanTimer.unref()
   }
 
   return {
@@ -63,34 +80,35 @@ export function createPacer(pollIntervalMs: number, scanIntervalMs = claimingTim
           }
         })
       }
-      beganMs = performance.now()
-      isScan &&= !isHopeful
       isHopeful = false
+      beganMs = performance.now()
+      scans = beganMs >= scanAgainMs
+      return { scans }
     },
     fetched(jobs) {
       const count = jobs.length
       const nowMs = performance.now()
       const tookMs = nowMs - beganMs
-      if (isScan) {
-        const pauseMs = Math.min(pollIntervalMs, Math.max(scanIntervalMs, tookMs * SCAN_FACTOR))
-        scanAgainMs = count > 0 ? 0 : nowMs + pauseMs
-      }
-      isScan = jobs.some(job => job.job_queue_id !== null)
+      const isInVain = scans && !jobs.some(job => job.job_queue_id !== null)
+      if (isInVain && tookMs > EXPENSIVE_MS) return pauseScans(tookMs)
       expensiveInRow = count === 0 && tookMs > EXPENSIVE_MS ? expensiveInRow + 1 : 0
       emptyInRow = count === 0 ? emptyInRow + 1 : 0
-      const restMs = emptyInRow > MANY ? claimingTimings.delayMs : 0
+      const restMs = emptyInRow > MANY ? pauseAfterMany(claimingTimings.delayMs, emptyInRow - MANY) : 0
       waitUntilMs =
         nowMs + Math.min(claimingTimings.longestDelayMs, Math.max(restMs, tookMs * WAIT_FACTOR * expensiveInRow))
     },
-    scheduled() {
-      isScan = false
-      endDelay()
-    },
+    scheduled: () => void endDelay(),
     hurry() {
       isHopeful = true
       return endDelay()
-    }
+    },
+    stop: () => clearTimeout(scanTimer)
   }
+}
+
+/** A pause that doubles whenever work was in vain a few more times in a row. */
+export function pauseAfterMany(leastMs: number, vainInRow: number): number {
+  return Math.min(claimingTimings.longestRestMs, leastMs * 2 ** Math.floor(vainInRow / FEW))
 }
 
 /** An empty fetch that takes longer is expensive. On an idle database it takes less. */
@@ -99,8 +117,11 @@ const EXPENSIVE_MS = 4
 /** Expensive empty fetches take at most about a twentieth of a worker's time. */
 const WAIT_FACTOR = 20
 
+/** Scans in vain take at most about a fiftieth of a worker's time. */
+const SCAN_FACTOR = 50
+
 /** After more empty fetches in a row than this, cheap fetches are delayed, too. */
 const MANY = 20
 
-/** A scan delays the next job of the queues that it passes over, so scans take at most about 2 % of the time. */
-const SCAN_FACTOR = 50
+/** After so many more fetches or looks in vain, the pause doubles. */
+const FEW = 5

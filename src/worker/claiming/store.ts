@@ -10,7 +10,7 @@ import type { JobStore } from '../engine/store.ts'
 import type { Claim } from '../execution/claim.ts'
 import type { Outage } from '../outage.ts'
 import type { Claims } from './claims.ts'
-import type { FetchPolicy } from './fetch-policy.ts'
+import type { Fetch, FetchPolicy } from './fetch-policy.ts'
 import type { Sequences } from './sequences.ts'
 import type { Settlement } from './settle.ts'
 
@@ -63,12 +63,12 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
     await untilAborted(draining, Promise.allSettled(givingBack))
     const most = await settlement.room(draining)
     if (!draining.aborted) await untilAborted(draining, options.beforeFetch())
-    const size = await policy.begin(most)
+    const fetch = await policy.begin(most)
     try {
-      const jobs = draining.aborted ? [] : await look(size, [])
+      const jobs = draining.aborted ? [] : await look(fetch, [])
       const firsts = claims.add(jobs)
       policy.fetched(jobs)
-      options.onFetched(jobs.length, jobs[0]?.is_cut ? jobs.length : size)
+      options.onFetched(jobs.length, jobs[0]?.is_cut ? jobs.length : fetch.size)
       return firsts
     } catch (error) {
       policy.failed()
@@ -78,11 +78,11 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
   }
 
   /** Fetches jobs, and leaves out stuck queues, until it finds jobs or no more queues are stuck. */
-  async function look(size: number, without: readonly number[]): Promise<readonly ClaimedJob[]> {
-    const { most } = sequences
-    const rows = await execute<ClaimedJob>(claimJobs(schema, { worker: engine.id, tasks, size, without, most }))
+  async function look(fetch: Fetch, without: readonly number[]): Promise<readonly ClaimedJob[]> {
+    const request = { ...fetch, worker: engine.id, tasks, without, most: sequences.most }
+    const rows = await execute<ClaimedJob>(claimJobs(schema, request))
     const { jobs, stuck } = jobsOf(rows)
-    return stuck.length > 0 ? await look(size, [...without, ...stuck]) : jobs
+    return stuck.length > 0 ? await look(fetch, [...without, ...stuck]) : jobs
   }
 
   async function settle(ended: readonly Claim[]): Promise<void> {
@@ -95,7 +95,7 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
       }
       claims.confirm(part)
       policy.settled({
-        releasesQueues: part.some(({ queueId, keepsQueue }) => queueId !== null && !keepsQueue),
+        released: part.flatMap(({ queueId, keepsQueue }) => (keepsQueue ? [] : (queueId ?? []))),
         keepsJobs: endings.some(({ next }) => next.kind !== 'remove')
       })
       options.onSettled()
