@@ -61,7 +61,7 @@ for (const [reason, [break_, restore]] of Object.entries(troubles)) {
     const database = await prepared()
     const log = createRecorder()
     const { tasks, runs } = createTasks()
-    await using _worker = await work(database, { logger: log, tasks, backoff: '1h' })
+    await using _worker = await work(database, { logger: log, tasks, backoff: () => 3_600_000 })
     await break_(database.sql)
     await fill(database, 'Fine', 50)
     await fill(database, 'Fine', 10, { queue: 'one by one' })
