@@ -93,6 +93,8 @@ test('is to ask for the queues that it has released while it does not look for q
     const { scans, also } = await policy.begin()
     return [scans, also]
   }
+  await fetch()
+  policy.fetched(jobs(1))
   policy.settled({ released: [7], keepsJobs: false })
   assert.equal(await fetch(), [true, []])
   await sleep(10)

@@ -16,7 +16,7 @@ const SELDOM_MS = 600_000
 const LONG_MS = 10
 
 test('looks for queues each time, while that is cheap or finds some', async () => {
-  const { pacer } = start()
+  const { pacer } = await start()
   for (const [jobs, tookMs] of [
     [PARALLEL, 0],
     [[], 0],
@@ -30,7 +30,7 @@ test('looks for queues each time, while that is cheap or finds some', async () =
 
 test('pauses the look for queues after one that was expensive and in vain, and lets other fetches go on', async () => {
   for (const jobs of [PARALLEL, []]) {
-    const { pacer, counts } = start()
+    const { pacer, counts } = await start()
     assert.is(await fetch(pacer, jobs, LONG_MS), true)
     for (let n = 0; n < 3; n++) {
       pacer.scheduled()
@@ -41,15 +41,46 @@ test('pauses the look for queues after one that was expensive and in vain, and l
   }
 })
 
+test('does not wake the worker for a look that no fetch has missed', async () => {
+  const { pacer, counts } = await start(20)
+  assert.is(await fetch(pacer, [], LONG_MS), true)
+  await sleep(60)
+  assert.is(counts.wakes, 0)
+  assert.is(await fetch(pacer, []), true)
+})
+
+test('takes no fetch for expensive only because the server is far away', async () => {
+  const now = performance.now
+  let nowMs = 0
+  performance.now = () => nowMs
+  try {
+    const pacer = createPacer(SELDOM_MS, () => {})
+    for (const tookMs of [200, 203, 200, 198, 201]) {
+      const { scans } = await pacer.turn()
+      nowMs += tookMs
+      pacer.fetched([])
+      assert.is(scans, true)
+    }
+    await pacer.turn()
+    nowMs += 210
+    pacer.fetched([])
+    assert.is((await pacer.turn()).scans, false)
+    pacer.stop()
+  } finally {
+    performance.now = now
+  }
+})
+
 test('looks for queues after a poll interval at the latest', async () => {
-  const { pacer, counts } = start(1)
+  const { pacer, counts } = await start(LONG_MS)
   await fetch(pacer, [], LONG_MS)
+  assert.is(await fetch(pacer, []), false)
   await until(() => counts.wakes === 1)
   assert.is(await fetch(pacer, []), true)
 })
 
 test('takes no fetch without a look for queues for one in vain', async () => {
-  const { pacer, counts } = start()
+  const { pacer, counts } = await start()
   await fetch(pacer, [], LONG_MS)
   assert.is(await fetch(pacer, PARALLEL, LONG_MS), false)
   await until(() => counts.wakes === 1)
@@ -58,7 +89,7 @@ test('takes no fetch without a look for queues for one in vain', async () => {
 })
 
 test('delays fetches after one that was expensive although it did not look for queues', async () => {
-  const { pacer } = start()
+  const { pacer } = await start()
   await fetch(pacer, [], LONG_MS)
   assert.is(await fetch(pacer, [], LONG_MS), false)
   const turn = begin(pacer)
@@ -73,7 +104,7 @@ test('delays fetches after one that was expensive although it did not look for q
 })
 
 test('delays cheap fetches longer the more of them were in vain', async () => {
-  const { pacer } = start()
+  const { pacer } = await start()
   for (let n = 0; n <= 20; n++) await fetch(pacer, [])
   const delays: number[] = []
   for (let n = 0; n < 16; n++) {
@@ -95,10 +126,12 @@ interface Started {
   readonly counts: { wakes: number }
 }
 
-function start(pollIntervalMs = SELDOM_MS): Started {
+/** Makes a pacer that knows how long a cheap fetch takes. */
+async function start(pollIntervalMs = SELDOM_MS): Promise<Started> {
   const counts = { wakes: 0 }
   const pacer = createPacer(pollIntervalMs, () => void counts.wakes++)
   onceDone(() => pacer.stop())
+  await fetch(pacer, PARALLEL)
   return { pacer, counts }
 }
 

@@ -25,7 +25,7 @@ export interface Pacer {
 /**
  * To find queues, a fetch passes over the backlogs of the queues that workers hold, which may be long. After such a scan
  * in vain, further fetches do not scan for a while: longer after a slower scan. They still take jobs without a queue, and
- * jobs of the queues that this worker has released. Then `wake` makes the worker scan again.
+ * jobs of the queues that this worker has released. If there were such fetches, `wake` then makes the worker scan again.
  *
  * Other empty fetches may be expensive, too: they pass over jobs that this worker does not run. After such a fetch the
  * next one is delayed: longer after a slower fetch, and longer after several of them, unless the next fetch will probably
@@ -36,6 +36,7 @@ export interface Pacer {
  */
 export function createPacer(pollIntervalMs: number, wake: () => void): Pacer {
   let beganMs = 0
+  let leastMs = Number.POSITIVE_INFINITY
   let waitUntilMs = 0
   let expensiveInRow = 0
   let emptyInRow = 0
@@ -57,16 +58,21 @@ export function createPacer(pollIntervalMs: number, wake: () => void): Pacer {
     return wasWaiting
   }
 
-  function pauseScans(tookMs: number): void {
-    const pauseMs = Math.min(pollIntervalMs, tookMs * SCAN_FACTOR)
-    scanAgainMs = performance.now() + pauseMs
-    clearTimeout(scanTimer)
-    scanTimer = setTimeout(() => {
+  function scanLater(): void {
+    scanTimer ??= setTimeout(() => {
+      scanTimer = undefined
       // A timer may be a little early.
       scanAgainMs = 0
       wake()
-    }, pauseMs)
+    }, scanAgainMs - performance.now())
     scanTimer.unref()
+  }
+
+  /** Whether a fetch took longer than the way to the server and back, and the usual work there. */
+  function isExpensive(tookMs: number): boolean {
+    // It rises slowly, because the way may become longer.
+    leastMs = Math.min(tookMs, leastMs * 1.01)
+    return tookMs - leastMs > EXPENSIVE_MS
   }
 
   return {
@@ -83,15 +89,19 @@ export function createPacer(pollIntervalMs: number, wake: () => void): Pacer {
       isHopeful = false
       beganMs = performance.now()
       scans = beganMs >= scanAgainMs
+      if (!scans) scanLater()
       return { scans }
     },
     fetched(jobs) {
       const count = jobs.length
       const nowMs = performance.now()
       const tookMs = nowMs - beganMs
-      const isInVain = scans && !jobs.some(job => job.job_queue_id !== null)
-      if (isInVain && tookMs > EXPENSIVE_MS) return pauseScans(tookMs)
-      expensiveInRow = count === 0 && tookMs > EXPENSIVE_MS ? expensiveInRow + 1 : 0
+      const wasExpensive = isExpensive(tookMs)
+      if (wasExpensive && scans && !jobs.some(job => job.job_queue_id !== null)) {
+        scanAgainMs = nowMs + Math.min(pollIntervalMs, tookMs * SCAN_FACTOR)
+        return
+      }
+      expensiveInRow = count === 0 && wasExpensive ? expensiveInRow + 1 : 0
       emptyInRow = count === 0 ? emptyInRow + 1 : 0
       const restMs = emptyInRow > MANY ? pauseAfterMany(claimingTimings.delayMs, emptyInRow - MANY) : 0
       waitUntilMs =
@@ -111,7 +121,7 @@ export function pauseAfterMany(leastMs: number, vainInRow: number): number {
   return Math.min(claimingTimings.longestRestMs, leastMs * 2 ** Math.floor(vainInRow / FEW))
 }
 
-/** An empty fetch that takes longer is expensive. On an idle database it takes less. */
+/** A fetch that takes so much longer than the fastest is expensive. */
 const EXPENSIVE_MS = 4
 
 /** Expensive empty fetches take at most about a twentieth of a worker's time. */
