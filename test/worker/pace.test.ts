@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createPacer, type Pacer } from '../../src/worker/claiming/pace.ts'
+import { createPacer, type Pacer, pauseAfterMany } from '../../src/worker/claiming/pace.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
@@ -103,22 +103,19 @@ test('delays fetches after one that was expensive although it did not look for q
   assert.is(pacer.hurry(), false, 'nothing waits any more')
 })
 
-test('delays cheap fetches longer the more of them were in vain', async () => {
+test('delays cheap fetches after many in vain, longer and longer', async () => {
   const { pacer } = await start()
   for (let n = 0; n <= 20; n++) await fetch(pacer, [])
-  const delays: number[] = []
-  for (let n = 0; n < 16; n++) {
-    const beganMs = performance.now()
-    await pacer.turn()
-    delays.push(performance.now() - beganMs)
-    pacer.fetched([])
-  }
-  const [first = 0, last = 0] = [delays[0], delays.at(-1)]
-  assert.ok(last > first * 2, `${first} ms, then ${last} ms`)
-  pacer.hurry()
-  await pacer.turn()
+  const turn = begin(pacer)
+  await turn.hasBegun
+  assert.is(turn.isOver, false)
+  await turn.over
   pacer.fetched(PARALLEL)
   await fetch(pacer, [])
+  assert.equal(
+    [0, 4, 5, 10, 100].map(vainInRow => pauseAfterMany(10, vainInRow)),
+    [10, 10, 20, 40, 100]
+  )
 })
 
 interface Started {
