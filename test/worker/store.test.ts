@@ -49,6 +49,33 @@ test('ends a job that the engine has failed without running it, with the reason 
 
 const nothing = async (): Promise<void> => {}
 
+test('gives back the jobs that were fetched with one that the engine has failed, and keeps their queue until then', async () => {
+  const database = await createDatabase()
+  await fill(database, 'Count', 3, { queue: 'one' })
+  const store = createStore({ execute: poolOf(database.sql).execute })
+  const [first, ...others] = await store.claim()
+  assert.equal(others, [])
+  await store.settle([{ id: String(first?.id), error: 'no such task' }])
+  const locked = await database.sql`select id from graphile_worker.jobs where locked_at is not null`
+  assert.equal(
+    locked.map(({ id }) => id),
+    [first?.id]
+  )
+  const queues = await database.sql`select from graphile_worker._private_job_queues where locked_at is not null`
+  assert.is(queues.length, 1)
+})
+
+test('gives back all jobs of a queue that were fetched together, and the queue', async () => {
+  const database = await createDatabase()
+  await fill(database, 'Count', 3, { queue: 'one' })
+  const store = createStore({ execute: poolOf(database.sql).execute })
+  const [first] = await store.claim()
+  assert.is((await database.sql`select from graphile_worker.jobs where locked_at is not null`).length, 3)
+  await store.giveBack([String(first?.id)])
+  assert.is((await database.sql`select from graphile_worker.jobs where locked_at is not null`).length, 0)
+  assert.is((await database.sql`select from graphile_worker._private_job_queues where locked_at is not null`).length, 0)
+})
+
 function createStore(given: Pick<JobStoreOptions, 'execute'> & Partial<JobStoreOptions>): JobStore {
   const { signal } = new AbortController()
   const engine = { id: 'me', isHungry: true, wake() {} }

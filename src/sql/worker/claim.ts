@@ -29,7 +29,7 @@ export interface ClaimRequest {
   readonly tasks: readonly string[]
   /** The maximum number of jobs without a queue, and of queues. */
   readonly size: number
-  /** The maximum number of jobs from all queues together, if it is larger than the number of queues. */
+  /** The maximum number of jobs from all queues together. Each queue gives one at least. */
   readonly queued?: number
   /** Whether to look for queues with jobs. Otherwise the claim takes jobs only from the queues `also`. */
   readonly scans?: boolean
@@ -138,7 +138,8 @@ export async function indexQueues(execute: Execute, schema: string): Promise<voi
  *
  * It takes no queue with a job that a worker has. The row of a queue alone would not do: another worker may have let go
  * of the queue and its jobs since the statement began. The statement would not see these jobs yet, and later ones would
- * overtake them.
+ * overtake them. This condition is a scalar subquery: the server may run an anti join by reading all jobs that workers
+ * have, once for each queue.
  *
  * The sizes are part of the text, because the plan depends on it. Without the limit of `next`, for example, the server would
  * expect a tenth of all jobs there, and read the whole table.
@@ -165,9 +166,10 @@ function claiming(engine: string, { size, queued, scans }: Sizes): string {
       select queue.id, queue.queue_name
       from queues
       join ${engine}._private_job_queues queue using (id)
-      where queue.is_available and not exists (
-        select from ${engine}._private_jobs busy where busy.locked_at is not null and busy.job_queue_id = queue.id
-      )
+      where queue.is_available and (
+        select busy.job_queue_id from ${engine}._private_jobs busy
+        where busy.locked_at is not null and busy.job_queue_id = queue.id limit 1
+      ) is null
       for update of queue skip locked
     ), next as materialized (
       select open.queue_name, next.*

@@ -66,18 +66,19 @@ export function createSequences(options: SequencesOptions): Sequences {
     }
   }
 
-  /** Writes the endings of all sequences that are not over yet, until there are none. */
+  /** Writes the endings of the sequences that run, until there are none to write. */
   async function writeParts(): Promise<void> {
     isWriting = true
-    do {
+    for (;;) {
       await sleep(claimingTimings.partMs)
       const parts = [...running].map(sequence => ({ sequence, claims: sequence.take() }))
       const claims = parts.flatMap(part => part.claims)
+      if (claims.length === 0) break
       // If the worker stops meanwhile, it writes these endings when it releases its jobs.
       const write = settle(claims).catch(() => {})
       for (const { sequence, claims } of parts) if (claims.length > 0) sequence.hold(write)
       await write
-    } while (running.size > 0)
+    }
     isWriting = false
   }
 
