@@ -39,6 +39,7 @@ export type { Why, WhyJob } from './src/diagnose/why.ts'
 export type { Duration, DurationUnits } from './src/duration.ts'
 export type { ForeignTransaction } from './src/enqueue/adapters.ts'
 export { BackgroundError, type BackgroundErrorCode, PermanentError, Snooze } from './src/errors.ts'
+export type { Pause, PauseOptions, PauseTarget, Pausing } from './src/flow/pauses.ts'
 export type * from './src/job.ts'
 export type { JsonOf } from './src/json.ts'
 export type { PruneOptions, PruneReport } from './src/ledger/prune.ts'
@@ -69,5 +70,6 @@ export {
   type SchemaTaskDefinition,
   type Task,
   type TaskContext,
-  type TaskDefinition
+  type TaskDefinition,
+  type TaskVersion
 } from './src/task.ts'

@@ -1,5 +1,6 @@
 import { BackgroundError } from '../src/errors.ts'
-import { type AnyTask, definedNameOf, defineTask, isTaskName, notATaskName } from '../src/task.ts'
+import { type AnyTask, definedNameOf, defineTask } from '../src/task.ts'
+import { isTaskName, notATaskName } from '../src/text/task-name.ts'
 import { discoverTasks } from '../src/worker/tasks/discover.ts'
 import type { CommandContext } from './context.ts'
 import { openForTasks, readDatabase } from './database.ts'

@@ -20,6 +20,7 @@ import { schedule } from './enqueue/schedule.ts'
 import { type ManyGiven, scheduleMany } from './enqueue/schedule-many.ts'
 import { createSemaphore } from './enqueue/semaphore.ts'
 import { BackgroundError } from './errors.ts'
+import { createPausing } from './flow/pauses.ts'
 import { createPruning } from './ledger/prune.ts'
 import { createSafeLogger, silentLogger } from './logger.ts'
 import type { BulkAccess } from './manage/bulk.ts'
@@ -159,6 +160,7 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
       useExisting: (doing, work) => useExisting(doing, ({ access }) => work(access))
     }),
     ...createManagement(useExisting),
+    ...createPausing(useExisting),
     ...createDiagnosis(useExisting, schema),
     ...createPruning(useExisting, schema),
     migrate: () => use('migrate the database', ({ migrate }) => migrate()),

@@ -3,6 +3,7 @@ import type { Names } from './check/options.ts'
 import type { MigrationReport } from './database/migrate.ts'
 import type { Monitoring } from './diagnose/diagnose.ts'
 import type { ForeignTransaction } from './enqueue/adapters.ts'
+import type { Pausing } from './flow/pauses.ts'
 import type { JobDefaults, ResultOptions } from './job.ts'
 import type { PruneOptions, PruneReport } from './ledger/prune.ts'
 import type { Logger } from './logger.ts'
@@ -90,7 +91,7 @@ export interface TransactionScheduler extends Scheduler {
 }
 
 /** Schedules and manages the jobs of one database. */
-export interface BackgroundClient extends Scheduler, JobAdmin, Monitoring, AsyncDisposable {
+export interface BackgroundClient extends Scheduler, JobAdmin, Pausing, Monitoring, AsyncDisposable {
   /** Jobs that recur at fixed times or intervals. */
   readonly recurring: RecurringJobs
   /**

@@ -58,6 +58,9 @@ function createDefault(): DefaultBackground {
       return current().recurring
     },
     jobs: options => current().jobs(options),
+    pause: options => current().pause(options),
+    resume: target => current().resume(target),
+    pauses: () => current().pauses(),
     runs: options => current().runs(options),
     job: reference => current().job(reference),
     retry: (selection, options) => current().retry(selection, options),

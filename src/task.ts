@@ -7,6 +7,7 @@ import type { Job, JobDefaults } from './job.ts'
 import type { LogFields, Logger } from './logger.ts'
 import { isStandardSchema, type StandardSchema, validatePayload } from './schema.ts'
 import { describe } from './text/describe.ts'
+import { isTaskName, notATaskName } from './text/task-name.ts'
 
 /** The payload of a task that declares none. */
 // biome-ignore lint/suspicious/noExplicitAny: a task that declares no input may read any property of it
@@ -112,10 +113,22 @@ export interface RunOptions<Input extends object = AnyPayload> {
   onFailure?: (error: unknown, context: TaskContext, input: Input) => unknown
 }
 
+/** The version of a task. */
+export interface TaskVersion {
+  /**
+   * The version of the task's payload, from 1 to 999,999,999. Raise it when the task needs what older code does not: during
+   * a deployment, no worker with a lower version takes a job that this version has scheduled.
+   *
+   * @default none: any worker takes its jobs
+   */
+  version?: number
+}
+
 /** Options of {@linkcode defineTask}. `queue`, `priority` and `maxAttempts` are defaults for calls that set none. */
 export interface TaskDefinition<Input extends object = AnyPayload, Output = unknown>
   extends JobDefaults,
     RunOptions<Input>,
+    TaskVersion,
     TaskRecurrence<Input> {
   /** The name, in CamelCase with a capital first letter, like the file's. */
   name: string
@@ -127,6 +140,7 @@ export interface TaskDefinition<Input extends object = AnyPayload, Output = unkn
 export interface SchemaTaskDefinition<Input extends object, Parsed extends object, Output = unknown>
   extends JobDefaults,
     RunOptions<Input>,
+    TaskVersion,
     TaskRecurrence<Input> {
   /** The name, in CamelCase with a capital first letter, like the file's. */
   name: string
@@ -140,7 +154,7 @@ export interface SchemaTaskDefinition<Input extends object, Parsed extends objec
 }
 
 /** The options of a task that `schedule` and the worker read. */
-export interface TaskOptions extends JobDefaults, RunOptions, TaskRecurrence<AnyPayload> {
+export interface TaskOptions extends JobDefaults, RunOptions, TaskVersion, TaskRecurrence<AnyPayload> {
   /** Checks the payload. */
   readonly schema?: StandardSchema
 }
@@ -201,6 +215,7 @@ export function defineTask(definition: TaskDefinition & TaskOptions): DefinedTas
   }
   checkDefaults(options, `define ${name}`)
   checkRunOptions(options, `define ${name}`)
+  checkVersion(options, `define ${name}`)
   checkDeclarations(name, options)
   const task: DefinedTask = schema
     ? async (input, context) => run((await validatePayload(schema, input, `run ${name}`)) as AnyPayload, context)
@@ -221,6 +236,7 @@ export const DEFINITION: Names<SchemaTaskDefinition<object, object>> = {
   backoff: true,
   timeout: true,
   onFailure: true,
+  version: true,
   ...TASK_RECURRENCE
 }
 
@@ -234,6 +250,13 @@ function checkRunOptions({ backoff, timeout, onFailure }: RunOptions, doing: str
     throw new TypeError(`Cannot ${doing}: onFailure is not a function`)
   }
 }
+
+function checkVersion({ version }: TaskVersion, doing: string): void {
+  if (version === undefined || (Number.isInteger(version) && version >= 1 && version <= MOST_VERSION)) return
+  throw new RangeError(`Cannot ${doing}: version is ${String(version)}, not a whole number from 1 to ${MOST_VERSION}`)
+}
+
+const MOST_VERSION = 999_999_999
 
 /** The options that {@linkcode defineTask} has attached, or none. */
 export function optionsOf(task: unknown): TaskOptions {
@@ -265,26 +288,8 @@ export function nameOfTask(task: unknown, doing: string): string {
 /** How to give a task a name that survives minifiers. */
 export const NAMING_REMEDY = 'Name the task by hand, with defineTask({ name, run }), or pass its name as a string'
 
-/** Whether a name follows the convention for tasks, which excludes other files and functions. */
-export function isTaskName(name: string): boolean {
-  return typeof name === 'string' && TASK_NAME.test(name) && name.length <= MAX_NAME_LENGTH
-}
-
-/** Explains why a name cannot be a task's, for the second half of an error. */
-export function notATaskName(name: string): string {
-  if (typeof name !== 'string') return `its name is ${name === null ? 'null' : `of type ${typeof name}`}, not a string`
-  if (name === '') return 'its name is empty'
-  if (name.length > MAX_NAME_LENGTH) return `its name has ${name.length} characters, more than ${MAX_NAME_LENGTH}`
-  return `its name ${JSON.stringify(name)} is not in CamelCase with a capital first letter`
-}
-
 /** Minifiers give the first few thousand functions of a bundle names of one or two letters. */
 const SHORTEST_OWN_NAME = 3
-
-/** The engine refuses longer names. */
-const MAX_NAME_LENGTH = 128
-
-const TASK_NAME = /^\p{Lu}[\p{L}\p{N}]*$/u
 
 /** A registered symbol, so that two copies of this module in one process read each other's options. */
 const OPTIONS: unique symbol = Symbol.for('kretes.task.options') as never

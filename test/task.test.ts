@@ -1,5 +1,6 @@
 import { Queue } from '../src/queue.ts'
-import { defineTask, isTaskName, optionsOf, type Task } from '../src/task.ts'
+import { defineTask, optionsOf, type Task } from '../src/task.ts'
+import { isTaskName } from '../src/text/task-name.ts'
 import { assert, suite } from './helpers/suite.ts'
 import { contextFor } from './tasks/context.ts'
 

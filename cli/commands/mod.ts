@@ -13,6 +13,9 @@ import { runNow } from './bulk/run-now.ts'
 import { cron } from './cron/mod.ts'
 import { db } from './db.ts'
 import { doctor } from './doctor.ts'
+import { pause } from './flow/pause.ts'
+import { pauses } from './flow/pauses.ts'
+import { resume } from './flow/resume.ts'
 import { jobs } from './jobs.ts'
 import { logs } from './logs.ts'
 import { migrate } from './migrate.ts'
@@ -39,6 +42,9 @@ export const commands: readonly (Command | Group)[] = [
   deleteJobs,
   runNow,
   cron,
+  pause,
+  resume,
+  pauses,
   status,
   why,
   doctor,

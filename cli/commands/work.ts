@@ -7,6 +7,7 @@ import {
   databaseUrl,
   flag,
   option,
+  options,
   retention,
   tasks,
   text,
@@ -24,9 +25,12 @@ import { Interrupted, interruptible, onAbort } from '../signals.ts'
 /** No database has more connections. */
 const CONCURRENCY = [1, 10_000] as const
 
-const options = {
+const workOptions = {
   concurrency: wholeNumber('--concurrency <number>', 'How many jobs run at the same time (default: 10)', CONCURRENCY),
   tasks,
+  only: options('--only <task...>', 'Run only this task; may be repeated', value => value),
+  except: options('--except <task...>', 'Do not run this task; may be repeated', value => value),
+  queues: options('--queue <name...>', 'Run only jobs of this queue; may be repeated', value => value),
   databaseUrl,
   once: flag('--once', 'Run the jobs that are due, then exit'),
   detached: flag('--detached', 'Keep running when the parent process ends: a shell, npx, a terminal'),
@@ -46,13 +50,13 @@ const options = {
   logFormat: choice('--log-format <format>', `${LOG_FORMATS.join(' or ')} (default: pretty)`, LOG_FORMATS)
 }
 
-type Options = Input<typeof options>['options']
+type Options = Input<typeof workOptions>['options']
 
 /** `kretes background`: runs the worker until it is told to stop, or with `--once` until no job is due. */
 export const work = defineCommand({
   usage: '',
   summary: 'Run the worker',
-  options,
+  options: workOptions,
   examples: program => [
     `  $ ${program} --concurrency 20`,
     `  $ ${program} --once --log-format json`,
@@ -60,27 +64,31 @@ export const work = defineCommand({
     '  $ node node_modules/kretes/dist/cli.js bg'
   ],
 
-  async run({ options }, context) {
+  async run({ options: given }, context) {
     const { env, envFile, output, stopNow, logLevel: level } = context
-    const { concurrency, healthHost, healthPort, logFormat: format = 'pretty', once, shutdownTimeout } = options
-    const ledger = toLedger(options)
-    const database = readDatabase(options, env)
+    const { concurrency, healthHost, healthPort, logFormat: format = 'pretty', once, shutdownTimeout } = given
+    const { only, except, queues } = given
+    const ledger = toLedger(given)
+    const database = readDatabase(given, env)
 
     const logger = createLogger({ level, format, style: output.style, write: output.line })
-    const stop = AbortSignal.any([context.stop, ...watchStarter(options, logger)])
+    const stop = AbortSignal.any([context.stop, ...watchStarter(given, logger)])
     const signals = { ...context, stop }
-    const { files, problems } = await findTaskFiles(options.tasks)
+    const { files, problems } = await findTaskFiles(given.tasks)
     const isStartable = files.length > 0 && problems.length === 0
     const connection = isStartable ? await openForTasks(database, signals, logger) : database.connection
     const { loadTasks } = await import('../../src/worker/tasks/load.ts')
     const { startWorker } = await import('../../src/worker/mod.ts')
-    const tasks = options.tasks ?? 'tasks'
+    const tasks = given.tasks ?? 'tasks'
     // The worker does not load the modules again, so from here on only the database can take long.
     await interruptible(loadTasks(tasks), signals, false)
     const starting = startWorker({
       connection,
       concurrency,
       tasks,
+      only,
+      except,
+      queues,
       once,
       shutdownTimeout,
       healthPort,

@@ -1,4 +1,5 @@
 import type { Figures, QueueStatus, Status, TaskStatus, WorkerStatus } from '../../src/diagnose/status.ts'
+import type { Pause } from '../../src/flow/pauses.ts'
 import { MOST_COUNTED } from '../../src/sql/recurring/monitor.ts'
 import { counted } from '../../src/text/amounts.ts'
 import type { Format, Style } from '../context.ts'
@@ -53,7 +54,7 @@ function section<Row>(
   return { noun, heading, rows, more }
 }
 
-function titleOf({ totals, workers, recurring, at, since }: Status, width: number, style: Style): string[] {
+function titleOf({ totals, workers, recurring, pauses, at, since }: Status, width: number, style: Style): string[] {
   const alive = workers.filter(({ isAlive }) => isAlive)
   const running = alive.reduce((sum, worker) => sum + worker.running, 0)
   const slots = alive.reduce((sum, worker) => sum + worker.concurrency, 0)
@@ -73,7 +74,22 @@ function titleOf({ totals, workers, recurring, at, since }: Status, width: numbe
     ...(totals.p50Ms === null ? [] : [`p50 ${shortLength(totals.p50Ms)}, p99 ${shortLength(totals.p99Ms)}`])
   ]
   const lines = [...fold(past, width), ...fold(describeRecurring(recurring, at), width)]
-  return [...fold(now, width).map(line => style('bold', line)), ...lines.map(line => style('dim', line))]
+  return [
+    ...fold(now, width).map(line => style('bold', line)),
+    ...lines.map(line => style('dim', line)),
+    ...describePauses(pauses, at).map(line => style('yellow', cut(line, width)))
+  ]
+}
+
+function describePauses(pauses: readonly Pause[], now: Date): string[] {
+  const shown = pauses.slice(0, MOST_PAUSES).map(pause => describePause(pause, now))
+  const more = pauses.length - shown.length
+  return more > 0 ? [...shown, `and ${counted(more, 'more pause')}`] : shown
+}
+
+function describePause({ kind, name, since, by, reason }: Pause, now: Date): string {
+  const what = kind === 'all' ? 'everything' : `${kind} ${name}`
+  return oneLine(`paused: ${what}, ${relativeTime(since, now)} by ${by}${reason === null ? '' : `: ${reason}`}`)
 }
 
 function describeRecurring({ count, paused, next }: Status['recurring'], now: Date): string[] {
@@ -180,3 +196,5 @@ function workerColumnsAt(now: Date): readonly Column<WorkerStatus>[] {
 
 /** In columns. A longer line of figures is hard to read. */
 const MOST_TITLE = 120
+
+const MOST_PAUSES = 3

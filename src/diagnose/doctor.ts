@@ -12,6 +12,7 @@ import { examineConnection } from './doctor/connection.ts'
 import { type Finding, problem, warning } from './doctor/finding.ts'
 import { examineJobs } from './doctor/jobs.ts'
 import { DEFAULT_LIMITS, type Limits } from './doctor/limits.ts'
+import { examinePauses } from './doctor/pauses.ts'
 import { examineRecurring } from './doctor/recurring.ts'
 import { examineTables } from './doctor/tables.ts'
 
@@ -55,6 +56,7 @@ export async function diagnose({ client, schema, label, limits: given }: Diagnos
       findings.push(...(await examineTables(access, limits)))
       findings.push(...(await examineJobs(access)))
       findings.push(...(await examineRecurring(access)))
+      findings.push(...(await examinePauses(access, limits)))
     }
   } catch (error) {
     findings.push(toFinding(error, label))

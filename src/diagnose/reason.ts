@@ -12,6 +12,8 @@ export type ReasonCode =
   | 'backing-off'
   | 'no-worker'
   | 'unknown-task'
+  | 'newer-version'
+  | 'queue-not-taken'
   | 'queue-held'
   | 'behind-in-queue'
   | 'workers-busy'

@@ -1,5 +1,7 @@
 import type { Duration } from '../duration.ts'
+import { type Pause, toPause } from '../flow/pauses.ts'
 import { JOB_STATES } from '../rules/states.ts'
+import { listPauses } from '../sql/flow/pauses.ts'
 import {
   findPastQueues,
   type Live,
@@ -124,16 +126,19 @@ export interface Status {
   readonly moreQueues: number
   /** The recurring jobs. */
   readonly recurring: RecurringStatus
+  /** What is paused, the oldest pause first. */
+  readonly pauses: readonly Pause[]
   /** The workers on the register, the oldest first. A lost worker stays until another one removes it. */
   readonly workers: readonly WorkerStatus[]
 }
 
 /** Reads the status. Past runs come from counters, so their number does not matter. */
 export async function readStatus(access: Access, windowMs: number, maxQueues: number): Promise<Status> {
-  const [live, past, recurring, workers] = await Promise.all([
+  const [live, past, recurring, pauses, workers] = await Promise.all([
     readLive(access, maxQueues),
     readPastTasks(access, windowMs),
     countRecurring(access),
+    listPauses(access),
     readWorkers(access)
   ])
   const [at, since] = [new Date(live.at), new Date(past.since)]
@@ -155,6 +160,7 @@ export async function readStatus(access: Access, windowMs: number, maxQueues: nu
     queues,
     moreQueues,
     recurring: toRecurringStatus(recurring),
+    pauses: pauses.map(toPause),
     workers: workers.map(({ running, startedAt, id, host, pid, concurrency, tasks, beatAgeMs, isAlive }) => ({
       id,
       host,

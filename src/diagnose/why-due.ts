@@ -1,9 +1,13 @@
+import { resumeCommand } from '../flow/pauses.ts'
+import { listPauses, type PauseRow } from '../sql/flow/pauses.ts'
+import { versionOf } from '../sql/flow/versions.ts'
 import type { WorkerRow } from '../sql/ledger/status.ts'
 import { countBefore, countBeforeInQueue, type LiveJobRow } from '../sql/ledger/why.ts'
 import type { Access } from '../sql/statement.ts'
+import { toDate } from '../sql/times.ts'
 import { counted, lengthOf } from '../text/amounts.ts'
 import { didYouMean, nearMatches } from '../text/suggest.ts'
-import type { Reason } from './reason.ts'
+import type { Reason, ReasonCode } from './reason.ts'
 
 /** Finds out why a due job does not run although no worker holds it. The most important reason comes first. */
 export async function reasonsWhileDue(
@@ -12,9 +16,10 @@ export async function reasonsWhileDue(
   workers: readonly WorkerRow[]
 ): Promise<Reason[]> {
   const alive = workers.filter(({ isAlive }) => isAlive)
-  const knowing = alive.filter(({ tasks }) => tasks.includes(row.task))
+  const knowing = alive.filter(worker => takes(worker, row))
   const reasons = [
-    ...withoutWorker(row, workers, alive, knowing),
+    ...whilePaused(row, await listPauses(access)),
+    ...withoutWorker(row, workers, alive),
     ...whileQueueIsHeld(row, workers),
     ...(row.queue === null ? [] : await behindInQueue(access, row))
   ]
@@ -34,12 +39,44 @@ export async function reasonsWhileDue(
   return [{ code: 'due', message: 'Nothing holds it back: a worker will fetch it at any moment' }]
 }
 
-function* withoutWorker(
-  { task }: LiveJobRow,
-  workers: readonly WorkerRow[],
-  alive: readonly WorkerRow[],
-  knowing: readonly WorkerRow[]
-): Iterable<Reason> {
+/** The reasons that hold also before a job is due. */
+export const IN_ADVANCE: readonly ReasonCode[] = [
+  'paused',
+  'no-worker',
+  'unknown-task',
+  'newer-version',
+  'queue-not-taken'
+]
+
+function* whilePaused({ task, queue }: LiveJobRow, pauses: readonly PauseRow[]): Iterable<Reason> {
+  for (const pause of pauses) {
+    const { kind, name, since, by, reason } = pause
+    if (kind !== 'all' && name !== (kind === 'task' ? task : queue)) continue
+    const at = toDate(since)
+    const what = kind === 'all' ? 'Everything is' : `Its ${kind} ${name} is`
+    const why = reason === null ? '' : `: ${reason}`
+    const message = `${what} paused since ${at.toISOString()}, by ${by}${why}. Resume it: ${resumeCommand(pause)}`
+    yield { code: 'paused', message, at }
+  }
+}
+
+function takes(worker: WorkerRow, row: LiveJobRow): boolean {
+  return worker.tasks.includes(row.task) && isFitting(worker, row) && takesQueue(worker, row)
+}
+
+function isFitting({ versions }: WorkerRow, { task, flags }: LiveJobRow): boolean {
+  return versionOf(flags) <= (versions[task] ?? 0)
+}
+
+function takesQueue({ queues: { kind, names } }: WorkerRow, { queue }: LiveJobRow): boolean {
+  if (queue === null) return kind !== 'only'
+  return kind !== 'none' && names.includes(queue) === (kind === 'only')
+}
+
+function* withoutWorker(row: LiveJobRow, workers: readonly WorkerRow[], alive: readonly WorkerRow[]): Iterable<Reason> {
+  const { task, queue, flags } = row
+  const knowing = alive.filter(({ tasks }) => tasks.includes(task))
+  const fitting = knowing.filter(worker => isFitting(worker, row))
   if (alive.length === 0) {
     const [latest] = workers.toSorted((left, right) => left.beatAgeMs - right.beatAgeMs)
     const lost = latest ? `: the last one, ${latest.id}, was lost ${lengthOf(latest.beatAgeMs)} ago` : ''
@@ -51,6 +88,15 @@ function* withoutWorker(
     const more = tasks.length > MOST_TASKS ? ` and ${tasks.length - MOST_TASKS} more` : ''
     const message = `No live worker knows ${task}: ${counted(alive.length, 'worker')}, with ${listed}${more}${near}`
     yield { code: 'unknown-task', message, tasks }
+  } else if (fitting.length === 0) {
+    const newest = Math.max(...knowing.map(({ versions }) => versions[task] ?? 0))
+    const found = newest === 0 ? 'no version' : `version ${newest} at most`
+    const message = `Version ${versionOf(flags)} of ${task} has scheduled it, and the live workers have ${found}: ${counted(knowing.length, 'worker')}. Start a worker with the newer code`
+    yield { code: 'newer-version', message }
+  } else if (!fitting.some(worker => takesQueue(worker, row))) {
+    const jobs = queue === null ? 'jobs without a queue' : `jobs of the queue ${queue}`
+    const message = `No live worker that knows ${task} takes ${jobs}: ${counted(fitting.length, 'worker')}, by the option queues`
+    yield { code: 'queue-not-taken', message }
   }
 }
 

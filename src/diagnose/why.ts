@@ -8,7 +8,7 @@ import type { Access } from '../sql/statement.ts'
 import { toDate } from '../sql/times.ts'
 import { lengthOf } from '../text/amounts.ts'
 import type { Reason } from './reason.ts'
-import { reasonsWhileDue } from './why-due.ts'
+import { IN_ADVANCE, reasonsWhileDue } from './why-due.ts'
 import { explainRecurring } from './why-recurring.ts'
 
 /** A job that has not ended. */
@@ -120,7 +120,7 @@ async function whileFree(access: Access, row: LiveJobRow, workers: readonly Work
   const later = await whenLater(access, row)
   const onceDue = await reasonsWhileDue(access, row, workers)
   // Only these reasons can be known in advance.
-  return [later, ...onceDue.filter(({ code }) => code === 'no-worker' || code === 'unknown-task')]
+  return [later, ...onceDue.filter(({ code }) => IN_ADVANCE.includes(code))]
 }
 
 function whenFailed({ attempts, maxAttempts, error }: LiveJobRow): Reason {

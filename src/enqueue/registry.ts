@@ -1,10 +1,10 @@
 import process from 'node:process'
-import type { JobDefaults } from '../job.ts'
 import type { Logger } from '../logger.ts'
 import { schedulingTimings } from '../rules/timings.ts'
 import { type Definition, findDefinitions } from '../sql/jobs/definitions.ts'
 import type { Access } from '../sql/statement.ts'
 import { definedNameOf, NAMING_REMEDY } from '../task.ts'
+import type { Registered } from './request.ts'
 
 /** The options of tasks that workers have registered. They are read now and then, not for each call. */
 export interface Registry {
@@ -13,13 +13,13 @@ export interface Registry {
   /** Reads what workers have registered, unless that was lately. Calls continue in the order in which they came. */
   learn(task: unknown, access: Access): Promise<void>
   /** The registered options of a task that is scheduled by name. */
-  defaultsOf(task: unknown): JobDefaults | undefined
+  defaultsOf(task: unknown): Registered | undefined
 }
 
 /** Creates a registry. */
 export function createRegistry(logger: Logger | undefined): Registry {
   const warned = new Set<string>()
-  let known: ReadonlyMap<string, JobDefaults> = new Map()
+  let known: ReadonlyMap<string, Registered> = new Map()
   let readAtMs = Number.NEGATIVE_INFINITY
   let reading: Promise<void> | undefined
 
@@ -71,10 +71,11 @@ export function createRegistry(logger: Logger | undefined): Registry {
   }
 }
 
-function toDefaults({ queue, priority, maxAttempts }: Definition): JobDefaults {
+function toDefaults({ queue, priority, maxAttempts, version }: Definition): Registered {
   return {
     ...(queue !== undefined && { queue: queue === null ? null : { name: queue } }),
     ...(priority !== undefined && { priority }),
-    ...(maxAttempts !== undefined && { maxAttempts })
+    ...(maxAttempts !== undefined && { maxAttempts }),
+    ...(version !== undefined && { version })
   }
 }

@@ -5,8 +5,9 @@ import type { JobDefaults, KeyMode } from '../job.ts'
 import type { JobOptions } from '../schedule.ts'
 import { validatePayload } from '../schema.ts'
 import type { EngineKeyMode, NewJob } from '../sql/jobs/add.ts'
-import { isTaskName, nameOfTask, notATaskName, optionsOf } from '../task.ts'
+import { nameOfTask, optionsOf, type TaskVersion } from '../task.ts'
 import { describe } from '../text/describe.ts'
+import { isTaskName, notATaskName } from '../text/task-name.ts'
 import { encodePayload } from './payload.ts'
 
 /** The options of a call of `schedule`. They are checked here, because not every caller has a compiler. */
@@ -25,6 +26,9 @@ export const JOB_OPTIONS: Names<AnyOptions> = {
   keyMode: true
 }
 
+/** The options of a task that workers register. */
+export type Registered = JobDefaults & TaskVersion
+
 /** A job without its payload. */
 export type Request = Omit<NewJob, 'payload'>
 
@@ -39,11 +43,11 @@ export function toRequest(
   options: AnyOptions,
   defaults: JobDefaults,
   names: Readonly<Record<string, true>> = JOB_OPTIONS,
-  registered: JobDefaults | undefined = undefined
+  registered: Registered | undefined = undefined
 ): Request {
   const task = nameOf(options?.task)
   refuseUnknown(options, names, `schedule ${task}`)
-  const own: JobDefaults = registered ?? optionsOf(options.task)
+  const own: Registered = registered ?? optionsOf(options.task)
   const { key, keyMode = 'replace' } = options
   const times = toTimes(options, `schedule ${task}`)
   checkOptions(task, options)
@@ -56,7 +60,8 @@ export function toRequest(
     priority: options.priority ?? own.priority ?? defaults.priority ?? null,
     maxAttempts: options.maxAttempts ?? own.maxAttempts ?? defaults.maxAttempts ?? null,
     key: key ?? null,
-    keyMode: KEY_MODES[keyMode]
+    keyMode: KEY_MODES[keyMode],
+    version: own.version ?? null
   }
 }
 

@@ -68,6 +68,8 @@ export async function scheduleAgain(access: Access, { id, run }: GoneJob): Promi
     maxAttempts,
     key: isTaken ? null : key,
     keyMode: 'unsafe_dedupe',
+    // The ledger does not keep the version.
+    version: null,
     of: run
   })
   if (job) return job.id

@@ -2,7 +2,7 @@ import { type Names, refuseUnknown } from '../check/options.ts'
 import { checkText } from '../check/values.ts'
 import { RECURRENCE, type Recurrence, readRecurrence } from '../cron/recurrence.ts'
 import type { Registry } from '../enqueue/registry.ts'
-import { type AnyOptions, type JobSettings, toPayload, toRequest } from '../enqueue/request.ts'
+import { type AnyOptions, type JobSettings, type Registered, toPayload, toRequest } from '../enqueue/request.ts'
 import type { JobDefaults } from '../job.ts'
 import type { PayloadOption } from '../schedule.ts'
 import type { EntryDefinition } from '../sql/recurring/row.ts'
@@ -37,20 +37,20 @@ export function readDefinition(
   name: string,
   options: RecurringOptions,
   settings: JobSettings
-): (registered: JobDefaults | undefined) => Promise<EntryDefinition> {
+): (registered: Registered | undefined) => Promise<EntryDefinition> {
   const doing = `set the recurring job ${JSON.stringify(name)}`
   checkName(name)
   refuseUnknown(options, RECURRING_OPTIONS, doing)
   const recurring = readRecurrence(options, doing)
   const { task, payload, queue, priority, maxAttempts } = options
   const given = { task, payload, queue, priority, maxAttempts } as AnyOptions
-  const toJob = (registered?: JobDefaults) => toRequest(given, settings.defaults, RECURRING_OPTIONS, registered)
+  const toJob = (registered?: Registered) => toRequest(given, settings.defaults, RECURRING_OPTIONS, registered)
   // Wrong options fail before anything is asked of the database.
   const request = toJob()
   const encoding = toPayload(given, settings, request.task)
   return async registered => {
-    const { task, queue, priority, maxAttempts } = registered ? toJob(registered) : request
-    return { name, task, queue, priority, maxAttempts, payload: await encoding, ...recurring }
+    const { task, queue, priority, maxAttempts, version } = registered ? toJob(registered) : request
+    return { name, task, queue, priority, maxAttempts, version, payload: await encoding, ...recurring }
   }
 }
 
@@ -59,7 +59,7 @@ export async function registeredFor(
   task: RecurringOptions['task'],
   registry: Registry,
   access: Access
-): Promise<JobDefaults | undefined> {
+): Promise<Registered | undefined> {
   if (registry.isUnread(task)) await registry.learn(task, access)
   return registry.defaultsOf(task)
 }

@@ -40,10 +40,9 @@ export function occurrenceOf(flags: Readonly<Record<string, unknown>> | null): O
   return NO_OCCURRENCE
 }
 
-/** The flags of a job that belongs to an occurrence; `null` for other jobs. */
-export function flagsOf(of: OccurrenceOf = NO_OCCURRENCE): readonly string[] | null {
-  const { schedule, occurrence } = of
-  return schedule === null || occurrence === null ? null : [`${OCCURRENCE}${occurrence.getTime()} ${schedule}`]
+/** The flag {@linkcode OCCURRENCE} of a job that belongs to an occurrence; none for other jobs. */
+export function occurrenceFlags({ schedule, occurrence }: OccurrenceOf = NO_OCCURRENCE): readonly string[] {
+  return schedule === null || occurrence === null ? [] : [`${OCCURRENCE}${occurrence.getTime()} ${schedule}`]
 }
 
 const NO_OCCURRENCE: OccurrenceOf = { schedule: null, occurrence: null }

@@ -13,6 +13,7 @@
  * @module
  */
 export type { Keep } from '../rules/retention.ts'
+export type { ChoiceOptions } from './choice.ts'
 export { type GuardOptions, guardProcess } from './execution/uncaught.ts'
 export type { LedgerOptions, WorkerOptions } from './options.ts'
 export { startWorker, type Worker } from './worker.ts'

@@ -5,10 +5,12 @@ import { type Duration, toTimeLimit } from '../duration.ts'
 import { createSafeLogger, type Logger, silentLogger } from '../logger.ts'
 import { createRedactor, type Redactor } from '../redact/redactor.ts'
 import { type Keep, type Retention, toRetention } from '../rules/retention.ts'
+import type { QueueChoice } from '../sql/flow/choice.ts'
 import type { AnyTask } from '../task.ts'
+import { CHOICE_OPTIONS, type ChoiceOptions, readQueues } from './choice.ts'
 
 /** The options of {@linkcode startWorker}. */
-export interface WorkerOptions {
+export interface WorkerOptions extends ChoiceOptions {
   /**
    * The directory of the task files, or an object of tasks by name.
    *
@@ -162,6 +164,7 @@ export interface LedgerOptions {
 /** The names of the {@linkcode WorkerOptions}. */
 export const WORKER_OPTIONS: Names<WorkerOptions> = {
   tasks: true,
+  ...CHOICE_OPTIONS,
   connection: true,
   concurrency: true,
   localQueueSize: true,
@@ -198,6 +201,7 @@ export interface LedgerSettings extends Retention {
 /** {@linkcode WorkerOptions} after validation, with all defaults. */
 export interface ResolvedOptions {
   readonly tasks: string | URL | Readonly<Record<string, AnyTask>>
+  readonly queues: QueueChoice
   readonly connection: string | URL | undefined
   readonly concurrency: number
   readonly localQueueSize: number
@@ -231,6 +235,7 @@ export function resolveOptions(options: WorkerOptions): ResolvedOptions {
   const localQueueSize = wholeNumber('localQueueSize', options.localQueueSize, concurrency * 5, concurrency)
   return {
     tasks: options.tasks ?? 'tasks',
+    queues: readQueues(options),
     connection: options.connection,
     concurrency,
     localQueueSize,

@@ -5,6 +5,7 @@ import { showRuns } from '../sql/ledger/live.ts'
 import { markStarted } from '../sql/worker/rescue.ts'
 import type { AnyTask } from '../task.ts'
 import { createCancelWatch } from './cancellations.ts'
+import { toChoice } from './choice.ts'
 import { createClaiming } from './claiming/claiming.ts'
 import { createClaims } from './claiming/claims.ts'
 import { createClaimRunner } from './claiming/run-claims.ts'
@@ -79,14 +80,14 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     runtimeOptions
   const { schema, logger, ledger, concurrency } = options
   const { execute } = ownConnections
-  const names = [...tasks.keys()]
+  const choice = toChoice(tasks, options.queues)
   const kept = ledger && { keepsSuccesses: ledger.successesMs !== false, keepsFailures: ledger.failuresMs !== false }
   const draining = new AbortController()
   const closing = new AbortController()
 
   const engine = createEngine({
     schema,
-    tasks: names,
+    tasks: choice.tasks,
     concurrency,
     batchSize: options.localQueueSize,
     giveBackAfterMs: options.localQueueTtlMs,
@@ -97,6 +98,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
   const membership = createMembership({
     options,
     tasks,
+    choice,
     ownConnections,
     outage,
     claims,
@@ -129,10 +131,10 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
     markStarted: job => outage.outlast(() => markStarted(execute, schema, job, engine.id), closing.signal)
   })
   const recurring = createRecurringClock({ execute, schema, logger })
-  const deployment = createDeployment({ declared, tasks: names, connections: ownConnections, schema, logger })
+  const deployment = createDeployment({ declared, connections: ownConnections, schema, logger })
   const claiming = createClaiming({
     options,
-    tasks: names,
+    choice,
     kept,
     engine,
     claims,

@@ -7,6 +7,7 @@ import { openDatabase } from '../database/open.ts'
 import { type Duration, toTimeLimit } from '../duration.ts'
 import { BackgroundError } from '../errors.ts'
 import type { AnyTask } from '../task.ts'
+import { chooseTasks } from './choice.ts'
 import { type Health, type HealthServer, serveHealth } from './health.ts'
 import { type ResolvedOptions, resolveOptions, type WorkerOptions } from './options.ts'
 import { createOutage } from './outage.ts'
@@ -75,9 +76,10 @@ export interface Worker extends AsyncDisposable {
  */
 export async function startWorker(options: WorkerOptions = {}): Promise<Worker> {
   const resolved = resolveOptions(options)
-  const tasks = await gatherTasks(resolved.tasks)
+  const all = await gatherTasks(resolved.tasks)
+  const tasks = chooseTasks(all, options)
   const { logger, connection } = resolved
-  const declared = await readDeclaredJobs(tasks, placeOf(resolved.tasks), resolved.schema)
+  const declared = await readDeclaredJobs(all, placeOf(resolved.tasks), resolved.schema)
   const database = await openDatabase({ connection, onProgress: message => logger.info(message) })
   const ownConnections = openOwnConnections(database)
   const outage = createOutage(logger, database.label)

@@ -100,6 +100,9 @@ Commands:
   kretes background delete [...jobs]           Remove jobs that are not running, by id, key or filter
   kretes background run-now [...jobs]          Make scheduled jobs due now, by id, key or filter
   kretes background cron [command]             List, set and pause recurring jobs
+  kretes background pause                      Pause a task, a queue or everything: jobs wait until resume
+  kretes background resume                     End a pause: workers take its jobs at once
+  kretes background pauses                     List what is paused, by whom and why
   kretes background status                     Show tasks, queues and workers
   kretes background why <job>                  Show why a job is not running, by id or key, or about a recurring job, by name
   kretes background doctor                     Look for problems and show their remedies; exits with 1 if there are any
@@ -111,6 +114,9 @@ Commands:
 Options:
       --concurrency <number>         How many jobs run at the same time (default: 10)
       --tasks <directory>            The directory of the task files (default: tasks)
+      --only <task...>               Run only this task; may be repeated
+      --except <task...>             Do not run this task; may be repeated
+      --queue <name...>              Run only jobs of this queue; may be repeated
       --database-url <url>           The database to use (default: DATABASE_URL, PG*, or one in .kretes/)
       --once                         Run the jobs that are due, then exit
       --detached                     Keep running when the parent process ends: a shell, npx, a terminal

@@ -31,8 +31,8 @@ const cases: [args: string[], said: string[]][] = [
     ['Cannot run kretes background: there is no option --concurency. Did you mean --concurrency?', WORKER]
   ],
   [
-    ['bg', '--queue', 'email'],
-    ['Cannot run kretes background: there is no option --queue', WORKER]
+    ['bg', '--payload', '{}'],
+    ['Cannot run kretes background: there is no option --payload', WORKER]
   ],
   [
     ['bg', '--no-once'],
@@ -42,7 +42,7 @@ const cases: [args: string[], said: string[]][] = [
     ['bg', '--once=false'],
     ['Cannot run kretes background: --once takes no value', WORKER]
   ],
-  [['bg', '--once', 'false'], ['Cannot run false: there is no such command. Try kretes background --help']],
+  [['bg', '--once', 'false'], ['Cannot run false: there is no such command. Did you mean pause?']],
   [
     ['bg', '--tasks.x', 'jobs'],
     ['Cannot run kretes background: there is no option --tasks.x. Did you mean --tasks?', WORKER]

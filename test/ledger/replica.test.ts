@@ -41,7 +41,7 @@ test('shows every view', async () => {
     select table_name as name from information_schema.views where table_schema = 'kretes' order by 1`
   assert.equal(
     views.map(({ name }) => name),
-    ['jobs', 'queues', 'rates', 'runs', 'schedules', 'tasks']
+    ['jobs', 'pauses', 'queues', 'rates', 'runs', 'schedules', 'tasks']
   )
   for (const { name } of [...views, { name: 'workers' }]) {
     const rows = await sql`select * from kretes.${sql(name)}`

@@ -1,6 +1,7 @@
 import postgres from 'postgres'
 import { createBackground } from '../../src/background.ts'
 import { type ClaimRequest, claimJobs, jobsOf } from '../../src/sql/worker/claim.ts'
+import { choiceOf } from '../helpers/choice.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { randomFrom } from '../helpers/random.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -131,7 +132,7 @@ test('takes jobs only from the queues that it is given if it does not look for q
   for (const queue of ['a', 'a', 'b', null, 'c']) await add(queue)
   const [queue] = await sql<{ id: number }[]>`
     select id from graphile_worker._private_job_queues where queue_name = 'a'`
-  const given = { scans: false, also: [queue!.id] }
+  const given = { scans: 'none' as const, also: [queue!.id] }
   assert.equal(
     (await claim(10, undefined, given)).map(({ queue }) => queue),
     ['a', 'a', null]
@@ -149,7 +150,7 @@ test('reads no more behind a long queue that a worker holds than without it', as
   for (let n = 0; n < 20; n++) await add(null)
   await sql`vacuum analyze graphile_worker._private_jobs`
   const pages = await pagesOf(
-    claimJobs('graphile_worker', { worker: 'me', tasks: ['Known'], size: 1, scans: false }).text
+    claimJobs('graphile_worker', { worker: 'me', choice: choiceOf('Known'), size: 1, scans: 'none' }).text
   )
   assert.ok(pages < 100, `${pages} pages were read`)
 })
@@ -157,7 +158,7 @@ test('reads no more behind a long queue that a worker holds than without it', as
 test('reads only the first jobs of a long queue', async () => {
   await addLong()
   await sql`vacuum analyze graphile_worker._private_jobs`
-  const { text } = claimJobs('graphile_worker', { worker: 'me', tasks: ['Known'], size: 10 })
+  const { text } = claimJobs('graphile_worker', { worker: 'me', choice: choiceOf('Known'), size: 10 })
   const pages = await pagesOf(text)
   assert.ok(pages < 500, `${pages} pages were read`)
 })
@@ -227,7 +228,7 @@ test('keeps the order of a queue from which many fetch and complete at once', as
     select graphile_worker.add_job('Known', queue_name => 'only', run_at => now() - interval '1 hour' + n * interval '1 ms')
     from generate_series(1, 300) n`
   const order: number[] = []
-  const { text, values } = claimJobs('graphile_worker', { worker: 'me', tasks: ['Known'], size: 10 })
+  const { text, values } = claimJobs('graphile_worker', { worker: 'me', choice: choiceOf('Known'), size: 10 })
   const drain = async (): Promise<void> => {
     const session = postgres(database.url, { max: 1, connection: { enable_seqscan: false } })
     while (order.length < 200) {
@@ -262,7 +263,7 @@ test('reads no more with many names of queues than with few', async () => {
     insert into graphile_worker._private_job_queues (queue_name) select 'idle ' || n from generate_series(1, 20000) n`
   for (let n = 0; n < 20; n++) await add(`queue ${n}`)
   await sql`vacuum analyze graphile_worker._private_job_queues`
-  const { text } = claimJobs('graphile_worker', { worker: 'me', tasks: ['Known'], size: 10 })
+  const { text } = claimJobs('graphile_worker', { worker: 'me', choice: choiceOf('Known'), size: 10 })
   const pages = await pagesOf(text)
   assert.ok(pages < 1_000, `${pages} pages were read`)
 })
@@ -295,7 +296,7 @@ async function pagesOf(text: string): Promise<number> {
         .replaceAll('$1', "'me'")
         .replaceAll('$2', "'{Known,Unknown}'")
         .replaceAll('$3', "'{}'")
-        .replaceAll(/\$[456]/g, "'{}'")}`
+        .replaceAll(/\$[45678]/g, "'{}'")}`
     )
     const { Plan } = row!['QUERY PLAN'][0]!
     return Plan['Shared Hit Blocks'] + Plan['Shared Read Blocks']
@@ -312,7 +313,7 @@ async function claim(
   session?: TestDatabase['sql'],
   { without = [], ...more }: Partial<ClaimRequest> = {}
 ): Promise<Row[]> {
-  const request = { worker: 'me', tasks: ['Known'], size: count, without, ...more }
+  const request = { worker: 'me', choice: choiceOf('Known'), size: count, without, ...more }
   const { text, values } = claimJobs('graphile_worker', request)
   const run = async (
     client: Pick<TestDatabase['sql'], 'unsafe'>

@@ -5,6 +5,7 @@ import { statement, textArray } from '../../src/sql/statement.ts'
 import { hasDueJobs } from '../../src/sql/worker/due.ts'
 import { notifyWorkers } from '../../src/sql/worker/notify.ts'
 import { releaseForgotten, releaseWorker } from '../../src/sql/worker/release.ts'
+import { choiceOf } from '../helpers/choice.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -97,7 +98,8 @@ test('releaseForgotten() frees only jobs that the worker does not know of', asyn
 })
 
 test('hasDueJobs() sees what is due for these tasks and nobody holds back', async () => {
-  const isDue = (tasks = ['Count']) => hasDueJobs(execute, schema, { tasks, worker: 'mine', without: [] })
+  const isDue = (tasks = ['Count']) =>
+    hasDueJobs(execute, schema, { choice: choiceOf(...tasks), worker: 'mine', without: [] })
   assert.is(await isDue(), false)
   const id = await add('one')
   assert.is(await isDue(), true)

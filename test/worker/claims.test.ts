@@ -47,6 +47,7 @@ function rowOf(id: string, lockedAtMs: number): ClaimedJob {
     locked_at: new Date(lockedAtMs),
     flags: null,
     last_error: null,
-    is_cut: false
+    is_cut: false,
+    is_covered: false
   }
 }

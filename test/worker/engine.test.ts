@@ -10,6 +10,7 @@ import { createEnginePool } from '../../src/worker/engine/pool.ts'
 import { type EngineRequest, type EngineStatement, recognizeStatement } from '../../src/worker/engine/statements.ts'
 import type { JobStore } from '../../src/worker/engine/store.ts'
 import { createOutage } from '../../src/worker/outage.ts'
+import { choiceOf } from '../helpers/choice.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -198,7 +199,7 @@ function createStore({ url, sql }: TestDatabase, rename?: string): WatchedStore 
   }
   const connections = openConnections({ url, max: 12, prepare: true, logger: silentLogger, probe, onHung() {} })
   onceDone(() => connections.close())
-  const claim = claimJobs('graphile_worker', { worker: 'me', tasks: ['Fine', 'Wait'], size: 20 })
+  const claim = claimJobs('graphile_worker', { worker: 'me', choice: choiceOf('Fine', 'Wait'), size: 20 })
   const store: JobStore = {
     async claim() {
       const rows = await connections.execute<ClaimedJob>(claim)

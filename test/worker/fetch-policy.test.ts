@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { silentLogger } from '../../src/logger.ts'
 import { claimingTimings } from '../../src/rules/timings.ts'
 import type { ClaimedJob } from '../../src/sql/worker/claim.ts'
+import type { Scan } from '../../src/sql/worker/claim-text.ts'
 import { createFetchPolicy, type FetchPolicy, type FetchState } from '../../src/worker/claiming/fetch-policy.ts'
 import { resolveOptions } from '../../src/worker/options.ts'
 import { onceDone } from '../helpers/cleanup.ts'
@@ -93,20 +94,20 @@ test('is to take the next job of a queue that it has released, or to leave it to
 
 test('is to ask for the queues that it has released while it does not look for queues, once', async () => {
   const { policy } = start()
-  const fetch = async (): Promise<[boolean, readonly number[]]> => {
+  const fetch = async (): Promise<[Scan, readonly number[]]> => {
     const { scans, also } = await policy.begin()
     return [scans, also]
   }
   await fetch()
   policy.fetched(jobs(1))
   policy.settled({ released: [7], keepsJobs: false })
-  assert.equal(await fetch(), [true, []])
+  assert.equal(await fetch(), ['first', []])
   await sleep(10)
   policy.fetched(jobs(1))
   policy.settled({ released: [7, 8], keepsJobs: false })
-  assert.equal(await fetch(), [false, [7, 8]])
+  assert.equal(await fetch(), ['none', [7, 8]])
   policy.fetched(jobs(1, { job_queue_id: 7 }))
-  assert.equal(await fetch(), [false, []])
+  assert.equal(await fetch(), ['none', []])
 })
 
 test('is to tell the others of jobs that it gives back, and to take no more than it can run', async () => {

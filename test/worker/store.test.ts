@@ -9,6 +9,7 @@ import { createJobStore, type JobStoreOptions } from '../../src/worker/claiming/
 import type { JobStore } from '../../src/worker/engine/store.ts'
 import { resolveOptions } from '../../src/worker/options.ts'
 import { createOutage } from '../../src/worker/outage.ts'
+import { choiceOf } from '../helpers/choice.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
@@ -86,7 +87,7 @@ function createStore(given: Pick<JobStoreOptions, 'execute'> & Partial<JobStoreO
     schema: 'graphile_worker',
     kept: undefined,
     engine,
-    tasks: ['Count'],
+    choice: choiceOf('Count'),
     claims: createClaims(),
     policy,
     sequences: createSequences({

@@ -1,7 +1,7 @@
 import { Queue } from '../../../src/queue.ts'
 import type { RecurringOptions } from '../../../src/recurring/options.ts'
-import { isTaskName } from '../../../src/task.ts'
 import { counted } from '../../../src/text/amounts.ts'
+import { isTaskName } from '../../../src/text/task-name.ts'
 import type { CrontabItem } from '../../../src/worker/engine/crontab.ts'
 import { defineCommand } from '../../command.ts'
 import type { Output } from '../../context.ts'

@@ -7,6 +7,8 @@ export interface Limits {
   readonly holderMs: number
   readonly deadRows: number
   readonly ledgerBytes: number
+  /** How long something may be paused. */
+  readonly pauseAgeMs: number
 }
 
 /** A healthy installation stays well within these limits. */
@@ -15,5 +17,6 @@ export const DEFAULT_LIMITS: Limits = {
   notificationMs: 2_000,
   holderMs: 5 * 60_000,
   deadRows: 100_000,
-  ledgerBytes: 20 * 2 ** 30
+  ledgerBytes: 20 * 2 ** 30,
+  pauseAgeMs: 3 * 86_400_000
 }

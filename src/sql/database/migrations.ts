@@ -1,3 +1,5 @@
+import { registerChoices } from '../flow/choice.ts'
+import { createPauses } from '../flow/pauses.ts'
 import { createDefinitions } from '../jobs/definitions.ts'
 import { splitCounters } from '../ledger/counters.ts'
 import { identifyPartitions } from '../ledger/partitions.ts'
@@ -6,7 +8,7 @@ import { versionOfViews } from '../ledger/views.ts'
 import { ownSchema } from '../names.ts'
 import { createRecurring } from '../recurring/schema.ts'
 import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
-import { indexBusyQueues, indexQueues } from '../worker/claim.ts'
+import { indexBusyQueues, indexQueues, indexTasks } from '../worker/claim-indexes.ts'
 
 /** One migration of our own schema. New migrations are added at the end. A released migration never changes. */
 export interface Migration {
@@ -70,6 +72,15 @@ export const migrations: readonly Migration[] = [
     id: 12,
     name: 'find queues',
     apply: (execute, _own, engine) => indexQueues(execute, engine)
+  },
+  {
+    id: 13,
+    name: 'pause tasks and queues',
+    async apply(execute, own, engine) {
+      await createPauses(execute, own)
+      await registerChoices(execute, own)
+      await indexTasks(execute, engine)
+    }
   }
 ]
 

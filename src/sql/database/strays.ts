@@ -76,6 +76,8 @@ const OURS = textArray([
   'jobs',
   'ledger',
   'migrations',
+  'paused',
+  'pauses',
   'progress',
   'queue_counters',
   'queues',

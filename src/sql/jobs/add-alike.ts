@@ -1,6 +1,6 @@
 import type { Job } from '../../job.ts'
 import { type Access, type Fragment, identifier, type Statement, statement } from '../statement.ts'
-import { inPlace, isUntouched, type NewJob, type PlacedRow, planning, toPlace } from './add.ts'
+import { flagsOf, inPlace, isUntouched, type NewJob, type PlacedRow, planning, toPlace } from './add.ts'
 import { ADDED, type AddedRow, toJob } from './added.ts'
 
 /** Jobs without keys that differ only in their payloads. */
@@ -66,7 +66,7 @@ function add(
         ${maxAttempts}::text::int2,
         null,
         ${priority}::text::int2,
-        null
+        ${flagsOf(shared)}::text::text[]
       )::${identifier(access.schema)}.job_spec
       from json_array_elements(${payloads}::text::json) with ordinality as spec (payload, ordinal)
       where ${condition}

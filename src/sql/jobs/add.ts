@@ -1,5 +1,6 @@
 import type { Job } from '../../job.ts'
-import { flagsOf, type OccurrenceOf } from '../names.ts'
+import { versionFlags } from '../flow/versions.ts'
+import { type OccurrenceOf, occurrenceFlags } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { ADDED, type AddedRow, toJob } from './added.ts'
 import { ORIGIN_IDS, type OriginRow, readOrigins } from './origin.ts'
@@ -21,6 +22,8 @@ export interface NewJob {
   readonly maxAttempts: number | null
   readonly key: string | null
   readonly keyMode: EngineKeyMode
+  /** The version of the task, if it has one. Workers with a lower version do not take the job. */
+  readonly version: number | null
   /** The occurrence of a recurring job that it belongs to. Only a job of the mode `unsafe_dedupe` can have one. */
   readonly of?: OccurrenceOf
 }
@@ -59,7 +62,7 @@ export async function addTogether(access: Access, jobs: readonly NewJob[]): Prom
     select ${ADDED}, ${toPlace(isTimed)}
     from ${planning(access)}, lateral ${identifier(access.schema)}.add_jobs(array(
       select (task, payload, queue, coalesce(at + (ordinal - 1) * interval '1 microsecond', ${IN_ORDER}),
-        attempts, key, priority, null)::${identifier(access.schema)}.job_spec
+        attempts, key, priority, flags)::${identifier(access.schema)}.job_spec
       from rows from (json_to_recordset(${toJson(jobs)}::text::json) ${SPEC}
       where ${isUntouched(access)}
     ), planning.mode is null) job`)
@@ -144,7 +147,8 @@ export async function addInTurn(access: Access, jobs: readonly NewJob[]): Promis
       max_attempts => spec.attempts,
       job_key => spec.key,
       priority => spec.priority,
-      job_key_mode => case when planning.mode is not null then spec.mode end
+      job_key_mode => case when planning.mode is not null then spec.mode end,
+      flags => spec.flags
     ) job`)
   const origins = isOthers ? await readOrigins(access, rows) : []
   const added = new Array<Job | undefined>(jobs.length).fill(undefined)
@@ -164,7 +168,7 @@ export async function addUnseen(access: Access, jobs: readonly NewJob[]): Promis
     select count(*)
     from ${planning(access)}, lateral ${identifier(access.schema)}.add_jobs(array(
       select (task, payload, queue, coalesce(at, ${IN_ORDER}),
-        attempts, key, priority, null)::${identifier(access.schema)}.job_spec
+        attempts, key, priority, flags)::${identifier(access.schema)}.job_spec
       from rows from (json_to_recordset(${toJson(jobs)}::text::json) ${SPEC}
     ), planning.mode is null) job`)
 }
@@ -184,7 +188,7 @@ function addJobAlone(access: Access, job: NewJob): Statement {
         ${maxAttempts}::text::int2,
         ${key}::text,
         ${priority}::text::int2,
-        null
+        ${flagsOf(job)}::text::text[]
       )::${identifier(access.schema)}.job_spec],
       planning.mode is not null and ${keyMode}::text = 'preserve_run_at'
     ) job`
@@ -203,8 +207,14 @@ function addJobOnce(access: Access, job: NewJob): Statement {
       job_key => ${key}::text,
       priority => ${priority}::text::int,
       job_key_mode => ${keyMode}::text,
-      flags => ${textArray(flagsOf(job.of))}::text::text[]
+      flags => ${flagsOf(job)}::text::text[]
     ) job`
+}
+
+/** The engine's flags for a job, as an array literal. Most jobs have none. */
+export function flagsOf({ version, of }: Pick<NewJob, 'version' | 'of'>): string | null {
+  const flags = [...versionFlags(version), ...occurrenceFlags(of)]
+  return flags.length === 0 ? null : textArray(flags)
 }
 
 /**
@@ -237,7 +247,7 @@ function toJson(jobs: readonly NewJob[]): string {
 
 /** The payload is JSON text already and is not encoded again. */
 function toSpec(job: NewJob): string {
-  const { payload, task, queue, runAt, delayMs, maxAttempts, key, priority, keyMode } = job
+  const { payload, task, queue, runAt, delayMs, maxAttempts, key, priority, keyMode, version } = job
   const rest = {
     task,
     queue: queue ?? undefined,
@@ -246,7 +256,8 @@ function toSpec(job: NewJob): string {
     attempts: maxAttempts ?? undefined,
     key: key ?? undefined,
     priority: priority ?? undefined,
-    mode: keyMode
+    mode: keyMode,
+    flags: version === null ? undefined : versionFlags(version)
   }
   return `{"payload":${payload},${JSON.stringify(rest).slice(1)}`
 }
@@ -254,6 +265,6 @@ function toSpec(job: NewJob): string {
 /** Turns the objects of {@linkcode toJson} into rows, numbered from 1. */
 const SPEC: Fragment = {
   sql: `as (task text, payload json, queue text, at timestamptz, delay float8, attempts int2, key text, priority int2,
-      mode text)
-    ) with ordinality as spec (task, payload, queue, at, delay, attempts, key, priority, mode, ordinal)`
+      mode text, flags text[])
+    ) with ordinality as spec (task, payload, queue, at, delay, attempts, key, priority, mode, flags, ordinal)`
 }

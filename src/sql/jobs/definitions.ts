@@ -8,6 +8,7 @@ export interface Definition {
   readonly queue?: string | null
   readonly priority?: number
   readonly maxAttempts?: number
+  readonly version?: number
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Retention } from '../../rules/retention.ts'
 import { peerTimings } from '../../rules/timings.ts'
+import type { QueueChoice } from '../flow/choice.ts'
 import { ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { dueSince } from '../times.ts'
@@ -187,6 +188,9 @@ export interface WorkerRow {
   /** The ids of the jobs that the worker runs. */
   readonly running: readonly string[]
   readonly tasks: readonly string[]
+  /** The version of each task that has one. */
+  readonly versions: Readonly<Record<string, number>>
+  readonly queues: QueueChoice
   /** How long the worker keeps runs; `null` if it records none. */
   readonly retention: Retention | null
   readonly startedAt: string
@@ -210,6 +214,8 @@ function workersStatement(schema: string): Statement {
       'concurrency', concurrency,
       'running', array(select unnest(running)::text),
       'tasks', coalesce(tasks, '{}'),
+      'versions', coalesce(task_versions, '{}'),
+      'queues', coalesce(queues, '{"kind":"except","names":[]}'),
       'retention', retention,
       'startedAt', started_at,
       'beatAt', beat_at,

@@ -1,3 +1,4 @@
+import { createPausesView } from '../flow/pauses.ts'
 import { ATTEMPTS, occurrenceColumns } from '../names.ts'
 import { IS_THERE } from '../recurring/schema.ts'
 import { type Execute, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
@@ -20,6 +21,7 @@ export async function createViews(execute: Execute, own: string, engine: string)
   await createTasks(execute, own, engine)
   await createQueues(execute, own, engine)
   await createSchedules(execute, own)
+  await createPausesView(execute, own)
   for (const view of VIEWS) {
     await execute(statement`
       comment on view ${identifier(own)}.${identifier(view)} is ${{ sql: `'${MARK}${NEWEST_VIEWS}'` }}`)
@@ -273,10 +275,10 @@ const COLUMNS: Fragment = {
  * Raise this number whenever a view changes. The comments of the views in the database contain it, and a test checks
  * it.
  */
-export const NEWEST_VIEWS = 5
+export const NEWEST_VIEWS = 6
 
 /** The views, in an order in which they can be dropped. */
-const VIEWS = ['schedules', 'queues', 'tasks', 'rates', 'runs', 'jobs']
+const VIEWS = ['pauses', 'schedules', 'queues', 'tasks', 'rates', 'runs', 'jobs']
 const HOUR_AGO = "now() - interval '1 hour'"
 const MARK = 'kretes, views of version '
 

@@ -1,3 +1,4 @@
+import { isRunnable, pausedQueues } from '../flow/pauses.ts'
 import { castOf, type Target, toColumn } from '../jobs/waiting.ts'
 import { isCancelled, ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
@@ -93,7 +94,8 @@ export async function countBeforeInQueue({ execute, schema }: Access, id: string
     )::text as before
     from ${engine}._private_jobs job
     join ${engine}._private_jobs other on other.job_queue_id = job.job_queue_id
-    where job.id = ${id}::text::bigint and other.is_available and ${COMES_BEFORE}`)
+    join ${engine}._private_tasks task on task.id = other.task_id
+    where job.id = ${id}::text::bigint and other.is_available and ${COMES_BEFORE} and ${isRunnable(schema, 'task.identifier')}`)
   return JSON.parse(row!.before)
 }
 
@@ -109,9 +111,10 @@ export async function countBefore({ execute, schema }: Access, id: string, tasks
     cross join lateral (${comingBefore(schema, 'is null')} union all ${comingBefore(schema, 'is not null')}) other
     join ${engine}._private_tasks task on task.id = other.task_id
     where job.id = ${id}::text::bigint and task.identifier = any(${textArray(tasks)}::text::text[])
+      and ${isRunnable(schema, 'task.identifier')}
       and not exists (
         select from ${engine}._private_job_queues queue
-        where queue.id = other.job_queue_id and queue.locked_at is not null
+        where queue.id = other.job_queue_id and (queue.locked_at is not null or queue.queue_name in (${pausedQueues(schema)}))
       )`)
   return JSON.parse(row!.before)
 }

@@ -98,7 +98,7 @@ export function given(definitions: readonly Planned[]): Statement {
         item ->> 'name' as name, item ->> 'task' as task, item ->> 'cron' as cron, (item ->> 'everyMs')::bigint as every_ms,
         item ->> 'timeZone' as time_zone, ${toTime('startMs')} as start_at, ${toTime('endMs')} as end_at,
         (item ->> 'payload')::json as payload, item ->> 'queue' as queue, (item ->> 'priority')::int2 as priority,
-        (item ->> 'maxAttempts')::int2 as max_attempts, (item ->> 'mostMissed')::int as most_missed,
+        (item ->> 'maxAttempts')::int2 as max_attempts, (item ->> 'version')::int as task_version, (item ->> 'mostMissed')::int as most_missed,
         item ->> 'overlap' as overlap, (item ->> 'jitterMs')::bigint as jitter_ms, ${toTime('nextMs')} as next_at,
         item as code
       from json_array_elements(${JSON.stringify(definitions)}::text::json) item`
@@ -115,6 +115,7 @@ const COLUMNS = [
   'queue',
   'priority',
   'max_attempts',
+  'task_version',
   'most_missed',
   'overlap',
   'jitter_ms'

@@ -1,4 +1,5 @@
 import type { Job } from '../../job.ts'
+import { VERSION } from '../flow/versions.ts'
 import { ADDED, type AddedRow, toJob } from '../jobs/added.ts'
 import { OCCURRENCE } from '../names.ts'
 import {
@@ -114,7 +115,7 @@ export async function fire(execute: Execute, schema: string, firings: readonly F
       )
     ), entry as materialized (
       select
-        recurring.name, task, payload, queue, priority, max_attempts, overlap, jitter_ms,
+        recurring.name, task, payload, queue, priority, max_attempts, task_version, overlap, jitter_ms,
         "nextMs" as next_ms, occurrences, "leftOut" as left_out,
         recurring.overlap = 'skip' and json_array_length(occurrences) > 0 and ${isGoing(schema, 'recurring.last_job')} as is_going
       from firing cross join lateral (
@@ -161,7 +162,7 @@ export async function runEntry(access: Access, name: string): Promise<Job | unde
       for update
     ), planned as materialized (
       select
-        name, task, payload, queue, priority, max_attempts, overlap, 0 as jitter_ms, ${toFlag('floor(at)::text')} as flag, 1 as place
+        name, task, payload, queue, priority, max_attempts, task_version, overlap, 0 as jitter_ms, ${toFlag('floor(at)::text')} as flag, 1 as place
       from entry
     ), added as materialized (
       select job.* from ${addingPlanned(schema)} job
@@ -194,7 +195,7 @@ function addingPlanned(schema: string): Statement {
         select (
           task, payload, ${QUEUE},
           statement_timestamp() + random() * jitter_ms * interval '1 millisecond' + (place - 1) * interval '1 microsecond',
-          max_attempts, null, priority, array[flag]
+          max_attempts, null, priority, array_remove(array[flag, ${{ sql: `'${VERSION}'` }} || task_version], null)
         )::${identifier(schema)}.job_spec
         from planned order by name, place
       ))`

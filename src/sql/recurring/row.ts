@@ -16,6 +16,8 @@ export interface EntryDefinition {
   readonly queue: string | null
   readonly priority: number | null
   readonly maxAttempts: number | null
+  /** The version of the task that has set it, if the task has one. */
+  readonly version: number | null
   /** How many missed occurrences are scheduled at most. */
   readonly mostMissed: number
   readonly overlap: 'skip' | 'queue' | 'allow'
@@ -91,6 +93,7 @@ export const ROW: Fragment = {
       'queue', recurring.queue,
       'priority', recurring.priority,
       'maxAttempts', recurring.max_attempts,
+      'version', recurring.task_version,
       'mostMissed', recurring.most_missed,
       'overlap', recurring.overlap,
       'jitterMs', recurring.jitter_ms,

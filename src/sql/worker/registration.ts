@@ -1,4 +1,5 @@
 import type { Retention } from '../../rules/retention.ts'
+import type { Choice } from '../flow/choice.ts'
 import { ownSchema } from '../names.ts'
 import { type Execute, identifier, statement, textArray } from '../statement.ts'
 
@@ -8,8 +9,8 @@ export interface Registration {
   readonly host: string
   readonly pid: number
   readonly concurrency: number
-  /** The names of the tasks that the worker runs. */
-  readonly tasks: readonly string[]
+  /** The jobs that the worker may take. */
+  readonly choice: Choice
   /** How long the worker keeps runs; `null` if it records none. */
   readonly retention: Retention | null
 }
@@ -19,7 +20,7 @@ export interface Registration {
  * removes the progress that lost workers have left for runs that are over.
  */
 export async function registerWorker(execute: Execute, schema: string, registration: Registration): Promise<void> {
-  const { id, host, pid, concurrency, tasks, retention } = registration
+  const { id, host, pid, concurrency, choice, retention } = registration
   const own = ownSchema(schema)
   await execute(statement`
     with forgotten as (
@@ -28,13 +29,15 @@ export async function registerWorker(execute: Execute, schema: string, registrat
         select from ${identifier(schema)}._private_jobs job where job.id = progress.job_id and job.locked_at is not null
       )
     )
-    insert into ${identifier(own)}.workers (id, host, pid, concurrency, tasks, retention)
+    insert into ${identifier(own)}.workers (id, host, pid, concurrency, tasks, task_versions, queues, retention)
     values (
       ${id}::text,
       ${host}::text,
       ${pid}::text::int,
       ${concurrency}::text::int,
-      ${textArray(tasks)}::text::text[],
+      ${textArray(choice.tasks)}::text::text[],
+      ${JSON.stringify(choice.versions)}::text::json,
+      ${JSON.stringify(choice.queues)}::text::json,
       ${retention && JSON.stringify(retention)}::text::json
     )
     on conflict (id) do update set beat_at = now()`)

@@ -1,36 +1,40 @@
 import { ownSchema } from '../names.ts'
-import { type Execute, identifier, type Statement, statement, textArray } from '../statement.ts'
+import { type Execute, type Fragment, identifier, statement, textArray } from '../statement.ts'
 
 /**
- * Finds the tasks of due jobs that no worker knows. Jobs of these tasks stay, so over time they become the first of all
- * waiting jobs. The statement reads only the first jobs, so the number of jobs does not matter.
+ * Finds the tasks of due jobs that no worker knows. The statement goes from task to task by the index, so the number of
+ * jobs without a queue does not matter. Of the jobs in queues, it reads only the first.
  */
 export async function findUnknownTasks(execute: Execute, schema: string, known: readonly string[]): Promise<string[]> {
+  const jobs: Fragment = { sql: `${identifier(schema).sql}._private_jobs job` }
   const rows = await execute<{ task: string }>(statement`
-    with first as materialized (
-      (${firstOf(schema, 'is null')})
+    with recursive of_free (task_id) as (
+      (select task_id from ${jobs} where ${FREE} order by task_id limit 1)
       union all
-      (${firstOf(schema, 'is not null')})
+      select (select task_id from ${jobs} where ${FREE} and task_id > before.task_id order by task_id limit 1)
+      from of_free before where before.task_id is not null
+    ), of_queued as materialized (
+      select task_id from ${jobs}
+      where is_available and job_queue_id is not null and run_at <= now()
+      order by priority, run_at
+      limit ${{ sql: MOST }}
     )
     select task.identifier as task
     from ${identifier(schema)}._private_tasks task
-    where task.id in (select task_id from first)
-      and task.identifier <> all(${textArray(known)}::text::text[])
+    where task.identifier <> all(${textArray(known)}::text::text[])
       and not exists (
         select from ${identifier(ownSchema(schema))}.workers
         where beat_at > now() - interval '1 minute' and task.identifier = any(tasks)
+      )
+      and (
+        task.id in (select task_id from of_queued)
+        or task.id in (select task_id from of_free) and exists (
+          select from ${jobs} where task_id = task.id and ${FREE} and run_at <= now()
+        )
       )
     order by 1`)
   return rows.map(({ task }) => task)
 }
 
-/** The tasks of the first jobs without a queue, or with one. Each of the two has an index of its own. */
-function firstOf(schema: string, hasQueue: 'is null' | 'is not null'): Statement {
-  return statement`
-      select task_id from ${identifier(schema)}._private_jobs
-      where is_available and job_queue_id ${{ sql: hasQueue }} and run_at <= now()
-      order by priority, run_at
-      limit ${{ sql: MOST }}`
-}
-
+const FREE: Fragment = { sql: 'is_available and job_queue_id is null' }
 const MOST = '1000'

@@ -1,4 +1,5 @@
 import type { Logger } from '../../logger.ts'
+import type { Choice } from '../../sql/flow/choice.ts'
 import type { Kept } from '../../sql/ledger/record.ts'
 import type { Execute } from '../../sql/statement.ts'
 import { hasDueJobs, nextDueTimes } from '../../sql/worker/due.ts'
@@ -24,8 +25,8 @@ import { createUnknownTasks } from './unknown-tasks.ts'
 /** The options of {@linkcode createClaiming}. */
 export interface ClaimingOptions {
   readonly options: ResolvedOptions
-  /** The names of the tasks that the worker runs. */
-  readonly tasks: readonly string[]
+  /** The jobs that the worker may take. */
+  readonly choice: Choice
   /** Which runs the ledger keeps. `undefined` records nothing. */
   readonly kept: Kept | undefined
   readonly engine: Engine
@@ -65,7 +66,7 @@ export interface Claiming {
 
 /** Creates the parts that decide about fetches and the part that carries them out. */
 export function createClaiming(claiming: ClaimingOptions): Claiming {
-  const { options, tasks, engine, claims, membership, upkeep, runner, recurring, executeOwn, draining, closing } =
+  const { options, choice, engine, claims, membership, upkeep, runner, recurring, executeOwn, draining, closing } =
     claiming
   const { schema, logger } = options
   const policy = createFetchPolicy({
@@ -73,7 +74,7 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     engine,
     wakeOthers: count => wakeOthers(executeOwn, count, logger),
     async look(withinMs) {
-      const { jobs, occurrence } = await nextDueTimes(executeOwn, schema, tasks, withinMs)
+      const { jobs, occurrence } = await nextDueTimes(executeOwn, schema, choice, withinMs)
       recurring.expect(occurrence)
       return jobs
     },
@@ -83,10 +84,10 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     // During a fetch, a job that it has just locked would seem to belong to another worker.
     isIdle: () => claims.size === 0 && policy.state !== 'fetching',
     hasSuspects: () => membership.liveness?.hasSuspects ?? true,
-    hasDueJobs: () => hasDueJobs(executeOwn, schema, { worker: engine.id, tasks, without: recurring.unfit }),
+    hasDueJobs: () => hasDueJobs(executeOwn, schema, { worker: engine.id, choice, without: recurring.unfit }),
     wake: engine.wake
   })
-  const unknownTasks = createUnknownTasks({ find: () => findUnknownTasks(executeOwn, schema, tasks), logger })
+  const unknownTasks = createUnknownTasks({ find: () => findUnknownTasks(executeOwn, schema, choice.tasks), logger })
   const settlement = createSettlement({
     mend: upkeep.mend,
     strip: claiming.endings.strip,

@@ -1,6 +1,7 @@
 import type { Logger } from '../../logger.ts'
 import { claimingTimings } from '../../rules/timings.ts'
 import type { ClaimedJob } from '../../sql/worker/claim.ts'
+import type { Scan } from '../../sql/worker/claim-text.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { createBatchSizer } from './batch-size.ts'
@@ -34,8 +35,8 @@ export interface Fetch {
   readonly size: number
   /** How many jobs of queues. Only one worker at a time runs the jobs of a queue, so they cannot be too many for it. */
   readonly queued: number
-  /** Whether to look for queues with jobs. Otherwise the fetch takes jobs only from the queues `also`. */
-  readonly scans: boolean
+  /** Where to look for queues with jobs. With `none`, the fetch takes jobs only from the queues `also`. */
+  readonly scans: Scan
   /** The ids of queues that this worker has released, if the fetch does not look for queues. */
   readonly also: readonly number[]
 }
@@ -46,7 +47,7 @@ export interface FetchPolicy {
   /** Awaited before each fetch. */
   begin(most?: number): Promise<Fetch>
   /** Call with the jobs that a fetch has returned, before the engine decides whether to fetch again. */
-  fetched(jobs: readonly ClaimedJob[]): void
+  fetched(jobs: readonly ClaimedJob[], isCovered?: boolean): void
   /** Call when a fetch has failed. */
   failed(): void
   /** Call when the database has confirmed how jobs ended. */
@@ -114,20 +115,20 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
       beganMs = performance.now()
       sizer.fetching()
       asked = Math.min(sizer.size, most)
-      const also = scans ? [] : [...released]
+      const also = scans === 'none' ? [...released] : []
       released.clear()
       return { size: asked, queued: Math.min(options.maxLocalQueueSize, most), scans, also }
     },
-    fetched(jobs) {
+    fetched(jobs, isCovered) {
       fetching = undefined
       lastFetchMs = beganMs
-      pacer.fetched(jobs)
+      const isHopeful = pacer.fetched(jobs, isCovered)
       sizer.fetched(jobs)
       const isFromQueues = jobs.some(job => job.job_queue_id !== null)
       const isCut = jobs[0]?.is_cut ?? false
       const isFull = isCut || jobs.length >= asked
       // The fetch may ask for more or fewer jobs than the engine did, so the engine may believe that no more jobs wait.
-      if (isFromQueues || isFull) engine.wake()
+      if (isFromQueues || isFull || isHopeful) engine.wake()
       if (jobs.length === 0) lookout.refresh()
       else if (!isFull) lookout.catchUp()
     },

@@ -1,17 +1,18 @@
 import { claimingTimings } from '../../rules/timings.ts'
+import type { Scan } from '../../sql/worker/claim-text.ts'
 
 /** A fetch that is about to begin. */
 export interface Turn {
-  /** Whether the fetch looks for queues with jobs. Otherwise it takes jobs only from queues that it is given. */
-  readonly scans: boolean
+  /** Where the fetch looks for queues with jobs. With `none`, it takes jobs only from queues that it is given. */
+  readonly scans: Scan
 }
 
 /** Limits how often a worker makes fetches that return no jobs, and how often it looks for queues in vain. */
 export interface Pacer {
   /** Awaited before each fetch. */
   turn(): Promise<Turn>
-  /** Call with the jobs that a fetch has returned. */
-  fetched(jobs: readonly { job_queue_id: number | null }[]): void
+  /** Call with the jobs that a fetch has returned. Returns whether the next fetch should start now. */
+  fetched(jobs: readonly { job_queue_id: number | null }[], isCovered?: boolean): boolean
   /** Call when a notification of new jobs arrives. Any login can send one. */
   scheduled(): void
   /**
@@ -23,8 +24,8 @@ export interface Pacer {
 }
 
 /**
- * To find queues, a fetch passes over the backlogs of the queues that workers hold, which may be long. After such a scan
- * in vain, further fetches do not scan for a while: longer after a slower scan. They still take jobs without a queue, and
+ * To find queues, a fetch looks at the first jobs of all queues. If these are all of queues that are paused or that
+ * workers hold, the next fetch looks at each queue. After an expensive scan in vain, further fetches do not scan for a while: longer after a slower scan. They still take jobs without a queue, and
  * jobs of the queues that this worker has released. If there were such fetches, `wake` then makes the worker scan again.
  *
  * Other empty fetches may be expensive, too: they pass over jobs that this worker does not run. After such a fetch the
@@ -41,7 +42,8 @@ export function createPacer(pollIntervalMs: number, wake: () => void): Pacer {
   let expensiveInRow = 0
   let emptyInRow = 0
   let isHopeful = false
-  let scans = true
+  let scans: Scan = 'first'
+  let wasCovered = false
   let scanAgainMs = 0
   let scanTimer: NodeJS.Timeout | undefined
   let proceed: (() => void) | undefined
@@ -88,24 +90,28 @@ export function createPacer(pollIntervalMs: number, wake: () => void): Pacer {
       }
       isHopeful = false
       beganMs = performance.now()
-      scans = beganMs >= scanAgainMs
-      if (!scans) scanLater()
+      scans = beganMs < scanAgainMs ? 'none' : wasCovered ? 'all' : 'first'
+      if (scans === 'none') scanLater()
       return { scans }
     },
-    fetched(jobs) {
+    fetched(jobs, isCovered = false) {
       const count = jobs.length
       const nowMs = performance.now()
       const tookMs = nowMs - beganMs
       const wasExpensive = isExpensive(tookMs)
-      if (wasExpensive && scans && !jobs.some(job => job.job_queue_id !== null)) {
-        scanAgainMs = nowMs + Math.min(pollIntervalMs, tookMs * SCAN_FACTOR)
-        return
+      wasCovered = isCovered
+      if (isCovered) return true
+      const isInVain = scans !== 'none' && !jobs.some(job => job.job_queue_id !== null)
+      if (isInVain && (wasExpensive || scans === 'all')) {
+        scanAgainMs = nowMs + Math.min(pollIntervalMs, Math.max(tookMs, EXPENSIVE_MS) * SCAN_FACTOR)
+        return false
       }
       expensiveInRow = count === 0 && wasExpensive ? expensiveInRow + 1 : 0
       emptyInRow = count === 0 ? emptyInRow + 1 : 0
       const restMs = emptyInRow > MANY ? pauseAfterMany(claimingTimings.delayMs, emptyInRow - MANY) : 0
       waitUntilMs =
         nowMs + Math.min(claimingTimings.longestDelayMs, Math.max(restMs, tookMs * WAIT_FACTOR * expensiveInRow))
+      return false
     },
     scheduled: () => void endDelay(),
     hurry() {

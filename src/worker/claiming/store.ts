@@ -1,4 +1,5 @@
 import { untilAborted } from '../../async/abort.ts'
+import type { Choice } from '../../sql/flow/choice.ts'
 import type { Kept } from '../../sql/ledger/record.ts'
 import type { Execute } from '../../sql/statement.ts'
 import { type ClaimedJob, claimJobs, jobsOf } from '../../sql/worker/claim.ts'
@@ -21,8 +22,8 @@ export interface JobStoreOptions {
   /** Which runs the ledger keeps. `undefined` records nothing. */
   readonly kept: Kept | undefined
   readonly engine: Pick<Engine, 'id'>
-  /** The names of the tasks that the worker runs. */
-  readonly tasks: readonly string[]
+  /** The jobs that the worker may take. */
+  readonly choice: Choice
   readonly claims: Claims
   readonly policy: FetchPolicy
   readonly settlement: Settlement
@@ -53,7 +54,7 @@ export interface ClaimStore extends JobStore {
 
 /** Creates the store from which the engine claims jobs, and through which it settles them or gives them back. */
 export function createJobStore(options: JobStoreOptions): ClaimStore {
-  const { execute, schema, kept, engine, tasks, claims, policy, settlement, sequences, outage } = options
+  const { execute, schema, kept, engine, choice, claims, policy, settlement, sequences, outage } = options
   const { draining, closing } = options
   const givingBack = new Set<Promise<unknown>>()
 
@@ -65,9 +66,9 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
     if (!draining.aborted) await untilAborted(draining, options.beforeFetch())
     const fetch = await policy.begin(most)
     try {
-      const jobs = draining.aborted ? [] : await look(fetch, [])
+      const { jobs, isCovered } = draining.aborted ? NOTHING : await look(fetch, [])
       const firsts = claims.add(jobs)
-      policy.fetched(jobs)
+      policy.fetched(jobs, isCovered)
       options.onFetched(jobs.length, jobs[0]?.is_cut ? jobs.length : fetch.size)
       return firsts
     } catch (error) {
@@ -78,11 +79,14 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
   }
 
   /** Fetches jobs, and leaves out stuck queues, until it finds jobs or no more queues are stuck. */
-  async function look(fetch: Fetch, without: readonly number[]): Promise<readonly ClaimedJob[]> {
-    const request = { ...fetch, worker: engine.id, tasks, without, most: sequences.most }
+  async function look(
+    fetch: Fetch,
+    without: readonly number[]
+  ): Promise<{ readonly jobs: readonly ClaimedJob[]; readonly isCovered: boolean }> {
+    const request = { ...fetch, worker: engine.id, choice, without, most: sequences.most }
     const rows = await execute<ClaimedJob>(claimJobs(schema, request))
-    const { jobs, stuck } = jobsOf(rows)
-    return stuck.length > 0 ? await look(fetch, [...without, ...stuck]) : jobs
+    const { jobs, stuck, isCovered } = jobsOf(rows)
+    return stuck.length > 0 ? await look(fetch, [...without, ...stuck]) : { jobs, isCovered }
   }
 
   async function settle(ended: readonly Claim[]): Promise<void> {
@@ -154,3 +158,5 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
     }
   }
 }
+
+const NOTHING = { jobs: [], isCovered: false }

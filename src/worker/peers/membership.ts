@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import process from 'node:process'
 import type { Retention } from '../../rules/retention.ts'
+import type { Choice } from '../../sql/flow/choice.ts'
 import { type Definition, registerDefinitions } from '../../sql/jobs/definitions.ts'
 import { registerWorker, unregisterWorker } from '../../sql/worker/registration.ts'
 import { releaseForgotten } from '../../sql/worker/release.ts'
@@ -10,6 +11,7 @@ import type { Engine } from '../engine/engine.ts'
 import type { LedgerSettings, ResolvedOptions } from '../options.ts'
 import type { Outage } from '../outage.ts'
 import type { OwnConnections } from '../own-connections.ts'
+import { reportPauses } from '../pauses.ts'
 import { keepAlive, type Liveness } from './heartbeat.ts'
 import { createLostFetches } from './lost-fetches.ts'
 
@@ -18,6 +20,8 @@ export interface MembershipOptions {
   readonly options: ResolvedOptions
   /** The tasks that it runs, by name. */
   readonly tasks: ReadonlyMap<string, AnyTask>
+  /** The jobs that it may take. */
+  readonly choice: Choice
   readonly ownConnections: OwnConnections
   readonly outage: Outage
   readonly claims: Claims
@@ -53,7 +57,7 @@ export interface Membership {
 
 /** Creates the membership of a worker. The worker is registered before its first fetch. */
 export function createMembership(membershipOptions: MembershipOptions): Membership {
-  const { options, tasks, ownConnections, outage, claims, engine, release, onHung } = membershipOptions
+  const { options, tasks, choice, ownConnections, outage, claims, engine, release, onHung } = membershipOptions
   const { schema, logger, concurrency } = options
   const declaredDead = Promise.withResolvers<void>()
   const onLost = (): void => liveness?.sessionEnded()
@@ -77,9 +81,10 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
       host: hostname(),
       pid: process.pid,
       concurrency,
-      tasks: [...tasks.keys()],
+      choice,
       retention
     })
+    await reportPauses(ownConnections.execute, schema, choice, logger)
     closing.signal.throwIfAborted()
     return keepAlive({
       session,
@@ -147,6 +152,6 @@ function toRetention(ledger: LedgerSettings | undefined): Retention | null {
 }
 
 function toDefinition([name, task]: [string, AnyTask]): Definition {
-  const { queue, priority, maxAttempts } = optionsOf(task)
-  return { name, queue: queue === null ? null : queue?.name, priority, maxAttempts }
+  const { queue, priority, maxAttempts, version } = optionsOf(task)
+  return { name, queue: queue === null ? null : queue?.name, priority, maxAttempts, version }
 }

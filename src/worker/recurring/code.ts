@@ -16,7 +16,7 @@ export interface DeclaredJobs {
   readonly definitions: readonly EntryDefinition[]
   /** The program to which the code belongs: the name of its package, and where its tasks are. */
   readonly source: string
-  /** The version of each task. */
+  /** The version of each task of the program. */
   readonly versions: readonly Version[]
 }
 

@@ -21,8 +21,6 @@ import type { DeclaredJobs } from './code.ts'
 /** The options of {@linkcode createDeployment}. */
 export interface DeploymentOptions {
   readonly declared: DeclaredJobs
-  /** The tasks of the worker. */
-  readonly tasks: readonly string[]
   readonly connections: Connections
   readonly schema: string
   readonly logger: Logger
@@ -42,8 +40,9 @@ export interface Deployment {
  *
  * A task that the program no longer has loses its recurring jobs when no worker knows it any more.
  */
-export function createDeployment({ declared, tasks, connections, schema, logger }: DeploymentOptions): Deployment {
+export function createDeployment({ declared, connections, schema, logger }: DeploymentOptions): Deployment {
   const { definitions, source, versions } = declared
+  const tasks = versions.map(({ task }) => task)
   const stopping = new AbortController()
   let timer: NodeJS.Timeout | undefined
   let begun = false

@@ -2,7 +2,7 @@ import type { Dirent } from 'node:fs'
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { join, parse, relative, resolve, sep } from 'node:path'
 import { BackgroundError } from '../../errors.ts'
-import { isTaskName, notATaskName } from '../../task.ts'
+import { isTaskName, notATaskName } from '../../text/task-name.ts'
 
 /** A task file. It is identified by its name and not imported yet. */
 export interface TaskFile {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { BackgroundError } from '../../errors.ts'
-import { type AnyTask, definedNameOf, isTaskName, notATaskName } from '../../task.ts'
+import { type AnyTask, definedNameOf } from '../../task.ts'
+import { isTaskName, notATaskName } from '../../text/task-name.ts'
 import { discoverTasks, displayPath, type TaskFile } from './discover.ts'
 import { importFile } from './import.ts'
 import { type Loader, prepareLoader } from './loader.ts'

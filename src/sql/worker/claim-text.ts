@@ -1,0 +1,265 @@
+import { type ChoiceValues, choosing, IS_CHOSEN, IS_FITTING, isChosenQueue, type QueueChoice } from '../flow/choice.ts'
+import { identifier } from '../statement.ts'
+
+/**
+ * Where a claim looks for queues with jobs: in `none` but those that it is given, among the `first` jobs of queues, or in
+ * `all` queues.
+ */
+export type Scan = 'none' | 'first' | 'all'
+
+/** What decides about the text of a claim. */
+export interface ClaimText {
+  /** The maximum number of jobs without a queue, and of queues. */
+  readonly size: number
+  /** The maximum number of jobs from all queues together. */
+  readonly queued: number
+  readonly scans: Scan
+  readonly queues: QueueChoice['kind']
+}
+
+/**
+ * The statement first reads the front of the waiting jobs from the indexes alone, for each task that the worker may run.
+ * It locks the free queues of the front and then the first jobs of each, up to an equal share. It takes these jobs up to
+ * the first that is locked, so that no later job overtakes it. Then it locks jobs without a queue, in order, and skips
+ * jobs that another worker has locked. It takes no more of these jobs than the front contains: jobs behind the front
+ * must not overtake other queues. It checks each condition again on the locked row, which may have changed.
+ *
+ * It takes no queue with a job that a worker has. The row of a queue alone would not do: another worker may have let go
+ * of the queue and its jobs since the statement began. The statement would not see these jobs yet, and later ones would
+ * overtake them. This condition is a scalar subquery: the server may run an anti join by reading all jobs that workers
+ * have, once for each queue.
+ *
+ * The sizes are part of the text, because the plan depends on it. Without the limit of `next`, for example, the server would
+ * expect a tenth of all jobs there, and read the whole table.
+ */
+export function toClaimText(schema: string, { size, queued, scans, queues }: ClaimText): string {
+  const engine = identifier(schema).sql
+  const looks = queues === 'except' && scans !== 'none'
+  const front = looks
+    ? withQueues(schema, size, scans)
+    : `front as (select * from free${queues === 'only' ? ' limit 0' : ''})`
+  const isCovered = looks && scans === 'first' ? IS_COVERED : 'false'
+  return `
+    with recursive ${choosing(schema, { kind: queues, names: [] }, PARAMETERS).text}, free as materialized (
+      select job.*
+      from unnest((select ids from known)) task (id), lateral (
+        select priority, run_at, task_id, null::int as job_queue_id
+        from ${engine}._private_jobs job
+        where job.task_id = task.id and job_queue_id is null and ${IS_DUE}
+        order by priority, run_at
+        limit ${size}
+      ) job
+      order by priority, run_at
+      limit ${size}
+    ), ${front}, queues as materialized (
+      select id
+      from (${queues === 'only' ? listed(engine) : GIVEN}) given
+      where ${isChosenQueue({ kind: queues, names: [] }, 'id')}
+    ), open as materialized (
+      select queue.id, queue.queue_name
+      from queues
+      join ${engine}._private_job_queues queue using (id)
+      where queue.is_available and (
+        select busy.job_queue_id from ${engine}._private_jobs busy
+        where busy.locked_at is not null and busy.job_queue_id = queue.id limit 1
+      ) is null
+      for update of queue skip locked
+    ), next as materialized (
+      select open.queue_name, next.*
+      from open, lateral (
+        select id, job_queue_id, row_number() over (order by priority, run_at, id) as place
+        from ${engine}._private_jobs job
+        where job.job_queue_id = open.id and ${IS_WAITING}
+        order by priority, run_at, id
+        limit least(
+          greatest(1, ${queued} / (select count(*) from queues)),
+          (select count from unnest($4::int[], $5::int[]) as most (id, count) where most.id = open.id)
+        )
+      ) next
+      limit ${Math.max(size, queued)}
+    ), queued as materialized (
+      select job.id, job.priority, job.run_at, job.job_queue_id, next.queue_name, next.place, ${BYTES} as bytes
+      from next
+      join ${engine}._private_jobs job on job.id = next.id
+      where job.job_queue_id = next.job_queue_id and ${IS_WAITING}
+      for update of job skip locked
+    ), unqueued as (
+      select job.*
+      from (
+        select task_id as id, count(*) as count from front where job_queue_id is null group by task_id
+      ) task, lateral (
+        select *
+        from (
+          select id, priority, run_at, job_queue_id, null::text as queue_name, ${BYTES} as bytes
+          from ${engine}._private_jobs job
+          where job.task_id = task.id and job_queue_id is null and ${IS_DUE} and ${IS_FITTING.sql} and (priority, run_at) >= (
+            select priority, run_at from front where job_queue_id is null order by priority, run_at limit 1
+          )
+          order by priority, run_at
+          limit ${size}
+          for update skip locked
+        ) job
+        limit task.count
+      ) job
+    ), found as materialized (
+      select id, job_queue_id, queue_name, sum(bytes) over in_order - bytes < ${MOST_BYTES} as fits
+      from (
+        select id, priority, run_at, job_queue_id, queue_name, bytes
+        from (select *, row_number() over (partition by job_queue_id order by place) as taken from queued) queued
+        where place = taken
+        union all
+        select * from unqueued
+      ) job
+      window in_order as (order by priority, run_at, id rows unbounded preceding)
+    ), held as (
+      update ${engine}._private_job_queues queue
+      set locked_by = $1::text, locked_at = now()
+      from found
+      where queue.id = found.job_queue_id and fits
+    ), claimed as (
+      update ${engine}._private_jobs job
+      set attempts = job.attempts + 1, locked_by = $1::text, locked_at = now()
+      from found
+      where job.id = found.id and fits
+      returning
+        job.id, job.job_queue_id, job.task_id, job.payload, job.priority, job.run_at, job.attempts, job.max_attempts,
+        job.key, job.created_at, job.locked_at, job.flags, job.last_error,
+        (select names from known) ->> job.task_id::text as task_name,
+        found.queue_name,
+        not (select every(fits) from found) as is_cut
+    )
+    select claimed.*, stuck.queues as stuck_queues, ${isCovered} as is_covered
+    from (
+      select array_agg(id) as queues
+      from (select distinct job_queue_id as id from front where job_queue_id is not null) queues
+      where not exists (select from found) and (
+        not (select is_available from ${engine}._private_job_queues queue where queue.id = queues.id)
+        or exists (
+          select from ${engine}._private_job_queues queue where queue.id = queues.id and is_available
+          for update skip locked
+        )
+      )
+    ) stuck
+    left join claimed on true
+    order by priority, run_at, id`
+}
+
+/** The parameters of the choice. */
+const PARAMETERS: ChoiceValues = { tasks: { sql: '$2' }, versions: { sql: '$8' }, queues: { sql: '$7' } }
+
+/** Whether a `job` is due and no worker has it. */
+const IS_DUE = 'job.is_available and job.run_at <= now()'
+
+/** Whether the worker may take a `job`. */
+const IS_WAITING = `${IS_DUE} and ${IS_CHOSEN.sql}`
+
+/** The ids of the queues of the front, and of the queues that the worker has released. */
+const GIVEN = `
+        select job_queue_id as id from front where job_queue_id is not null
+        union
+        select id from unnest($6::int[]) as also (id) where id <> all($3::int[])`
+
+/** The ids of the listed queues with a waiting job. */
+function listed(engine: string): string {
+  return `
+        select queue.id
+        from unnest((select ids from listed)) queue (id)
+        where queue.id <> all($3::int[]) and exists (
+          select from ${engine}._private_jobs job where job.job_queue_id = queue.id and ${IS_WAITING}
+        )`
+}
+
+/** So many of the first jobs of queues are looked at. */
+const MOST_FIRST = 5_000
+
+/**
+ * Whether all of the first jobs of queues belong to queues from which the worker takes none. There may be others behind
+ * them.
+ */
+const IS_COVERED = `case when not exists (select from queued_front) then (
+          select count(*) from first_queued
+        ) = ${MOST_FIRST} else false end`
+
+/** The front with the jobs of queues that no worker holds. */
+function withQueues(schema: string, size: number, scans: Scan): string {
+  return `${scans === 'first' ? firstQueued(schema, size) : allQueued(schema, size)}, front as materialized (
+      select * from (select * from free union all select * from queued_front) job
+      order by priority, run_at
+      limit ${size}
+    )`
+}
+
+/** A look at the first jobs of all queues. It is fast, and usually finds the queues. */
+function firstQueued(schema: string, size: number): string {
+  const engine = identifier(schema).sql
+  return `first_queued as materialized (
+      select priority, run_at, task_id, job_queue_id
+      from ${engine}._private_jobs job
+      where ${IS_DUE} and job_queue_id is not null
+      order by priority, run_at
+      limit ${MOST_FIRST}
+    ), queued_front as materialized (
+      select *
+      from first_queued job
+      where task_id = any((select ids from known)::int[]) and ${isOpen(schema, 'job_queue_id')}
+      limit ${size}
+    )`
+}
+
+/**
+ * A look at the first job of each queue, from a random queue on. The number of jobs does not matter, only the number of
+ * queues: this finds a queue behind the backlogs of others, which may be paused, or held by workers.
+ */
+function allQueued(schema: string, size: number): string {
+  const engine = identifier(schema).sql
+  const next = (condition: string): string => `
+          select job_queue_id from ${engine}._private_jobs job
+          where job.is_available and job_queue_id is not null ${condition}
+          order by job_queue_id limit 1`
+  return `start (id) as materialized (
+      select coalesce((random() * max(id))::int, 0) from ${engine}._private_job_queues
+    ), in_turn (id) as (
+      (${next('and job_queue_id >= (select id from start)')})
+      union all
+      select (${next('and job_queue_id > before.id')})
+      from in_turn before where before.id is not null
+    ), in_second_turn (id) as (
+      (${next('and job_queue_id < (select id from start)')})
+      union all
+      select (${next('and job_queue_id > before.id and job_queue_id < (select id from start)')})
+      from in_second_turn before where before.id is not null
+    ), queued_front as materialized (
+      select job.*
+      from (select id from in_turn union all select id from in_second_turn) queue, lateral (
+        select priority, run_at, task_id, job_queue_id
+        from ${engine}._private_jobs job
+        where job.job_queue_id = queue.id and ${IS_WAITING}
+        order by priority, run_at, id limit 1
+      ) job
+      where ${isOpen(schema, 'queue.id')}
+      limit ${size}
+    )`
+}
+
+/** Whether the worker takes jobs of a queue, by its id, and no worker has a job of it. */
+function isOpen(schema: string, queue: string): string {
+  return `${isChosenQueue({ kind: 'except', names: [] }, queue)} and ${queue} <> all($3::int[])
+        and ${queue} not in (
+          select busy.job_queue_id from ${identifier(schema).sql}._private_jobs busy
+          where busy.locked_at is not null and busy.job_queue_id is not null
+          order by busy.job_queue_id limit ${MOST_BUSY}
+        )`
+}
+
+/** The limit makes the server expect that all these queues fit into memory. It looks further queues up one by one. */
+const MOST_BUSY = 10_000
+
+/** The size of a payload as text. The server must decompress a payload for this only if the payload is compressed. */
+const BYTES =
+  'case when pg_column_compression(payload) is null then pg_column_size(payload) else octet_length(payload::text) end'
+
+/**
+ * A claim takes jobs until their payloads reach this number of bytes as JSON text. It always takes the first job.
+ * Parsed payloads take a few times as much memory.
+ */
+const MOST_BYTES = 16 * 2 ** 20
