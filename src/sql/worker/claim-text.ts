@@ -159,14 +159,16 @@ const GIVEN = `
         union
         select id from unnest($6::int[]) as also (id) where id <> all($3::int[])`
 
-/** The ids of the listed queues with a waiting job. */
+/** The ids of the listed queues with a waiting job, and of the queues that the worker has released. */
 function listed(engine: string): string {
   return `
         select queue.id
         from unnest((select ids from listed)) queue (id)
         where queue.id <> all($3::int[]) and exists (
           select from ${engine}._private_jobs job where job.job_queue_id = queue.id and ${IS_WAITING}
-        )`
+        )
+        union
+        select id from unnest($6::int[]) as also (id) where id <> all($3::int[])`
 }
 
 /** So many of the first jobs of queues are looked at. */
