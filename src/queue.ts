@@ -1,3 +1,5 @@
+import { checkText } from './check/values.ts'
+
 /**
  * A queue. Its jobs run one after another: in order of priority, then of run time, then of scheduling. Jobs without a queue
  * run in parallel.
@@ -26,7 +28,7 @@ export const Queue: {
    *
    * @param name 1 to 128 characters
    * @throws {TypeError} if the name is not a string
-   * @throws {RangeError} if it is empty or too long
+   * @throws {RangeError} if it is empty or too long, or holds a character that PostgreSQL cannot hold
    * @example
    * ```ts
    * import { Queue } from 'kretes'
@@ -59,6 +61,7 @@ function validName(name: string): string {
     throw new TypeError(
       `Cannot name a queue: the name is ${name === null ? 'null' : `of type ${typeof name}`}, not a string`
     )
+  checkText(name, 'name a queue', 'the name')
   if (name === '') throw new RangeError('Cannot name a queue: the name is empty')
   if (name.length > MAX_NAME_LENGTH)
     throw new RangeError(`Cannot name a queue: the name has ${name.length} characters, more than ${MAX_NAME_LENGTH}`)

@@ -1,7 +1,9 @@
 import type { Logger } from '../../src/logger.ts'
+import { Queue } from '../../src/queue.ts'
 import type { LedgerOptions, Worker } from '../../src/worker/mod.ts'
 import { defineCommand, type Input } from '../command.ts'
 import { openForTasks, readDatabase, waitFor } from '../database.ts'
+import { reading } from '../input/job-options.ts'
 import {
   choice,
   databaseUrl,
@@ -16,7 +18,7 @@ import {
   wholeNumber
 } from '../input/options.ts'
 import { findTaskFiles } from '../input/task-files.ts'
-import { UsageError } from '../input/usage-error.ts'
+import { didYouMean, nearMatches, UsageError } from '../input/usage-error.ts'
 import { createLogger, LOG_FORMATS } from '../output/logger.ts'
 import { startFields, startScreen } from '../output/start-screen.ts'
 import { ignoreHangup, Orphaned, watchParent } from '../parent-process.ts'
@@ -30,7 +32,7 @@ const workOptions = {
   tasks,
   only: options('--only <task...>', 'Run only this task; may be repeated', value => value),
   except: options('--except <task...>', 'Do not run this task; may be repeated', value => value),
-  queues: options('--queue <name...>', 'Run only jobs of this queue; may be repeated', value => value),
+  queues: options('--queue <name...>', 'Run only jobs of this queue; may be repeated', reading(Queue.for)),
   databaseUrl,
   once: flag('--once', 'Run the jobs that are due, then exit'),
   detached: flag('--detached', 'Keep running when the parent process ends: a shell, npx, a terminal'),
@@ -81,7 +83,8 @@ export const work = defineCommand({
     const { startWorker } = await import('../../src/worker/mod.ts')
     const tasks = given.tasks ?? 'tasks'
     // The worker does not load the modules again, so from here on only the database can take long.
-    await interruptible(loadTasks(tasks), signals, false)
+    const { tasks: loaded } = await interruptible(loadTasks(tasks), signals, false)
+    checkChoice(given, [...loaded.keys()])
     const starting = startWorker({
       connection,
       concurrency,
@@ -125,6 +128,20 @@ export const work = defineCommand({
     return unfinished === 0 || (stop.aborted && !stopNow.aborted) ? 0 : 1
   }
 })
+
+/** Refuses tasks that do not exist: with a misspelt name, the worker would run too few tasks, or too many. */
+function checkChoice({ only, except }: Options, known: readonly string[]): void {
+  if (only && except) throw new UsageError('Cannot run the worker: give either --only or --except')
+  const [option, given = []] = only ? ['--only', only] : ['--except', except]
+  const unknown = given.find(name => !known.includes(name))
+  if (unknown !== undefined) {
+    const near = didYouMean(nearMatches(unknown, known)) || `, only ${known.join(', ')}`
+    throw new UsageError(`Cannot read ${option}: there is no task ${JSON.stringify(unknown)}${near}`)
+  }
+  if (except && known.every(name => except.includes(name))) {
+    throw new UsageError('Cannot read --except: it leaves out all tasks')
+  }
+}
 
 /** Signals that abort when the parent process has ended; none with `--detached`. */
 function watchStarter({ detached }: Options, logger: Logger): AbortSignal[] {

@@ -78,7 +78,12 @@ export function checked<Value>(
   description: string,
   check: (value: string) => Value
 ): Option<Value | undefined> {
-  return option(flags, description, (value, spelling) => {
+  return option(flags, description, reading(check))
+}
+
+/** Reads a value with a check of the library, and explains what it refuses. */
+export function reading<Value>(check: (value: string) => Value): (value: string, spelling: string) => Value {
+  return (value, spelling) => {
     try {
       return check(value)
     } catch (error) {
@@ -88,5 +93,5 @@ export function checked<Value>(
       )
       throw new UsageError(`Cannot read ${spelling}: ${/^(?:is|has|holds) /.test(reason) ? 'it ' : ''}${reason}`)
     }
-  })
+  }
 }

@@ -1,4 +1,5 @@
 import { resumeCommand } from '../flow/pauses.ts'
+import type { Choice } from '../sql/flow/choice.ts'
 import { listPauses, type PauseRow } from '../sql/flow/pauses.ts'
 import { versionOf } from '../sql/flow/versions.ts'
 import type { WorkerRow } from '../sql/ledger/status.ts'
@@ -24,7 +25,7 @@ export async function reasonsWhileDue(
     ...(row.queue === null ? [] : await behindInQueue(access, row))
   ]
   if (knowing.length === 0) return reasons
-  const before = await countBefore(access, row.id, [...new Set(knowing.flatMap(({ tasks }) => tasks))])
+  const before = await countBefore(access, row.id, newestOf(knowing))
   const others = `${counted(before.count, 'job')} that could run now ${before.count === 1 ? 'comes' : 'come'} before it`
   if (knowing.every(({ running, concurrency }) => running.length >= concurrency)) {
     const total = knowing.reduce((sum, { concurrency }) => sum + concurrency, 0)
@@ -64,6 +65,15 @@ function takes(worker: WorkerRow, row: LiveJobRow): boolean {
   return worker.tasks.includes(row.task) && isFitting(worker, row) && takesQueue(worker, row)
 }
 
+/** The tasks of some workers, each with the newest version that one of them has. */
+function newestOf(workers: readonly WorkerRow[]): Pick<Choice, 'tasks' | 'versions'> {
+  const versions: Record<string, number> = {}
+  for (const worker of workers)
+    for (const [task, version] of Object.entries(worker.versions))
+      versions[task] = Math.max(version, versions[task] ?? 0)
+  return { tasks: [...new Set(workers.flatMap(({ tasks }) => tasks))], versions }
+}
+
 function isFitting({ versions }: WorkerRow, { task, flags }: LiveJobRow): boolean {
   return versionOf(flags) <= (versions[task] ?? 0)
 }
@@ -86,7 +96,7 @@ function* withoutWorker(row: LiveJobRow, workers: readonly WorkerRow[], alive: r
     const near = didYouMean(nearMatches(task, tasks))
     const listed = tasks.slice(0, MOST_TASKS).join(', ')
     const more = tasks.length > MOST_TASKS ? ` and ${tasks.length - MOST_TASKS} more` : ''
-    const message = `No live worker knows ${task}: ${counted(alive.length, 'worker')}, with ${listed}${more}${near}`
+    const message = `No live worker runs ${task}: ${counted(alive.length, 'worker')}, with ${listed}${more}${near}`
     yield { code: 'unknown-task', message, tasks }
   } else if (fitting.length === 0) {
     const newest = Math.max(...knowing.map(({ versions }) => versions[task] ?? 0))

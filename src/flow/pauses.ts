@@ -45,7 +45,7 @@ export interface Pause {
   readonly by: string
   /** Why, or `null`. */
   readonly reason: string | null
-  /** Whether there has ever been such a task or queue. If not, the name may be misspelt. */
+  /** Whether there has ever been such a queue, or a worker or a job of such a task. If not, the name may be misspelt. */
   readonly isKnown: boolean
 }
 
@@ -152,12 +152,14 @@ export function toPause({ kind, name, since, by, reason, isKnown }: PauseRow): P
 function toTarget({ task, queue, all }: PauseTarget, doing: string): Target {
   const given = [task, queue, all].filter(value => value !== undefined).length
   if (given !== 1) throw new TypeError(`Cannot ${doing}: give one of task, queue and all, not ${given} of them`)
-  if (task !== undefined) return { kind: 'task', name: nameOfTask(task, doing) }
+  if (task !== undefined) {
+    const name = nameOfTask(task, doing)
+    checkText(name, doing, 'task')
+    return { kind: 'task', name }
+  }
   if (all !== undefined) {
     if (all !== true) throw new TypeError(`Cannot ${doing}: all is ${describe(all)}, not true`)
     return { kind: 'all', name: '' }
   }
-  const { name } = Queue.for(typeof queue === 'object' && queue !== null ? queue.name : queue!)
-  checkText(name, doing, 'queue')
-  return { kind: 'queue', name }
+  return { kind: 'queue', name: Queue.for(typeof queue === 'object' && queue !== null ? queue.name : queue!).name }
 }

@@ -67,6 +67,7 @@ const FINDINGS: Record<FindingCode, true> = {
   'lost-workers': true,
   'migrations-missing': true,
   'no-partition': true,
+  'not-taken': true,
   'no-worker': true,
   'old-transaction': true,
   pooler: true,

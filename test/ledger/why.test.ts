@@ -37,7 +37,7 @@ test('no live worker knows its task', async () => {
   assert.equal(reasons[0]?.tasks, ['Count', 'SendEmail'])
   assert.match(
     reasons[0]!.message,
-    /^No live worker knows SendMail: 1 worker, with Count, SendEmail\. Did you mean SendEmail\?$/
+    /^No live worker runs SendMail: 1 worker, with Count, SendEmail\. Did you mean SendEmail\?$/
   )
 })
 

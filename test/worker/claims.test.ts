@@ -48,6 +48,7 @@ function rowOf(id: string, lockedAtMs: number): ClaimedJob {
     flags: null,
     last_error: null,
     is_cut: false,
-    is_covered: false
+    is_covered: false,
+    leaves_jobs: false
   }
 }

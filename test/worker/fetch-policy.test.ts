@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { silentLogger } from '../../src/logger.ts'
 import { claimingTimings } from '../../src/rules/timings.ts'
+import type { Scan } from '../../src/sql/worker/claim/queues.ts'
 import type { ClaimedJob } from '../../src/sql/worker/claim.ts'
-import type { Scan } from '../../src/sql/worker/claim-text.ts'
 import { createFetchPolicy, type FetchPolicy, type FetchState } from '../../src/worker/claiming/fetch-policy.ts'
 import { resolveOptions } from '../../src/worker/options.ts'
 import { onceDone } from '../helpers/cleanup.ts'
@@ -92,7 +92,7 @@ test('is to take the next job of a queue that it has released, or to leave it to
   assert.equal([engine.wakes, engine.others], [1, [1]])
 })
 
-test('is to ask for the queues that it has released while it does not look for queues, once', async () => {
+test('is to ask for the queues that it has released, once, whether it looks for other queues or not', async () => {
   const { policy } = start()
   const fetch = async (): Promise<[Scan, readonly number[]]> => {
     const { scans, also } = await policy.begin()
@@ -101,13 +101,30 @@ test('is to ask for the queues that it has released while it does not look for q
   await fetch()
   policy.fetched(jobs(1))
   policy.settled({ released: [7], keepsJobs: false })
-  assert.equal(await fetch(), ['first', []])
+  assert.equal(await fetch(), ['first', [7]])
   await sleep(10)
   policy.fetched(jobs(1))
   policy.settled({ released: [7, 8], keepsJobs: false })
   assert.equal(await fetch(), ['none', [7, 8]])
   policy.fetched(jobs(1, { job_queue_id: 7 }))
   assert.equal(await fetch(), ['none', []])
+})
+
+test('is to tell the others of jobs that only they take on a queue that it has released, soon and not for each queue', async () => {
+  const { policy, engine } = start()
+  const release = async (): Promise<void> => {
+    policy.settled({ released: [7], keepsJobs: false })
+    await policy.begin()
+    policy.fetched([], { isCovered: false, leavesJobs: true })
+  }
+  await policy.begin()
+  policy.fetched(jobs(1))
+  await release()
+  assert.equal(engine.others, [1])
+  await release()
+  await release()
+  assert.equal(engine.others, [1])
+  await until(() => engine.others.length === 2)
 })
 
 test('is to tell the others of jobs that it gives back, and to take no more than it can run', async () => {

@@ -88,6 +88,39 @@ test('takes no fetch without a look for queues for one in vain', async () => {
   assert.is(await fetch(pacer, []), true)
 })
 
+test('looks at all queues after a fetch that may have missed some, and at the first jobs again once it has found one', async () => {
+  const { pacer, counts } = await start()
+  assert.is(await turnOf(pacer, [], true), 'first')
+  assert.is(await turnOf(pacer, QUEUED), 'all')
+  assert.is(await turnOf(pacer, [], true), 'first')
+  assert.is(await turnOf(pacer, QUEUED), 'all')
+  assert.is(await turnOf(pacer, []), 'first')
+  assert.is(counts.wakes, 0)
+})
+
+test('has a fetch made now that looks at all queues, even one after many that were in vain', async () => {
+  const { pacer } = await start()
+  assert.is(await pacer.turn().then(() => pacer.fetched([], true)), true)
+  assert.is(await pacer.turn().then(() => pacer.fetched([], false)), false)
+  const other = await start()
+  for (let n = 0; n <= 30; n++) {
+    await other.pacer.turn()
+    assert.is(other.pacer.fetched([], true), true)
+  }
+})
+
+test('looks for no queues for a while after a look at all queues in vain, however cheap, but takes other jobs', async () => {
+  for (const jobs of [[], PARALLEL]) {
+    const { pacer, counts } = await start()
+    assert.is(await turnOf(pacer, [], true), 'first')
+    assert.is(await turnOf(pacer, jobs), 'all')
+    assert.is(await turnOf(pacer, PARALLEL), 'none')
+    assert.is(await turnOf(pacer, []), 'none')
+    await until(() => counts.wakes === 1)
+    assert.is(await turnOf(pacer, QUEUED), 'first')
+  }
+})
+
 test('delays fetches after one that was expensive although it did not look for queues', async () => {
   const { pacer } = await start()
   await fetch(pacer, [], LONG_MS)
@@ -141,6 +174,17 @@ async function fetch(pacer: Pacer, jobs: readonly { job_queue_id: number | null 
   if (tookMs > 0) await sleep(tookMs)
   pacer.fetched(jobs)
   return scans !== 'none'
+}
+
+/** A fetch that takes no time. Returns where it looks for queues. */
+async function turnOf(
+  pacer: Pacer,
+  jobs: readonly { job_queue_id: number | null }[],
+  isCovered = false
+): Promise<string> {
+  const { scans } = await pacer.turn()
+  pacer.fetched(jobs, isCovered)
+  return scans
 }
 
 interface Begun {

@@ -34,7 +34,7 @@ export const pause = defineCommand({
     else output.line(`Paused ${oneLine(nameOf(paused))}\n${pauseFields(paused, output)}`)
     if (!paused.isKnown) {
       output.notice(
-        `There has never been ${paused.kind === 'task' ? 'a job of this task' : 'such a queue'}. Is the name right?`
+        `There has never been ${paused.kind === 'task' ? 'a worker or a job of this task' : 'a job of this queue'}. Is the name right?`
       )
     }
     return 0

@@ -22,6 +22,7 @@ export type FindingCode =
   | 'no-worker'
   | 'lost-workers'
   | 'unknown-tasks'
+  | 'not-taken'
   | 'long-pause'
   | 'recurring-unknown-task'
   | 'recurring-late'

@@ -1,3 +1,4 @@
+import { findNotTaken, hasVersions } from '../../sql/flow/choice.ts'
 import { readLive, readPastTasks, readWorkers, type WorkerRow } from '../../sql/ledger/status.ts'
 import type { Access } from '../../sql/statement.ts'
 import { counted, lengthOf } from '../../text/amounts.ts'
@@ -13,6 +14,7 @@ export async function examineJobs(access: Access): Promise<Finding[]> {
   const failed = tasks.reduce((sum, task) => sum + task.failed, 0)
   return [
     ...examineWorkers(workers, tasks),
+    ...(await examineChoices(access, workers)),
     ...(failed > 0 ? [whenFailed(failed, tasks)] : []),
     ...past.tasks.filter(({ failures, ended }) => failures >= MANY_FAILURES && failures > ended / 2).map(whenFailing)
   ]
@@ -52,6 +54,29 @@ function* examineWorkers(workers: readonly WorkerRow[], tasks: Tasks): Iterable<
       'Start a worker that has these task files, or remove the jobs: kretes background cancel <id>. For details of a job: kretes background why <id>'
     )
   }
+}
+
+/** Examines whether the versions and the queues of the workers leave jobs that nobody takes. */
+async function examineChoices(access: Access, workers: readonly WorkerRow[]): Promise<Finding[]> {
+  const alive = workers.filter(({ isAlive }) => isAlive)
+  const hasRest = alive.some(({ queues }) => queues.kind !== 'except' || queues.names.length > 0)
+  const found =
+    alive.length > 0 && (hasRest || (await hasVersions(access)))
+      ? await findNotTaken(
+          access,
+          alive.map(({ id }) => id)
+        )
+      : []
+  const [first] = found
+  if (!first) return []
+  const named = found.slice(0, MOST_NAMED).map(({ task, count }) => `${task} (${count.toLocaleString('en')})`)
+  return [
+    problem(
+      'not-taken',
+      `Jobs wait that no live worker takes, because of their queue or of the version of their task: ${named.join(', ')}`,
+      `Look why: kretes background why ${first.first}`
+    )
+  ]
 }
 
 function whenFailed(failed: number, tasks: Tasks): Finding {

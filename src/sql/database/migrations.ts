@@ -8,7 +8,7 @@ import { versionOfViews } from '../ledger/views.ts'
 import { ownSchema } from '../names.ts'
 import { createRecurring } from '../recurring/schema.ts'
 import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
-import { indexBusyQueues, indexQueues, indexTasks } from '../worker/claim-indexes.ts'
+import { indexBusyQueues, indexQueues, indexTasks } from '../worker/claim/indexes.ts'
 
 /** One migration of our own schema. New migrations are added at the end. A released migration never changes. */
 export interface Migration {

@@ -1,6 +1,15 @@
-import { type Execute, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
+import { ownSchema } from '../names.ts'
+import {
+  type Access,
+  type Execute,
+  type Fragment,
+  identifier,
+  type Statement,
+  statement,
+  textArray
+} from '../statement.ts'
 import { isRunnable, pausedQueues } from './pauses.ts'
-import { isFitting } from './versions.ts'
+import { isFitting, VERSIONED } from './versions.ts'
 
 /** Which jobs a worker may take. */
 export interface Choice {
@@ -70,7 +79,7 @@ export function valuesOf({ tasks, versions, queues }: Choice): ChoiceValues {
 }
 
 /** Whether no newer version of its task has scheduled a `job` of {@linkcode choosing}. */
-export const IS_FITTING: Fragment = isFitting('job', '(select versions from known)')
+export const IS_FITTING: Fragment = { sql: isFitting('job', { sql: '(select versions from known)' }).text }
 
 /** Whether the worker may take a `job` of {@linkcode choosing}, whatever its queue. */
 export const IS_CHOSEN: Fragment = {
@@ -83,4 +92,48 @@ export function isChosenQueue({ kind }: QueueChoice, id: string): string {
   return kind === 'only'
     ? `${id} = any((select ids from listed)::int[])`
     : `${id} <> all((select ids from listed)::int[])`
+}
+
+/** Jobs of a task that wait although live workers run the task. */
+export interface NotTaken {
+  readonly task: string
+  readonly count: number
+  /** The id of the first of these jobs. */
+  readonly first: string
+}
+
+/** Whether a version of a task has scheduled one of the jobs. */
+export async function hasVersions({ execute, schema }: Access): Promise<boolean> {
+  const [row] = await execute<{ has: string }>(statement`
+    select (exists (
+      select from ${identifier(schema)}._private_jobs where flags ? ${VERSIONED}::text
+    ))::text as has`)
+  return row?.has === 'true'
+}
+
+/** Finds due jobs that none of these workers takes, although one of them runs the task: for the job's version or queue. */
+export async function findNotTaken({ execute, schema }: Access, workers: readonly string[]): Promise<NotTaken[]> {
+  const engine = identifier(schema)
+  const names: Fragment = { sql: "(select json_array_elements_text(worker.queues -> 'names'))" }
+  const running = statement`
+      select from ${identifier(ownSchema(schema))}.workers worker
+      where worker.id = any(${textArray(workers)}::text::text[]) and task.identifier = any(worker.tasks)`
+  const [row] = await execute<{ found: string }>(statement`
+    select coalesce(json_agg(found order by count desc, task), '[]')::text as found
+    from (
+      select task.identifier as task, count(*) as count, min(job.id)::text as first
+      from ${engine}._private_jobs job
+      join ${engine}._private_tasks task on task.id = job.task_id
+      left join ${engine}._private_job_queues queue on queue.id = job.job_queue_id
+      where job.is_available and job.run_at <= now() and exists (${running}) and not exists (${running}
+        and ${isFitting('job', { sql: "coalesce(worker.task_versions, '{}')" }, 'task.identifier')}
+        and case worker.queues ->> 'kind'
+          when 'none' then queue.id is null
+          when 'only' then queue.queue_name in ${names}
+          else queue.id is null or queue.queue_name not in ${names}
+        end
+      )
+      group by task.identifier
+    ) found`)
+  return JSON.parse(row!.found)
 }

@@ -86,12 +86,13 @@ function tableIn(schema: string): Fragment {
 
 /** A row of the table `paused` as JSON. */
 function toJson(schema: string): Fragment {
-  const engine = identifier(schema).sql
+  const [engine, own] = [identifier(schema).sql, identifier(ownSchema(schema)).sql]
   return {
     sql: `json_build_object(
       'kind', paused.kind, 'name', paused.name, 'since', paused.paused_at, 'by', paused.paused_by, 'reason', paused.reason,
       'isKnown', case paused.kind
         when 'task' then exists (select from ${engine}._private_tasks where identifier = paused.name)
+          or exists (select from ${own}.definitions where name = paused.name)
         when 'queue' then exists (select from ${engine}._private_job_queues where queue_name = paused.name)
         else true
       end

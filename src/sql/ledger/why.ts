@@ -1,4 +1,6 @@
+import type { Choice } from '../flow/choice.ts'
 import { isRunnable, pausedQueues } from '../flow/pauses.ts'
+import { isFitting } from '../flow/versions.ts'
 import { castOf, type Target, toColumn } from '../jobs/waiting.ts'
 import { isCancelled, ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
@@ -100,7 +102,11 @@ export async function countBeforeInQueue({ execute, schema }: Access, id: string
 }
 
 /** Counts the jobs of these tasks that could run now and come before a job. */
-export async function countBefore({ execute, schema }: Access, id: string, tasks: readonly string[]): Promise<Before> {
+export async function countBefore(
+  { execute, schema }: Access,
+  id: string,
+  { tasks, versions }: Pick<Choice, 'tasks' | 'versions'>
+): Promise<Before> {
   const engine = identifier(schema)
   const [row] = await execute<{ before: string }>(statement`
     select json_build_object(
@@ -112,6 +118,7 @@ export async function countBefore({ execute, schema }: Access, id: string, tasks
     join ${engine}._private_tasks task on task.id = other.task_id
     where job.id = ${id}::text::bigint and task.identifier = any(${textArray(tasks)}::text::text[])
       and ${isRunnable(schema, 'task.identifier')}
+      and ${isFitting('other', statement`${JSON.stringify(versions)}::text::json`, 'task.identifier')}
       and not exists (
         select from ${engine}._private_job_queues queue
         where queue.id = other.job_queue_id and (queue.locked_at is not null or queue.queue_name in (${pausedQueues(schema)}))
@@ -122,7 +129,7 @@ export async function countBefore({ execute, schema }: Access, id: string, tasks
 /** The jobs without a queue, or with one, that come before a job. Each of the two has an index of its own. */
 function comingBefore(schema: string, hasQueue: 'is null' | 'is not null'): Statement {
   return statement`
-      select other.id, other.priority, other.run_at, other.task_id, other.job_queue_id
+      select other.id, other.priority, other.run_at, other.task_id, other.job_queue_id, other.flags
       from ${identifier(schema)}._private_jobs other
       where other.is_available and other.job_queue_id ${{ sql: hasQueue }} and ${COMES_BEFORE}`
 }

@@ -1,5 +1,5 @@
 import type { Job } from '../../job.ts'
-import { VERSION } from '../flow/versions.ts'
+import { VERSION, VERSIONED } from '../flow/versions.ts'
 import { ADDED, type AddedRow, toJob } from '../jobs/added.ts'
 import { OCCURRENCE } from '../names.ts'
 import {
@@ -195,7 +195,7 @@ function addingPlanned(schema: string): Statement {
         select (
           task, payload, ${QUEUE},
           statement_timestamp() + random() * jitter_ms * interval '1 millisecond' + (place - 1) * interval '1 microsecond',
-          max_attempts, null, priority, array_remove(array[flag, ${{ sql: `'${VERSION}'` }} || task_version], null)
+          max_attempts, null, priority, case when task_version is null then array[flag] else array[flag, ${{ sql: `'${VERSIONED}', '${VERSION}'` }} || task_version] end
         )::${identifier(schema)}.job_spec
         from planned order by name, place
       ))`

@@ -1,6 +1,7 @@
 import type { Choice } from '../flow/choice.ts'
 import { type Statement, textArray } from '../statement.ts'
-import { type Scan, toClaimText } from './claim-text.ts'
+import type { Scan } from './claim/queues.ts'
+import { toClaimText } from './claim/text.ts'
 
 /** A row of {@linkcode claimJobs}, with the types of node-postgres. */
 export interface ClaimedJob {
@@ -24,6 +25,8 @@ export interface ClaimedJob {
   readonly is_cut: boolean
   /** Whether there may be jobs of queues behind the backlogs of others, which only a claim that scans `all` can find. */
   readonly is_covered: boolean
+  /** Whether one of the queues `also` has due jobs that only other workers take. */
+  readonly leaves_jobs: boolean
 }
 
 /** The parameters of {@linkcode claimJobs}. */
@@ -86,11 +89,12 @@ export function jobsOf<Row>(rows: readonly Row[]): {
   readonly jobs: readonly Row[]
   readonly stuck: readonly number[]
   readonly isCovered: boolean
+  readonly leavesJobs: boolean
 } {
-  const [first] = rows as unknown as { id: string | null; stuck_queues: number[] | null; is_covered: boolean }[]
-  const isCovered = first?.is_covered ?? false
-  if (first?.id !== null) return { jobs: rows, stuck: [], isCovered }
-  return { jobs: [], stuck: first.stuck_queues ?? [], isCovered }
+  const [first] = rows as unknown as (Partial<ClaimedJob> & { id: string | null; stuck_queues: number[] | null })[]
+  const [isCovered, leavesJobs] = [first?.is_covered ?? false, first?.leaves_jobs ?? false]
+  if (first?.id !== null) return { jobs: rows, stuck: [], isCovered, leavesJobs }
+  return { jobs: [], stuck: first.stuck_queues ?? [], isCovered, leavesJobs }
 }
 
 const texts = new Map<string, string>()

@@ -1,7 +1,7 @@
 import type { Logger } from '../../logger.ts'
 import { claimingTimings } from '../../rules/timings.ts'
+import type { Scan } from '../../sql/worker/claim/queues.ts'
 import type { ClaimedJob } from '../../sql/worker/claim.ts'
-import type { Scan } from '../../sql/worker/claim-text.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { createBatchSizer } from './batch-size.ts'
@@ -37,8 +37,16 @@ export interface Fetch {
   readonly queued: number
   /** Where to look for queues with jobs. With `none`, the fetch takes jobs only from the queues `also`. */
   readonly scans: Scan
-  /** The ids of queues that this worker has released, if the fetch does not look for queues. */
+  /** The ids of queues that this worker has released. */
   readonly also: readonly number[]
+}
+
+/** What a fetch has found besides jobs. */
+export interface Rest {
+  /** Whether there may be jobs behind the backlogs of queues from which the worker takes none. */
+  readonly isCovered: boolean
+  /** Whether a queue that this worker has released has jobs that only other workers take. */
+  readonly leavesJobs: boolean
 }
 
 /** Decides when the worker fetches, and how many jobs at once. */
@@ -47,7 +55,7 @@ export interface FetchPolicy {
   /** Awaited before each fetch. */
   begin(most?: number): Promise<Fetch>
   /** Call with the jobs that a fetch has returned, before the engine decides whether to fetch again. */
-  fetched(jobs: readonly ClaimedJob[], isCovered?: boolean): void
+  fetched(jobs: readonly ClaimedJob[], rest?: Rest): void
   /** Call when a fetch has failed. */
   failed(): void
   /** Call when the database has confirmed how jobs ended. */
@@ -102,7 +110,23 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
   let beganMs = Number.NEGATIVE_INFINITY
   let lastFetchMs = Number.NEGATIVE_INFINITY
   let lastForwardMs = Number.NEGATIVE_INFINITY
+  let forwarding: NodeJS.Timeout | undefined
   const released = new Set<number>()
+
+  /** Tells the other workers of jobs, now or soon. */
+  function forward(): void {
+    if (forwarding) return
+    const waitMs = lastForwardMs + claimingTimings.forwardEveryMs - performance.now()
+    if (waitMs <= 0) {
+      lastForwardMs = performance.now()
+      wakeOthers(1)
+      return
+    }
+    forwarding = setTimeout(() => {
+      forwarding = undefined
+      forward()
+    }, waitMs)
+  }
 
   return {
     get state() {
@@ -115,11 +139,11 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
       beganMs = performance.now()
       sizer.fetching()
       asked = Math.min(sizer.size, most)
-      const also = scans === 'none' ? [...released] : []
+      const also = [...released]
       released.clear()
       return { size: asked, queued: Math.min(options.maxLocalQueueSize, most), scans, also }
     },
-    fetched(jobs, isCovered) {
+    fetched(jobs, { isCovered, leavesJobs } = NOTHING) {
       fetching = undefined
       lastFetchMs = beganMs
       const isHopeful = pacer.fetched(jobs, isCovered)
@@ -129,6 +153,7 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
       const isFull = isCut || jobs.length >= asked
       // The fetch may ask for more or fewer jobs than the engine did, so the engine may believe that no more jobs wait.
       if (isFromQueues || isFull || isHopeful) engine.wake()
+      if (leavesJobs) forward()
       if (jobs.length === 0) lookout.refresh()
       else if (!isFull) lookout.catchUp()
     },
@@ -141,10 +166,7 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
       if (queues.length === 0 || pacer.hurry()) return
       if (engine.isHungry) return engine.wake()
       // This worker is too busy for the queue's next job, so another worker may run it.
-      const nowMs = performance.now()
-      if (nowMs - lastForwardMs < claimingTimings.forwardEveryMs) return
-      lastForwardMs = nowMs
-      wakeOthers(1)
+      forward()
     },
     givenBack(count, releasesQueues) {
       sizer.givenBack()
@@ -158,8 +180,11 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
     },
     drain: () => void pacer.hurry(),
     stop() {
+      clearTimeout(forwarding)
       lookout.stop()
       pacer.stop()
     }
   }
 }
+
+const NOTHING: Rest = { isCovered: false, leavesJobs: false }

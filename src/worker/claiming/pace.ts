@@ -1,5 +1,5 @@
 import { claimingTimings } from '../../rules/timings.ts'
-import type { Scan } from '../../sql/worker/claim-text.ts'
+import type { Scan } from '../../sql/worker/claim/queues.ts'
 
 /** A fetch that is about to begin. */
 export interface Turn {
@@ -25,8 +25,9 @@ export interface Pacer {
 
 /**
  * To find queues, a fetch looks at the first jobs of all queues. If these are all of queues that are paused or that
- * workers hold, the next fetch looks at each queue. After an expensive scan in vain, further fetches do not scan for a while: longer after a slower scan. They still take jobs without a queue, and
- * jobs of the queues that this worker has released. If there were such fetches, `wake` then makes the worker scan again.
+ * workers hold, the next fetch looks at each queue. After such a scan in vain, or an expensive one, further fetches do not
+ * scan for a while: longer after a slower scan. They still take jobs without a queue, and jobs of the queues that this
+ * worker has released. If there were such fetches, `wake` then makes the worker scan again.
  *
  * Other empty fetches may be expensive, too: they pass over jobs that this worker does not run. After such a fetch the
  * next one is delayed: longer after a slower fetch, and longer after several of them, unless the next fetch will probably
@@ -70,11 +71,11 @@ export function createPacer(pollIntervalMs: number, wake: () => void): Pacer {
     scanTimer.unref()
   }
 
-  /** Whether a fetch took longer than the way to the server and back, and the usual work there. */
-  function isExpensive(tookMs: number): boolean {
+  /** Whether a fetch took longer than the way to the server and back, and the usual work for so many jobs. */
+  function isExpensive(tookMs: number, count: number): boolean {
     // It rises slowly, because the way may become longer.
     leastMs = Math.min(tookMs, leastMs * 1.01)
-    return tookMs - leastMs > EXPENSIVE_MS
+    return tookMs - leastMs - count * JOB_MS > EXPENSIVE_MS
   }
 
   return {
@@ -98,7 +99,7 @@ export function createPacer(pollIntervalMs: number, wake: () => void): Pacer {
       const count = jobs.length
       const nowMs = performance.now()
       const tookMs = nowMs - beganMs
-      const wasExpensive = isExpensive(tookMs)
+      const wasExpensive = isExpensive(tookMs, count)
       wasCovered = isCovered
       if (isCovered) return true
       const isInVain = scans !== 'none' && !jobs.some(job => job.job_queue_id !== null)
@@ -129,6 +130,9 @@ export function pauseAfterMany(leastMs: number, vainInRow: number): number {
 
 /** A fetch that takes so much longer than the fastest is expensive. */
 const EXPENSIVE_MS = 4
+
+/** The usual time for each job that a fetch returns. */
+const JOB_MS = 0.03
 
 /** Expensive empty fetches take at most about a twentieth of a worker's time. */
 const WAIT_FACTOR = 20

@@ -1,4 +1,4 @@
-import { type Execute, type Fragment, identifier, statement } from '../statement.ts'
+import { type Execute, type Fragment, identifier, statement } from '../../statement.ts'
 
 /**
  * Creates an index that finds the queues with a job that a worker has. It contains no jobs without a queue, so these

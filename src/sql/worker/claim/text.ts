@@ -1,11 +1,6 @@
-import { type ChoiceValues, choosing, IS_CHOSEN, IS_FITTING, isChosenQueue, type QueueChoice } from '../flow/choice.ts'
-import { identifier } from '../statement.ts'
-
-/**
- * Where a claim looks for queues with jobs: in `none` but those that it is given, among the `first` jobs of queues, or in
- * `all` queues.
- */
-export type Scan = 'none' | 'first' | 'all'
+import { type ChoiceValues, choosing, IS_FITTING, isChosenQueue, type QueueChoice } from '../../flow/choice.ts'
+import { identifier } from '../../statement.ts'
+import { GIVEN, IS_COVERED, IS_DUE, IS_WAITING, leavesJobs, listed, type Scan, withQueues } from './queues.ts'
 
 /** What decides about the text of a claim. */
 export interface ClaimText {
@@ -18,7 +13,7 @@ export interface ClaimText {
 }
 
 /**
- * The statement first reads the front of the waiting jobs from the indexes alone, for each task that the worker may run.
+ * The statement first reads the front of the waiting jobs, for each task that the worker may run.
  * It locks the free queues of the front and then the first jobs of each, up to an equal share. It takes these jobs up to
  * the first that is locked, so that no later job overtakes it. Then it locks jobs without a queue, in order, and skips
  * jobs that another worker has locked. It takes no more of these jobs than the front contains: jobs behind the front
@@ -45,7 +40,7 @@ export function toClaimText(schema: string, { size, queued, scans, queues }: Cla
       from unnest((select ids from known)) task (id), lateral (
         select priority, run_at, task_id, null::int as job_queue_id
         from ${engine}._private_jobs job
-        where job.task_id = task.id and job_queue_id is null and ${IS_DUE}
+        where job.task_id = task.id and job_queue_id is null and ${IS_DUE} and ${IS_FITTING.sql}
         order by priority, run_at
         limit ${size}
       ) job
@@ -53,7 +48,7 @@ export function toClaimText(schema: string, { size, queued, scans, queues }: Cla
       limit ${size}
     ), ${front}, queues as materialized (
       select id
-      from (${queues === 'only' ? listed(engine) : GIVEN}) given
+      from (${queues === 'only' ? listed(schema, size) : GIVEN}) given
       where ${isChosenQueue({ kind: queues, names: [] }, 'id')}
     ), open as materialized (
       select queue.id, queue.queue_name
@@ -128,7 +123,8 @@ export function toClaimText(schema: string, { size, queued, scans, queues }: Cla
         found.queue_name,
         not (select every(fits) from found) as is_cut
     )
-    select claimed.*, stuck.queues as stuck_queues, ${isCovered} as is_covered
+    select claimed.*, stuck.queues as stuck_queues, ${isCovered} as is_covered,
+      ${leavesJobs(schema)} as leaves_jobs
     from (
       select array_agg(id) as queues
       from (select distinct job_queue_id as id from front where job_queue_id is not null) queues
@@ -145,116 +141,7 @@ export function toClaimText(schema: string, { size, queued, scans, queues }: Cla
 }
 
 /** The parameters of the choice. */
-const PARAMETERS: ChoiceValues = { tasks: { sql: '$2' }, versions: { sql: '$8' }, queues: { sql: '$7' } }
-
-/** Whether a `job` is due and no worker has it. */
-const IS_DUE = 'job.is_available and job.run_at <= now()'
-
-/** Whether the worker may take a `job`. */
-const IS_WAITING = `${IS_DUE} and ${IS_CHOSEN.sql}`
-
-/** The ids of the queues of the front, and of the queues that the worker has released. */
-const GIVEN = `
-        select job_queue_id as id from front where job_queue_id is not null
-        union
-        select id from unnest($6::int[]) as also (id) where id <> all($3::int[])`
-
-/** The ids of the listed queues with a waiting job, and of the queues that the worker has released. */
-function listed(engine: string): string {
-  return `
-        select queue.id
-        from unnest((select ids from listed)) queue (id)
-        where queue.id <> all($3::int[]) and exists (
-          select from ${engine}._private_jobs job where job.job_queue_id = queue.id and ${IS_WAITING}
-        )
-        union
-        select id from unnest($6::int[]) as also (id) where id <> all($3::int[])`
-}
-
-/** So many of the first jobs of queues are looked at. */
-const MOST_FIRST = 5_000
-
-/**
- * Whether all of the first jobs of queues belong to queues from which the worker takes none. There may be others behind
- * them.
- */
-const IS_COVERED = `case when not exists (select from queued_front) then (
-          select count(*) from first_queued
-        ) = ${MOST_FIRST} else false end`
-
-/** The front with the jobs of queues that no worker holds. */
-function withQueues(schema: string, size: number, scans: Scan): string {
-  return `${scans === 'first' ? firstQueued(schema, size) : allQueued(schema, size)}, front as materialized (
-      select * from (select * from free union all select * from queued_front) job
-      order by priority, run_at
-      limit ${size}
-    )`
-}
-
-/** A look at the first jobs of all queues. It is fast, and usually finds the queues. */
-function firstQueued(schema: string, size: number): string {
-  const engine = identifier(schema).sql
-  return `first_queued as materialized (
-      select priority, run_at, task_id, job_queue_id
-      from ${engine}._private_jobs job
-      where ${IS_DUE} and job_queue_id is not null
-      order by priority, run_at
-      limit ${MOST_FIRST}
-    ), queued_front as materialized (
-      select *
-      from first_queued job
-      where task_id = any((select ids from known)::int[]) and ${isOpen(schema, 'job_queue_id')}
-      limit ${size}
-    )`
-}
-
-/**
- * A look at the first job of each queue, from a random queue on. The number of jobs does not matter, only the number of
- * queues: this finds a queue behind the backlogs of others, which may be paused, or held by workers.
- */
-function allQueued(schema: string, size: number): string {
-  const engine = identifier(schema).sql
-  const next = (condition: string): string => `
-          select job_queue_id from ${engine}._private_jobs job
-          where job.is_available and job_queue_id is not null ${condition}
-          order by job_queue_id limit 1`
-  return `start (id) as materialized (
-      select coalesce((random() * max(id))::int, 0) from ${engine}._private_job_queues
-    ), in_turn (id) as (
-      (${next('and job_queue_id >= (select id from start)')})
-      union all
-      select (${next('and job_queue_id > before.id')})
-      from in_turn before where before.id is not null
-    ), in_second_turn (id) as (
-      (${next('and job_queue_id < (select id from start)')})
-      union all
-      select (${next('and job_queue_id > before.id and job_queue_id < (select id from start)')})
-      from in_second_turn before where before.id is not null
-    ), queued_front as materialized (
-      select job.*
-      from (select id from in_turn union all select id from in_second_turn) queue, lateral (
-        select priority, run_at, task_id, job_queue_id
-        from ${engine}._private_jobs job
-        where job.job_queue_id = queue.id and ${IS_WAITING}
-        order by priority, run_at, id limit 1
-      ) job
-      where ${isOpen(schema, 'queue.id')}
-      limit ${size}
-    )`
-}
-
-/** Whether the worker takes jobs of a queue, by its id, and no worker has a job of it. */
-function isOpen(schema: string, queue: string): string {
-  return `${isChosenQueue({ kind: 'except', names: [] }, queue)} and ${queue} <> all($3::int[])
-        and ${queue} not in (
-          select busy.job_queue_id from ${identifier(schema).sql}._private_jobs busy
-          where busy.locked_at is not null and busy.job_queue_id is not null
-          order by busy.job_queue_id limit ${MOST_BUSY}
-        )`
-}
-
-/** The limit makes the server expect that all these queues fit into memory. It looks further queues up one by one. */
-const MOST_BUSY = 10_000
+const PARAMETERS: ChoiceValues = { tasks: { sql: '$2' }, versions: { sql: '$8::text' }, queues: { sql: '$7' } }
 
 /** The size of a payload as text. The server must decompress a payload for this only if the payload is compressed. */
 const BYTES =
