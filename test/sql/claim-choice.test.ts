@@ -2,7 +2,7 @@ import type { Choice, QueueChoice } from '../../src/sql/flow/choice.ts'
 import type { Scan } from '../../src/sql/worker/claim/queues.ts'
 import { choiceOf } from '../helpers/choice.ts'
 import { assert, suite } from '../helpers/suite.ts'
-import { createClaiming } from './claiming.ts'
+import { type Added, createClaiming } from './claiming.ts'
 
 const test = suite('claimJobs() of a worker that chooses, or while something is paused')
 
@@ -134,7 +134,7 @@ for (const [what, task, cover, choice] of COVERS) {
     await addBacklog(task)
     await cover()
     const [hidden] = await add({ queue: 'hidden' })
-    assert.equal(await look({ choice }), { jobs: [], stuck: [], isCovered: true })
+    assert.equal(await look({ choice }), { jobs: [], stuck: [], isCovered: true, leavesJobs: false })
     const { jobs, isCovered } = await look({ choice, scans: 'all' })
     assert.equal([jobs.map(({ id }) => id), isCovered], [[hidden], false])
   })
@@ -173,3 +173,35 @@ async function addBacklog(task: string): Promise<void> {
     select job_queue_id, task_id, payload, run_at
     from (select * from graphile_worker._private_jobs order by run_at limit 1) job, generate_series(1, ${BACKLOG}::int)`
 }
+
+const LEFT: readonly [what: string, job: Added, leaves: boolean][] = [
+  ['another task', { task: 'Other' }, true],
+  ['a newer version', { version: 2 }, true],
+  ['its own task, which it takes', {}, false],
+  ['another task that is not due', { task: 'Other', minutes: -10 }, false]
+]
+for (const [what, job, leaves] of LEFT) {
+  test(`says of a released queue whether it leaves jobs there for other workers: of ${what}`, async () => {
+    await add({ queue: 'released', ...job })
+    const [queue] = await sql<{ id: number }[]>`select id from graphile_worker._private_job_queues`
+    const also = [queue!.id]
+    for (const scans of ['none', 'first', 'all'] satisfies Scan[]) {
+      assert.is((await look({ also, scans })).leavesJobs, leaves, scans)
+      await sql`update graphile_worker._private_jobs set locked_at = null, locked_by = null`
+      await sql`update graphile_worker._private_job_queues set locked_at = null, locked_by = null`
+    }
+    assert.is((await look({ scans: 'none' })).leavesJobs, false, 'it has not released the queue')
+  })
+}
+
+test('leaves no jobs for other workers that are paused, or on a queue that one of them holds already', async () => {
+  await add({ queue: 'released', task: 'Other', count: 2 })
+  const [queue] = await sql<{ id: number }[]>`select id from graphile_worker._private_job_queues`
+  const also = [queue!.id]
+  assert.is((await look({ also })).leavesJobs, true)
+  await sql`insert into kretes.paused (kind, name, paused_by) values ('task', 'Other', 'me')`
+  assert.is((await look({ also })).leavesJobs, false)
+  await sql`delete from kretes.paused`
+  assert.is((await claim(1, undefined, { choice: choiceOf('Other') })).length, 1)
+  assert.is((await look({ also })).leavesJobs, false)
+})

@@ -18,6 +18,7 @@ export interface Look {
   readonly jobs: readonly Row[]
   readonly stuck: readonly number[]
   readonly isCovered: boolean
+  readonly leavesJobs: boolean
 }
 
 /** What the jobs that a test adds are like. */
@@ -64,10 +65,15 @@ export async function createClaiming(): Promise<Claiming> {
       return await client.unsafe(text, values as never[])
     }
     const found = session ? await run(session) : ((await sql.begin(run)) as Row[])
-    const { jobs, stuck, isCovered } = jobsOf(found as (Row & { job_queue_id: number | null })[])
+    const { jobs, rest } = jobsOf(found as (Row & { job_queue_id: number | null })[])
     const names = await sql`select id, queue_name from graphile_worker._private_job_queues`
     const nameOf = (queue: number | null): string | null => names.find(({ id }) => id === queue)?.queue_name ?? null
-    return { jobs: jobs.map(row => ({ ...row, queue: nameOf(row.job_queue_id) })), stuck, isCovered }
+    return {
+      jobs: jobs.map(row => ({ ...row, queue: nameOf(row.job_queue_id) })),
+      stuck: rest.stuck,
+      isCovered: rest.isCovered,
+      leavesJobs: rest.leavesJobs
+    }
   }
 
   async function claim(

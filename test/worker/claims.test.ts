@@ -47,8 +47,6 @@ function rowOf(id: string, lockedAtMs: number): ClaimedJob {
     locked_at: new Date(lockedAtMs),
     flags: null,
     last_error: null,
-    is_cut: false,
-    is_covered: false,
-    leaves_jobs: false
+    rest: null
   }
 }

@@ -40,19 +40,19 @@ test('is to ask again after a fetch that failed', async () => {
   assert.is((await policy.begin()).size, SIZE)
 })
 
-const FETCHES: readonly [what: string, jobs: readonly ClaimedJob[], wakes: number][] = [
+const FETCHES: readonly [what: string, jobs: readonly ClaimedJob[], wakes: number, isCut?: boolean][] = [
   ['a full one, since there may be more', jobs(SIZE), 1],
   ['one of named queues, each of which gave but one job', jobs(1, { job_queue_id: 1 }), 1],
-  ['one that was cut, since its payloads are large', jobs(1, { is_cut: true }), 1],
+  ['one that was cut, since its payloads are large', jobs(1), 1, true],
   ['no short one', jobs(SIZE - 1), 0],
   ['no empty one', [], 0]
 ]
 
-for (const [what, brought, wakes] of FETCHES) {
+for (const [what, brought, wakes, isCut] of FETCHES) {
   test(`is to fetch once more after ${what}`, async () => {
     const { policy, engine } = start()
     await policy.begin()
-    policy.fetched(brought)
+    policy.fetched(brought, { isCut })
     assert.is(engine.wakes, wakes)
   })
 }
@@ -115,7 +115,7 @@ test('is to tell the others of jobs that only they take on a queue that it has r
   const release = async (): Promise<void> => {
     policy.settled({ released: [7], keepsJobs: false })
     await policy.begin()
-    policy.fetched([], { isCovered: false, leavesJobs: true })
+    policy.fetched([], { leavesJobs: true })
   }
   await policy.begin()
   policy.fetched(jobs(1))
@@ -194,5 +194,5 @@ async function restless(policy: FetchPolicy): Promise<void> {
 }
 
 function jobs(count: number, part: Partial<ClaimedJob> = {}): ClaimedJob[] {
-  return Array.from({ length: count }, () => ({ job_queue_id: null, is_cut: false, ...part }) as ClaimedJob)
+  return Array.from({ length: count }, () => ({ job_queue_id: null, ...part }) as ClaimedJob)
 }

@@ -21,12 +21,24 @@ export interface ClaimedJob {
   readonly locked_at: Date
   readonly flags: Readonly<Record<string, unknown>> | null
   readonly last_error: string | null
+  /** The same for all rows, and mostly `null`: the driver reads each column of each row. */
+  readonly rest: ClaimRest | null
+}
+
+/** What a claim has found besides jobs. */
+export interface ClaimRest {
   /** Whether the claim left jobs out because their payloads are too large to take together. */
-  readonly is_cut: boolean
-  /** Whether there may be jobs of queues behind the backlogs of others, which only a claim that scans `all` can find. */
-  readonly is_covered: boolean
+  readonly isCut: boolean
+  /** Whether there may be jobs behind the backlogs of queues from which the worker takes none. */
+  readonly isCovered: boolean
   /** Whether one of the queues `also` has due jobs that only other workers take. */
-  readonly leaves_jobs: boolean
+  readonly leavesJobs: boolean
+  /**
+   * The ids of stuck queues, if the claim has found no jobs. A queue is stuck if a transaction has locked its first job, or
+   * if the queue is locked although no worker has a job of the queue. Such queues may hide jobs, and the next claim skips
+   * them.
+   */
+  readonly stuck: readonly number[]
 }
 
 /** The parameters of {@linkcode claimJobs}. */
@@ -80,22 +92,13 @@ export function claimJobs(schema: string, request: ClaimRequest): Statement {
   return { name, text, values }
 }
 
-/**
- * Reads the jobs of a claim. If there are none, jobs of stuck queues may hide others. `stuck` then holds the ids of
- * these queues, and the next claim skips them. A queue is stuck if a transaction has locked its first job, or if the
- * queue is locked although no worker has a job of the queue.
- */
-export function jobsOf<Row>(rows: readonly Row[]): {
-  readonly jobs: readonly Row[]
-  readonly stuck: readonly number[]
-  readonly isCovered: boolean
-  readonly leavesJobs: boolean
-} {
-  const [first] = rows as unknown as (Partial<ClaimedJob> & { id: string | null; stuck_queues: number[] | null })[]
-  const [isCovered, leavesJobs] = [first?.is_covered ?? false, first?.leaves_jobs ?? false]
-  if (first?.id !== null) return { jobs: rows, stuck: [], isCovered, leavesJobs }
-  return { jobs: [], stuck: first.stuck_queues ?? [], isCovered, leavesJobs }
+/** Reads the rows of a claim. Without jobs, there is one row without an id. */
+export function jobsOf<Row>(rows: readonly Row[]): { readonly jobs: readonly Row[]; readonly rest: ClaimRest } {
+  const [first] = rows as unknown as { id: string | null; rest: ClaimRest | null }[]
+  return { jobs: first?.id === null ? [] : rows, rest: first?.rest ?? NOTHING }
 }
+
+const NOTHING: ClaimRest = { isCut: false, isCovered: false, leavesJobs: false, stuck: [] }
 
 const texts = new Map<string, string>()
 const NO_MAXIMUM: ReadonlyMap<number, number> = new Map()

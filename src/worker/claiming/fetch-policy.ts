@@ -1,7 +1,7 @@
 import type { Logger } from '../../logger.ts'
 import { claimingTimings } from '../../rules/timings.ts'
 import type { Scan } from '../../sql/worker/claim/queues.ts'
-import type { ClaimedJob } from '../../sql/worker/claim.ts'
+import type { ClaimedJob, ClaimRest } from '../../sql/worker/claim.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { createBatchSizer } from './batch-size.ts'
@@ -41,21 +41,13 @@ export interface Fetch {
   readonly also: readonly number[]
 }
 
-/** What a fetch has found besides jobs. */
-export interface Rest {
-  /** Whether there may be jobs behind the backlogs of queues from which the worker takes none. */
-  readonly isCovered: boolean
-  /** Whether a queue that this worker has released has jobs that only other workers take. */
-  readonly leavesJobs: boolean
-}
-
 /** Decides when the worker fetches, and how many jobs at once. */
 export interface FetchPolicy {
   readonly state: FetchState
   /** Awaited before each fetch. */
   begin(most?: number): Promise<Fetch>
   /** Call with the jobs that a fetch has returned, before the engine decides whether to fetch again. */
-  fetched(jobs: readonly ClaimedJob[], rest?: Rest): void
+  fetched(jobs: readonly ClaimedJob[], rest?: Partial<ClaimRest>): void
   /** Call when a fetch has failed. */
   failed(): void
   /** Call when the database has confirmed how jobs ended. */
@@ -143,13 +135,12 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
       released.clear()
       return { size: asked, queued: Math.min(options.maxLocalQueueSize, most), scans, also }
     },
-    fetched(jobs, { isCovered, leavesJobs } = NOTHING) {
+    fetched(jobs, { isCut = false, isCovered = false, leavesJobs = false } = {}) {
       fetching = undefined
       lastFetchMs = beganMs
       const isHopeful = pacer.fetched(jobs, isCovered)
       sizer.fetched(jobs)
       const isFromQueues = jobs.some(job => job.job_queue_id !== null)
-      const isCut = jobs[0]?.is_cut ?? false
       const isFull = isCut || jobs.length >= asked
       // The fetch may ask for more or fewer jobs than the engine did, so the engine may believe that no more jobs wait.
       if (isFromQueues || isFull || isHopeful) engine.wake()
@@ -186,5 +177,3 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
     }
   }
 }
-
-const NOTHING: Rest = { isCovered: false, leavesJobs: false }

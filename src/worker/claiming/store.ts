@@ -11,7 +11,7 @@ import type { JobStore } from '../engine/store.ts'
 import type { Claim } from '../execution/claim.ts'
 import type { Outage } from '../outage.ts'
 import type { Claims } from './claims.ts'
-import type { Fetch, FetchPolicy, Rest } from './fetch-policy.ts'
+import type { Fetch, FetchPolicy } from './fetch-policy.ts'
 import type { Sequences } from './sequences.ts'
 import type { Settlement } from './settle.ts'
 
@@ -66,10 +66,10 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
     if (!draining.aborted) await untilAborted(draining, options.beforeFetch())
     const fetch = await policy.begin(most)
     try {
-      const { jobs, ...rest } = draining.aborted ? NOTHING : await look(fetch, [])
+      const { jobs, rest } = draining.aborted ? jobsOf<ClaimedJob>([]) : await look(fetch, [])
       const firsts = claims.add(jobs)
       policy.fetched(jobs, rest)
-      options.onFetched(jobs.length, jobs[0]?.is_cut ? jobs.length : fetch.size)
+      options.onFetched(jobs.length, rest.isCut ? jobs.length : fetch.size)
       return firsts
     } catch (error) {
       policy.failed()
@@ -79,10 +79,11 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
   }
 
   /** Fetches jobs, and leaves out stuck queues, until it finds jobs or no more queues are stuck. */
-  async function look(fetch: Fetch, without: readonly number[]): Promise<Look> {
+  async function look(fetch: Fetch, without: readonly number[]): Promise<ReturnType<typeof jobsOf<ClaimedJob>>> {
     const request = { ...fetch, worker: engine.id, choice, without, most: sequences.most }
     const rows = await execute<ClaimedJob>(claimJobs(schema, request))
-    const { stuck, ...found } = jobsOf(rows)
+    const found = jobsOf(rows)
+    const { stuck } = found.rest
     return stuck.length > 0 ? await look(fetch, [...without, ...stuck]) : found
   }
 
@@ -155,10 +156,3 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
     }
   }
 }
-
-/** The outcome of a fetch. */
-interface Look extends Rest {
-  readonly jobs: readonly ClaimedJob[]
-}
-
-const NOTHING: Look = { jobs: [], isCovered: false, leavesJobs: false }

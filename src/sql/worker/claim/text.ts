@@ -117,25 +117,32 @@ export function toClaimText(schema: string, { size, queued, scans, queues }: Cla
       from found
       where job.id = found.id and fits
       returning
-        job.id, job.job_queue_id, job.task_id, job.payload, job.priority, job.run_at, job.attempts, job.max_attempts,
+        job.id, job.job_queue_id, job.payload, job.priority, job.run_at, job.attempts, job.max_attempts,
         job.key, job.created_at, job.locked_at, job.flags, job.last_error,
         (select names from known) ->> job.task_id::text as task_name,
-        found.queue_name,
-        not (select every(fits) from found) as is_cut
+        found.queue_name
     )
-    select claimed.*, stuck.queues as stuck_queues, ${isCovered} as is_covered,
-      ${leavesJobs(schema)} as leaves_jobs
+    select claimed.*, rest.rest
     from (
-      select array_agg(id) as queues
-      from (select distinct job_queue_id as id from front where job_queue_id is not null) queues
-      where not exists (select from found) and (
-        not (select is_available from ${engine}._private_job_queues queue where queue.id = queues.id)
-        or exists (
-          select from ${engine}._private_job_queues queue where queue.id = queues.id and is_available
-          for update skip locked
+      select case when is_cut or is_covered or leaves_jobs or stuck is not null then json_build_object(
+        'isCut', is_cut, 'isCovered', is_covered, 'leavesJobs', leaves_jobs, 'stuck', coalesce(stuck, '{}')
+      ) end as rest
+      from (
+        select
+          coalesce(not (select every(fits) from found), false) as is_cut,
+          ${isCovered} as is_covered,
+          ${leavesJobs(schema)} as leaves_jobs,
+          array_agg(id) as stuck
+        from (select distinct job_queue_id as id from front where job_queue_id is not null) queues
+        where not exists (select from found) and (
+          not (select is_available from ${engine}._private_job_queues queue where queue.id = queues.id)
+          or exists (
+            select from ${engine}._private_job_queues queue where queue.id = queues.id and is_available
+            for update skip locked
+          )
         )
-      )
-    ) stuck
+      ) rest
+    ) rest
     left join claimed on true
     order by priority, run_at, id`
 }
