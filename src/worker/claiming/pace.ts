@@ -104,7 +104,8 @@ export function createPacer(pollIntervalMs: number, wake: () => void): Pacer {
       if (isCovered) return true
       const isInVain = scans !== 'none' && !jobs.some(job => job.job_queue_id !== null)
       if (isInVain && (wasExpensive || scans === 'all')) {
-        scanAgainMs = nowMs + Math.min(pollIntervalMs, Math.max(tookMs, EXPENSIVE_MS) * SCAN_FACTOR)
+        scanAgainMs =
+          nowMs + Math.min(pollIntervalMs, Math.max(tookMs, scans === 'all' ? LEAST_SCAN_MS : 0) * SCAN_FACTOR)
         return false
       }
       expensiveInRow = count === 0 && wasExpensive ? expensiveInRow + 1 : 0
@@ -130,6 +131,9 @@ export function pauseAfterMany(leastMs: number, vainInRow: number): number {
 
 /** A fetch that takes so much longer than the fastest is expensive. */
 const EXPENSIVE_MS = 4
+
+/** A scan of all queues in vain counts as no shorter than this, so that a long backlog that one worker runs costs others little. */
+const LEAST_SCAN_MS = 10
 
 /** The usual time for each job that a fetch returns. */
 const JOB_MS = 0.03

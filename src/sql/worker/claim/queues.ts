@@ -1,4 +1,4 @@
-import { IS_CHOSEN, isChosenQueue } from '../../flow/choice.ts'
+import { IS_CHOSEN, IS_FITTING, isChosenQueue } from '../../flow/choice.ts'
 import { isRunnable } from '../../flow/pauses.ts'
 import { identifier } from '../../statement.ts'
 
@@ -79,19 +79,24 @@ export function withQueues(schema: string, size: number, scans: Scan): string {
     )`
 }
 
-/** A look at the first jobs of all queues. It is fast, and usually finds the queues. */
+/**
+ * A look at the first jobs of all queues. It is fast, and usually finds the queues. It reads only the index, except of jobs
+ * that the worker will probably take.
+ */
 function firstQueued(schema: string, size: number): string {
   const engine = identifier(schema).sql
   return `first_queued as materialized (
-      select priority, run_at, task_id, job_queue_id, flags
+      select id, priority, run_at, task_id, job_queue_id
       from ${engine}._private_jobs job
       where ${IS_DUE} and job_queue_id is not null
       order by priority, run_at
       limit ${MOST_FIRST}
     ), queued_front as materialized (
       select priority, run_at, task_id, job_queue_id
-      from first_queued job
-      where ${IS_CHOSEN.sql} and ${isOpen(schema, 'job_queue_id')}
+      from first_queued
+      where task_id = any((select ids from known)::int[]) and ${isOpen(schema, 'job_queue_id')} and (
+        select ${IS_FITTING.sql} from ${engine}._private_jobs job where job.id = first_queued.id
+      )
       limit ${size}
     )`
 }
