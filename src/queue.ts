@@ -1,4 +1,4 @@
-import { checkText } from './check/values.ts'
+import { checkText } from './check/text.ts'
 
 /**
  * A queue. Its jobs run one after another: in order of priority, then of run time, then of scheduling. Jobs without a queue

@@ -1,5 +1,6 @@
 import type { JobDefaults } from '../job.ts'
 import { describe } from '../text/describe.ts'
+import { checkText } from './text.ts'
 
 /** Checks the options that a call, a task and a Background can set. */
 export function checkDefaults({ queue, priority, maxAttempts }: JobDefaults, doing: string): void {
@@ -18,14 +19,6 @@ export function checkKey(key: unknown, doing: string): asserts key is string {
   const length = key.length > MAX_KEY_LENGTH ? [...key].length : key.length
   if (length > MAX_KEY_LENGTH) {
     throw new RangeError(`Cannot ${doing}: key has ${length} characters, more than ${MAX_KEY_LENGTH}`)
-  }
-}
-
-/** Checks a text that the database must hold. */
-export function checkText(value: unknown, doing: string, name: string): asserts value is string {
-  if (typeof value !== 'string') throw new TypeError(`Cannot ${doing}: ${name} is ${describe(value)}, not a string`)
-  if (value.includes('\u0000') || /\p{Surrogate}/u.test(value)) {
-    throw new RangeError(`Cannot ${doing}: ${name} holds a character that PostgreSQL cannot hold`)
   }
 }
 

@@ -1,5 +1,5 @@
 import { type Names, refuseUnknown } from '../check/options.ts'
-import { checkText } from '../check/values.ts'
+import { checkText } from '../check/text.ts'
 import { Queue } from '../queue.ts'
 import { listPauses, type PauseRow, pause, resume, type Target } from '../sql/flow/pauses.ts'
 import type { Access } from '../sql/statement.ts'

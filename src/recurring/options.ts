@@ -1,5 +1,5 @@
 import { type Names, refuseUnknown } from '../check/options.ts'
-import { checkText } from '../check/values.ts'
+import { checkText } from '../check/text.ts'
 import { RECURRENCE, type Recurrence, readRecurrence } from '../cron/recurrence.ts'
 import type { Registry } from '../enqueue/registry.ts'
 import { type AnyOptions, type JobSettings, type Registered, toPayload, toRequest } from '../enqueue/request.ts'
