@@ -2,10 +2,11 @@ import { Queue } from '../../src/queue.ts'
 import type { TestDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
-import { fill, work } from '../worker/work.ts'
-import { hasRun, noting, POLL, type Prepared, prepare } from './prepare.ts'
+import { fill } from '../worker/work.ts'
+import { hasRun, noting, POLL, type Prepared, prepare, stopWorkers, work } from './prepare.ts'
 
 const test = suite('a worker behind the backlog of a queue')
+test.after.each(stopWorkers)
 
 /** Adds more jobs of the queue `long` than a look at the first jobs of all queues sees. */
 async function addBacklog(database: TestDatabase, task: string): Promise<void> {

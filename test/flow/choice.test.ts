@@ -7,10 +7,11 @@ import { startWorker } from '../../src/worker/worker.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
-import { countJobs, createRecorder, fill, work } from '../worker/work.ts'
-import { countLocked, hasRun, noting, POLL, prepare, registered } from './prepare.ts'
+import { countJobs, createRecorder, fill } from '../worker/work.ts'
+import { countLocked, hasRun, noting, POLL, prepare, registered, stopWorkers, work } from './prepare.ts'
 
 const test = suite('a worker that chooses its jobs')
+test.after.each(stopWorkers)
 
 const NAMES = ['SendEmail', 'Report', 'Clean'] as const
 const QUEUES = [null, 'email', 'files'] as const

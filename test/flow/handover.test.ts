@@ -3,10 +3,11 @@ import { defineTask } from '../../src/task.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
-import { countJobs, work } from '../worker/work.ts'
-import { POLL, prepare } from './prepare.ts'
+import { countJobs } from '../worker/work.ts'
+import { POLL, prepare, stopWorkers, work } from './prepare.ts'
 
 const test = suite('a queue with jobs of several workers')
+test.after.each(stopWorkers)
 const one = Queue.for('one')
 
 test('passes to the worker that takes its next job, without waiting for the poll of that one', async () => {

@@ -4,10 +4,11 @@ import { defineTask } from '../../src/task.ts'
 import type { WorkerOptions } from '../../src/worker/options.ts'
 import { createCounter } from '../helpers/counter.ts'
 import { assert, suite } from '../helpers/suite.ts'
-import { beats, fill, work } from '../worker/work.ts'
-import { countLocked, type Prepared, prepare, registered } from './prepare.ts'
+import { beats, fill } from '../worker/work.ts'
+import { countLocked, type Prepared, prepare, registered, stopWorkers, work } from './prepare.ts'
 
 const test = suite('a worker beside jobs that it may not run')
+test.after.each(stopWorkers)
 
 Object.assign(peerTimings, { beatEveryMs: 400 })
 // Its statements have nothing to do with jobs.

@@ -7,10 +7,11 @@ import { defineTask } from '../../src/task.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
-import { countJobs, work } from '../worker/work.ts'
-import { noting, POLL } from './prepare.ts'
+import { countJobs } from '../worker/work.ts'
+import { noting, POLL, stopWorkers, work } from './prepare.ts'
 
 const test = suite('the migration that lets tasks and queues be paused')
+test.after.each(stopWorkers)
 
 /** The last step before it. */
 const BEFORE = 12

@@ -3,10 +3,11 @@ import { Queue } from '../../src/queue.ts'
 import { type DefinedTask, defineTask } from '../../src/task.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
-import { countJobs, work } from '../worker/work.ts'
-import { countLocked, hasRun, POLL, prepare } from './prepare.ts'
+import { countJobs } from '../worker/work.ts'
+import { countLocked, hasRun, POLL, prepare, stopWorkers, work } from './prepare.ts'
 
 const test = suite('workers of several versions of a task')
+test.after.each(stopWorkers)
 
 /** Notes which worker has run it, and the number of the payload. */
 function versioned(version: number | undefined, ran: string[] = []): DefinedTask<{ n?: number }> {

@@ -6,10 +6,11 @@ import { defineTask } from '../../src/task.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase } from '../helpers/database.ts'
 import { assert, suite } from '../helpers/suite.ts'
-import { createRecorder, work } from '../worker/work.ts'
-import { POLL, prepare } from './prepare.ts'
+import { createRecorder } from '../worker/work.ts'
+import { POLL, prepare, stopWorkers, work } from './prepare.ts'
 
 const test = suite('pause(), resume() and pauses()')
+test.after.each(stopWorkers)
 const { database, background } = await prepare()
 const { sql } = database
 

@@ -3,10 +3,11 @@ import { Queue } from '../../src/queue.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
-import { countJobs, fill, work } from '../worker/work.ts'
-import { countLocked, hasRun, noting, POLL, prepare, registered } from './prepare.ts'
+import { countJobs, fill } from '../worker/work.ts'
+import { countLocked, hasRun, noting, POLL, prepare, registered, stopWorkers, work } from './prepare.ts'
 
 const test = suite('a pause')
+test.after.each(stopWorkers)
 const one = Queue.for('one')
 
 test('of a task holds back its jobs from the next fetch on, and its end lets an idle worker run them at once', async () => {

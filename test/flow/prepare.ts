@@ -1,8 +1,10 @@
 import { createBackground } from '../../src/background.ts'
 import type { Task } from '../../src/task.ts'
+import type { Worker, WorkerOptions } from '../../src/worker/mod.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
 import { until } from '../helpers/until.ts'
+import { work as startTestWorker } from '../worker/work.ts'
 
 /** A database without jobs, and a Background for it. */
 export interface Prepared {
@@ -21,6 +23,20 @@ export async function prepare(options: { readonly schema?: string } = {}): Promi
   await background.migrate()
   return { database, background }
 }
+
+/** Starts a worker, which {@linkcode stopWorkers} stops. */
+export async function work(database: TestDatabase, options: WorkerOptions): Promise<Worker> {
+  const worker = await startTestWorker(database, options)
+  started.push(worker)
+  return worker
+}
+
+/** Stops the workers of a test. Each has many connections, and the server has few. */
+export async function stopWorkers(): Promise<void> {
+  await Promise.all(started.splice(0).map(worker => worker.stop({ timeout: 0 })))
+}
+
+const started: Worker[] = []
 
 /** Tasks that write down what they run: their name, and the number `n` of the payload if there is one. */
 export function noting(...names: string[]): { readonly ran: string[]; readonly tasks: Record<string, Task> } {

@@ -4,10 +4,11 @@ import { versionFlags, versionOf } from '../../src/sql/flow/versions.ts'
 import { defineTask, optionsOf } from '../../src/task.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
-import { createRecorder, work } from '../worker/work.ts'
-import { POLL, prepare } from './prepare.ts'
+import { createRecorder } from '../worker/work.ts'
+import { POLL, prepare, stopWorkers, work } from './prepare.ts'
 
 const test = suite('a job of a task with a version')
+test.after.each(stopWorkers)
 
 const run = (): void => {}
 const Mail = defineTask({ name: 'Mail', version: 2, run })

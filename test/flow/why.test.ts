@@ -5,10 +5,10 @@ import type { JobReference } from '../../src/reference.ts'
 import { defineTask } from '../../src/task.ts'
 import { assert, suite } from '../helpers/suite.ts'
 import { until } from '../helpers/until.ts'
-import { work } from '../worker/work.ts'
-import { hasRun, noting, POLL, type Prepared, prepare, registered } from './prepare.ts'
+import { hasRun, noting, POLL, type Prepared, prepare, registered, stopWorkers, work } from './prepare.ts'
 
 const test = suite('why a job waits')
+test.after.each(stopWorkers)
 const one = Queue.for('one')
 
 test('its task, its queue or everything is paused, whether it is due or not', async () => {
