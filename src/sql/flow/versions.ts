@@ -40,7 +40,7 @@ export function isFitting(
 ): Statement {
   const flags: Fragment = { sql: `${job}.flags` }
   const version = statement`(${versions} ->> ${{ sql: task }})`
-  const pattern: Fragment = { sql: `'[{ ]"${VERSION}(\\d{1,9})": true'` }
+  const pattern: Fragment = { sql: `'[{ ]"${VERSION}([0-9]{1,9})": true'` }
   return statement`(${flags} is null or not ${flags} ? ${{ sql: `'${VERSIONED}'` }} or ${flags} ? (${{ sql: `'${VERSION}'` }} || ${version})
             or coalesce(substring(${flags}::text from ${pattern})::int, 0) <= coalesce(${version}::int, 0))`
 }

@@ -117,7 +117,7 @@ export function toClaimText(schema: string, { size, queued, scans, queues }: Cla
       from found
       where job.id = found.id and fits
       returning
-        job.id, job.job_queue_id, job.payload, job.priority, job.run_at, job.attempts, job.max_attempts,
+        job.id, job.job_queue_id, job.task_id, job.payload, job.priority, job.run_at, job.attempts, job.max_attempts,
         job.key, job.created_at, job.locked_at, job.flags, job.last_error,
         (select names from known) ->> job.task_id::text as task_name,
         found.queue_name
