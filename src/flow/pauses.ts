@@ -52,7 +52,7 @@ export interface Pause {
 /** Pauses and resumes tasks, queues and everything. */
 export interface Pausing {
   /**
-   * Pauses a task, a queue or everything, until `resume`. Within a second, no worker begins one of its jobs. Running
+   * Pauses a task, a queue or everything, until `resume`. After a second at most, no worker begins any of its jobs. Running
    * jobs finish. New jobs can be scheduled and wait. If it is paused already, only the reason and the person change.
    *
    * @throws {TypeError} if not exactly one target is given, or an option has the wrong type

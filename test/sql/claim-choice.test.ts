@@ -201,6 +201,8 @@ test('leaves no jobs for other workers that are paused, or on a queue that one o
   assert.is((await look({ also })).leavesJobs, true)
   await sql`insert into kretes.paused (kind, name, paused_by) values ('task', 'Other', 'me')`
   assert.is((await look({ also })).leavesJobs, false)
+  await add({ queue: 'released', task: 'Unknown' })
+  assert.is((await look({ also })).leavesJobs, true, 'one behind the paused ones')
   await sql`delete from kretes.paused`
   assert.is((await claim(1, undefined, { choice: choiceOf('Other') })).length, 1)
   assert.is((await look({ also })).leavesJobs, false)

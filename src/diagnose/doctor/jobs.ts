@@ -56,7 +56,7 @@ function* examineWorkers(workers: readonly WorkerRow[], tasks: Tasks): Iterable<
   }
 }
 
-/** Examines whether the versions and the queues of the workers leave jobs that nobody takes. */
+/** Looks for jobs that no worker takes, because of their version or their queue. */
 async function examineChoices(access: Access, workers: readonly WorkerRow[]): Promise<Finding[]> {
   const alive = workers.filter(({ isAlive }) => isAlive)
   const hasRest = alive.some(({ queues }) => queues.kind !== 'except' || queues.names.length > 0)

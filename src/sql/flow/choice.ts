@@ -81,7 +81,7 @@ export function valuesOf({ tasks, versions, queues }: Choice): ChoiceValues {
 /** Whether no newer version of its task has scheduled a `job` of {@linkcode choosing}. */
 export const IS_FITTING: Fragment = { sql: isFitting('job', { sql: '(select versions from known)' }).text }
 
-/** Whether the worker may take a `job` of {@linkcode choosing}, whatever its queue. */
+/** Whether the worker may take a `job` of {@linkcode choosing}. This does not look at the job's queue. */
 export const IS_CHOSEN: Fragment = {
   sql: `job.task_id = any((select ids from known)::int[]) and ${IS_FITTING.sql}`
 }

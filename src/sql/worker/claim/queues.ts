@@ -49,13 +49,13 @@ export function leavesJobs(schema: string): string {
   const engine = identifier(schema).sql
   return `exists (
         select from unnest($6::int[]) also (id), lateral (
-          select job.task_id from ${engine}._private_jobs job
+          select from ${engine}._private_jobs job
+          join ${engine}._private_tasks task on task.id = job.task_id
           where job.job_queue_id = also.id and ${IS_DUE} and not coalesce(${IS_CHOSEN.sql}, false)
+            and ${isRunnable(schema, 'task.identifier').sql}
           limit 1
         ) job
-        join ${engine}._private_tasks task on task.id = job.task_id
         where also.id not in (select job_queue_id from found where job_queue_id is not null) and ${isFree(schema, 'also.id')}
-          and ${isRunnable(schema, 'task.identifier').sql}
       )`
 }
 
