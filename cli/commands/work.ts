@@ -100,11 +100,11 @@ export const work = defineCommand({
       logger
     })
     const worker = await waitFor(starting, database, signals, logger)
+    const shown = { isOnce: once, database, envFile, queues: queues?.map(({ name }) => name) }
     const announce = (): void => {
       if (stop.aborted) return
-      if (format === 'json') logger.info(once ? 'Running what is due' : 'Ready for jobs', startFields(worker, database))
-      else if (level === 'info' || level === 'debug')
-        output.line(startScreen(worker, { isOnce: once, database, envFile }, output))
+      if (format === 'json') logger.info(once ? 'Running what is due' : 'Ready for jobs', startFields(worker, shown))
+      else if (level === 'info' || level === 'debug') output.line(startScreen(worker, shown, output))
     }
     // A worker that is stopped at once is never ready.
     const announced = Promise.race([worker.ready, worker.finished]).then(announce, () => {})

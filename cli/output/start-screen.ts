@@ -6,16 +6,26 @@ import type { EnvFile, Output } from '../context.ts'
 import type { NamedDatabase } from '../database.ts'
 import { fields } from '../terminal/fields.ts'
 
+/** What the screen shows besides the worker. */
+export interface StartContext {
+  readonly isOnce: boolean
+  readonly database: NamedDatabase
+  readonly envFile: EnvFile
+  /** The names of the only queues whose jobs the worker takes, if it does not take all jobs. */
+  readonly queues: readonly string[] | undefined
+}
+
 /** The screen of a worker that has started: a person sees whether it is the right one on the right database. */
 export function startScreen(
   worker: Worker,
-  { isOnce, database, envFile }: { isOnce: boolean; database: NamedDatabase; envFile: EnvFile },
+  { isOnce, database, envFile, queues }: StartContext,
   { style, width }: Pick<Output, 'style' | 'width'>
 ): string {
   const { tasks, concurrency } = worker
   const rows = [
     ['database', `${worker.database.label}${describeOrigin(database, envFile)}`],
     ['tasks', tasks.join(', ')],
+    ...(queues ? [['queues', `only ${queues.join(', ')}`] as const] : []),
     ['concurrency', String(concurrency)]
   ] as const
   const title = `${style('bold', 'kretes')} ${style('dim', manifest.version)}`
@@ -26,9 +36,10 @@ export function startScreen(
 /** The same for programs. */
 export function startFields(
   { tasks, concurrency, database: { label } }: Worker,
-  { isEmbedded }: NamedDatabase
+  { database: { isEmbedded }, queues }: StartContext
 ): Record<string, unknown> {
-  return { event: 'worker.ready', version: manifest.version, database: label, isEmbedded, tasks, concurrency }
+  const known = { event: 'worker.ready', version: manifest.version, database: label, isEmbedded, tasks, concurrency }
+  return queues ? { ...known, queues } : known
 }
 
 /** Names the source of the database where it is easy to overlook. */

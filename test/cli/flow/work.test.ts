@@ -64,6 +64,16 @@ for (const [args, ran] of [
   })
 }
 
+test('shows the queues that it takes, to people and to programs', async () => {
+  const { run } = await onDatabase()
+  const queues = ['--queue', 'email', '--queue', 'two words']
+  const { stdout } = await run(['bg', '--once', ...queues])
+  assert.match(stdout, /\n {2}queues {7}only email, two words\n/)
+  const lines = (await run(['bg', '--once', '--log-format', 'json', ...queues])).stdout.trim().split('\n')
+  const ready = lines.map(line => JSON.parse(line)).find(({ event }) => event === 'worker.ready')
+  assert.equal(ready?.queues, ['email', 'two words'])
+})
+
 test('shows the tasks that it runs', async () => {
   const { run } = await onDatabase()
   const { stdout } = await run(['bg', '--once', '--except', 'Escape', '--except', 'Wait'])
