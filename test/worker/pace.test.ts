@@ -165,6 +165,16 @@ async function start(pollIntervalMs = SELDOM_MS): Promise<Started> {
   return { pacer, counts }
 }
 
+test('looks for queues again at once after a fetch that took long because it returned many jobs', async () => {
+  const { pacer } = await start()
+  await fetch(pacer, [])
+  const many = Array.from({ length: 10_000 }, () => ({ job_queue_id: null }))
+  assert.is(await fetch(pacer, many, 15), true)
+  assert.is(await fetch(pacer, []), true)
+  await fetch(pacer, many.slice(0, 1), 15)
+  assert.is(await fetch(pacer, []), false)
+})
+
 /** A fetch that need not wait. Returns whether it looks for queues. */
 async function fetch(pacer: Pacer, jobs: readonly { job_queue_id: number | null }[], tookMs = 0): Promise<boolean> {
   const turn = begin(pacer)
