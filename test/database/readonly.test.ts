@@ -73,23 +73,26 @@ test('is left for the server that took over, also where connections to the old o
   // First the standby has not taken over yet.
   proxy.lead(standby.port, { isAbrupt: true })
   await until(async () => (await schedule()) === 'DATABASE_UNAVAILABLE')
-  await until(() => logger.of('database.away').length === 1)
+  await until(() => logger.of('database.away').length > 0)
   // The proxy was wrong, and nobody closes what it has opened.
   proxy.lead(primary.port)
   assert.is(await schedule(), 'scheduled')
   await until(() => ran() === 2)
-  await until(() => logger.of('database.back').length === 1, { timeoutMs: 60_000 })
+  // On a busy machine, the worker may notice this outage in two parts.
+  const [away, back] = [() => logger.of('database.away').length, () => logger.of('database.back').length]
+  await until(() => back() === away(), { timeoutMs: 60_000 })
+  const outages = away()
 
   // Then the primary only reads, keeps its connections, and the standby takes over.
   await old!`alter system set default_transaction_read_only = on`
   await old!`select pg_reload_conf()`
   await until(async () => (await schedule()) === 'DATABASE_UNAVAILABLE')
-  await until(() => logger.of('database.away').length === 2)
+  await until(() => away() > outages)
   await next!`select pg_promote()`
   proxy.lead(standby.port)
   await until(async () => (await schedule()) === 'scheduled')
   const before = ran()
-  await until(() => logger.of('database.back').length === 2)
+  await until(() => back() > outages)
   await until(() => ran() > 2)
   // Heard of by a notification of the new server: the worker looks by itself once in a minute only.
   await until(async () => {
