@@ -22,9 +22,11 @@ test('runs the task and the queue of the name that a job has, after ids were giv
   await background.schedule({ task: 'ChargeCard', queue: Queue.for('first') })
   await until(() => ran.length === 1)
   await until(async () => (await countJobs(database)) === 0)
-  await sql`
-    truncate graphile_worker._private_jobs, graphile_worker._private_tasks, graphile_worker._private_job_queues
-    restart identity`
+  // A truncate would lock all these tables at once, in another order than the worker's statements, and could deadlock.
+  for (const table of ['_private_jobs', '_private_tasks', '_private_job_queues']) {
+    await sql`delete from ${sql(`graphile_worker.${table}`)}`
+    await sql`select setval(pg_get_serial_sequence(${`graphile_worker.${table}`}, 'id'), 1, false)`
+  }
   await background.schedule({ task: 'SendEmail', queue: Queue.for('second') })
   await background.schedule({ task: 'ChargeCard', queue: Queue.for('first') })
   await until(() => ran.length === 3)
