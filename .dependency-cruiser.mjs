@@ -60,7 +60,7 @@ export default {
       name: 'nouns-below-rooms',
       severity: 'error',
       comment: 'Types, rules and helpers know no room; they may share the types of statements',
-      from: { path: '^src/([^/]+\\.ts$|(rules|check|text|redact|async|cron)/)', pathNot: `^src/${CLIENT}` },
+      from: { path: '^src/([^/]+\\.ts$|(rules|check|text|redact|async|cron|limit)/)', pathNot: `^src/${CLIENT}` },
       to: { path: `^src/(sql|${ROOMS})/`, dependencyTypesNot: ['type-only'] }
     },
     {

@@ -39,10 +39,20 @@ export type { Why, WhyJob } from './src/diagnose/why.ts'
 export type { Duration, DurationUnits } from './src/duration.ts'
 export type { ForeignTransaction } from './src/enqueue/adapters.ts'
 export { BackgroundError, type BackgroundErrorCode, PermanentError, Snooze } from './src/errors.ts'
+export type { LimitChange, LimitControl, LimitState, LimitTarget } from './src/flow/limits.ts'
 export type { Pause, PauseOptions, PauseTarget, Pausing } from './src/flow/pauses.ts'
 export type * from './src/job.ts'
 export type { JsonOf } from './src/json.ts'
 export type { PruneOptions, PruneReport } from './src/ledger/prune.ts'
+export {
+  type AnyLimit,
+  Limit,
+  type LimitKey,
+  type LimitOptions,
+  type Limits,
+  type TaskLimits
+} from './src/limit/limit.ts'
+export type { TaskVersion } from './src/limit/version.ts'
 export type { LogFields, Logger } from './src/logger.ts'
 export type { BulkOptions, BulkResult } from './src/manage/bulk.ts'
 export type { Cancel } from './src/manage/cancel.ts'
@@ -70,6 +80,5 @@ export {
   type SchemaTaskDefinition,
   type Task,
   type TaskContext,
-  type TaskDefinition,
-  type TaskVersion
+  type TaskDefinition
 } from './src/task.ts'

@@ -20,6 +20,7 @@ import { schedule } from './enqueue/schedule.ts'
 import { type ManyGiven, scheduleMany } from './enqueue/schedule-many.ts'
 import { createSemaphore } from './enqueue/semaphore.ts'
 import { BackgroundError } from './errors.ts'
+import { createLimitControl } from './flow/limits.ts'
 import { createPausing } from './flow/pauses.ts'
 import { createPruning } from './ledger/prune.ts'
 import { createSafeLogger, silentLogger } from './logger.ts'
@@ -161,6 +162,7 @@ export function createBackground(options: BackgroundOptions = {}): BackgroundCli
     }),
     ...createManagement(useExisting),
     ...createPausing(useExisting),
+    limits: createLimitControl(useExisting),
     ...createDiagnosis(useExisting, schema),
     ...createPruning(useExisting, schema),
     migrate: () => use('migrate the database', ({ migrate }) => migrate()),

@@ -3,6 +3,7 @@ import type { Names } from './check/options.ts'
 import type { MigrationReport } from './database/migrate.ts'
 import type { Monitoring } from './diagnose/diagnose.ts'
 import type { ForeignTransaction } from './enqueue/adapters.ts'
+import type { LimitControl } from './flow/limits.ts'
 import type { Pausing } from './flow/pauses.ts'
 import type { JobDefaults, ResultOptions } from './job.ts'
 import type { PruneOptions, PruneReport } from './ledger/prune.ts'
@@ -94,6 +95,8 @@ export interface TransactionScheduler extends Scheduler {
 export interface BackgroundClient extends Scheduler, JobAdmin, Pausing, Monitoring, AsyncDisposable {
   /** Jobs that recur at fixed times or intervals. */
   readonly recurring: RecurringJobs
+  /** The limits of tasks. */
+  readonly limits: LimitControl
   /**
    * Cancels one job, or many.
    *

@@ -61,6 +61,9 @@ function createDefault(): DefaultBackground {
     pause: options => current().pause(options),
     resume: target => current().resume(target),
     pauses: () => current().pauses(),
+    get limits() {
+      return current().limits
+    },
     runs: options => current().runs(options),
     job: reference => current().job(reference),
     retry: (selection, options) => current().retry(selection, options),

@@ -16,6 +16,7 @@ export type BackgroundErrorCode =
   | 'INVALID_PAYLOAD'
   | 'MIGRATION'
   | 'NO_DATABASE'
+  | 'NO_LIMIT'
   | 'NO_RECURRING_JOB'
   | 'OUTCOME_UNKNOWN'
   | 'RESULT_NOT_KEPT'

@@ -1,4 +1,5 @@
 import { checkText } from './check/text.ts'
+import { LANE } from './rules/lanes.ts'
 
 /**
  * A queue. Its jobs run one after another: in order of priority, then of run time, then of scheduling. Jobs without a queue
@@ -63,6 +64,8 @@ function validName(name: string): string {
     )
   checkText(name, 'name a queue', 'the name')
   if (name === '') throw new RangeError('Cannot name a queue: the name is empty')
+  if (name.startsWith(LANE))
+    throw new RangeError(`Cannot name a queue: names that begin with "${LANE}" belong to kretes`)
   if (name.length > MAX_NAME_LENGTH)
     throw new RangeError(`Cannot name a queue: the name has ${name.length} characters, more than ${MAX_NAME_LENGTH}`)
   return name

@@ -4,6 +4,8 @@ import { checkDefaults } from './check/values.ts'
 import { checkDeclarations, TASK_RECURRENCE, type TaskRecurrence } from './cron/declaration.ts'
 import { type Duration, toTimeLimit } from './duration.ts'
 import type { Job, JobDefaults } from './job.ts'
+import { checkLimits, type TaskLimits } from './limit/limit.ts'
+import { checkVersion, type TaskVersion } from './limit/version.ts'
 import type { LogFields, Logger } from './logger.ts'
 import { isStandardSchema, type StandardSchema, validatePayload } from './schema.ts'
 import { describe } from './text/describe.ts'
@@ -113,22 +115,12 @@ export interface RunOptions<Input extends object = AnyPayload> {
   onFailure?: (error: unknown, context: TaskContext, input: Input) => unknown
 }
 
-/** The version of a task. */
-export interface TaskVersion {
-  /**
-   * The version of the task's payload, from 1 to 999,999,999. Raise it when the task needs what older code does not: during
-   * a deployment, no worker with a lower version takes a job that this version has scheduled.
-   *
-   * @default none: any worker takes its jobs
-   */
-  version?: number
-}
-
 /** Options of {@linkcode defineTask}. `queue`, `priority` and `maxAttempts` are defaults for calls that set none. */
 export interface TaskDefinition<Input extends object = AnyPayload, Output = unknown>
   extends JobDefaults,
     RunOptions<Input>,
     TaskVersion,
+    TaskLimits<Input>,
     TaskRecurrence<Input> {
   /** The name, in CamelCase with a capital first letter, like the file's. */
   name: string
@@ -141,6 +133,7 @@ export interface SchemaTaskDefinition<Input extends object, Parsed extends objec
   extends JobDefaults,
     RunOptions<Input>,
     TaskVersion,
+    TaskLimits<Input>,
     TaskRecurrence<Input> {
   /** The name, in CamelCase with a capital first letter, like the file's. */
   name: string
@@ -154,7 +147,12 @@ export interface SchemaTaskDefinition<Input extends object, Parsed extends objec
 }
 
 /** The options of a task that `schedule` and the worker read. */
-export interface TaskOptions extends JobDefaults, RunOptions, TaskVersion, TaskRecurrence<AnyPayload> {
+export interface TaskOptions
+  extends JobDefaults,
+    RunOptions,
+    TaskVersion,
+    TaskLimits<never>,
+    TaskRecurrence<AnyPayload> {
   /** Checks the payload. */
   readonly schema?: StandardSchema
 }
@@ -216,7 +214,8 @@ export function defineTask(definition: TaskDefinition & TaskOptions): DefinedTas
   checkDefaults(options, `define ${name}`)
   checkRunOptions(options, `define ${name}`)
   checkVersion(options, `define ${name}`)
-  checkDeclarations(name, options)
+  checkLimits(name, options)
+  checkDeclarations(name, options, options.limit !== undefined)
   const task: DefinedTask = schema
     ? async (input, context) => run((await validatePayload(schema, input, `run ${name}`)) as AnyPayload, context)
     : async (input, context) => await run(input, context)
@@ -237,6 +236,7 @@ export const DEFINITION: Names<SchemaTaskDefinition<object, object>> = {
   timeout: true,
   onFailure: true,
   version: true,
+  limit: true,
   ...TASK_RECURRENCE
 }
 
@@ -250,13 +250,6 @@ function checkRunOptions({ backoff, timeout, onFailure }: RunOptions, doing: str
     throw new TypeError(`Cannot ${doing}: onFailure is not a function`)
   }
 }
-
-function checkVersion({ version }: TaskVersion, doing: string): void {
-  if (version === undefined || (Number.isInteger(version) && version >= 1 && version <= MOST_VERSION)) return
-  throw new RangeError(`Cannot ${doing}: version is ${String(version)}, not a whole number from 1 to ${MOST_VERSION}`)
-}
-
-const MOST_VERSION = 999_999_999
 
 /** The options that {@linkcode defineTask} has attached, or none. */
 export function optionsOf(task: unknown): TaskOptions {

@@ -13,6 +13,7 @@ import { runNow } from './bulk/run-now.ts'
 import { cron } from './cron/mod.ts'
 import { db } from './db.ts'
 import { doctor } from './doctor.ts'
+import { limits } from './flow/limits.ts'
 import { pause } from './flow/pause.ts'
 import { pauses } from './flow/pauses.ts'
 import { resume } from './flow/resume.ts'
@@ -45,6 +46,7 @@ export const commands: readonly (Command | Group)[] = [
   pause,
   resume,
   pauses,
+  limits,
   status,
   why,
   doctor,

@@ -13,8 +13,10 @@ export function explainMisuse(error: unknown): never {
   throw error
 }
 
-/** Blames the command line for a payload that the task's schema refuses. */
+/** Blames the command line for a payload that the task's schema refuses, or that does not go with the task's options. */
 export function explainPayload(error: unknown): never {
-  const isMisuse = error instanceof BackgroundError && error.code === 'INVALID_PAYLOAD'
-  throw isMisuse ? new UsageError(error.message, { cause: error }) : error
+  const isRefused = error instanceof BackgroundError && error.code === 'INVALID_PAYLOAD'
+  if (isRefused) throw new UsageError(error.message, { cause: error })
+  if (error instanceof Error && error.message.startsWith('Cannot schedule ')) explainMisuse(error)
+  throw error
 }

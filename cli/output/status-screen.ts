@@ -1,4 +1,5 @@
 import type { Figures, QueueStatus, Status, TaskStatus, WorkerStatus } from '../../src/diagnose/status.ts'
+import type { LimitState } from '../../src/flow/limits.ts'
 import type { Pause } from '../../src/flow/pauses.ts'
 import { MOST_COUNTED } from '../../src/sql/recurring/monitor.ts'
 import { counted } from '../../src/text/amounts.ts'
@@ -18,11 +19,18 @@ export interface Room {
 
 /** Tasks, queues and workers on one screen. */
 export function statusScreen(status: Status, { style, width, height = Number.POSITIVE_INFINITY }: Room): string[] {
-  const { tasks, queues, moreQueues, workers } = status
+  const { tasks, queues, moreQueues, limits, workers } = status
   const room = { style, width }
   const sections = [
     section('task', tasks, taskColumns, 0, room),
     section('queue', queues, queueColumns, moreQueues, room),
+    section(
+      'limit',
+      limits.filter(({ used, waiting }) => used + waiting > 0),
+      limitColumns,
+      0,
+      room
+    ),
     section('worker', workers, workerColumnsAt(status.at), 0, room)
   ].filter(({ rows }) => rows.length > 0)
   const title = titleOf(status, Math.min(width, MOST_TITLE), style)
@@ -172,6 +180,13 @@ const queueColumns: readonly Column<QueueStatus>[] = [
   { title: 'queue', cell: row => row.queue, least: LEAST_NAME },
   ...figures,
   { title: 'held by', cell: row => row.worker ?? '', least: LEAST_NAME, rank: 13 }
+]
+
+const limitColumns: readonly Column<LimitState>[] = [
+  { title: 'limit', cell: ({ name, perKey }) => `${name}${perKey ? ' per key' : ''}`, least: LEAST_NAME },
+  { title: 'slots', align: 'right', cell: ({ concurrency }) => number(concurrency) },
+  { title: 'in use', align: 'right', cell: ({ used }) => number(used) },
+  { title: 'waiting', align: 'right', cell: ({ waiting }) => number(waiting) }
 ]
 
 function workerColumnsAt(now: Date): readonly Column<WorkerStatus>[] {

@@ -71,7 +71,7 @@ export function declarationsOf(task: string, options: Declared): [string, Recurr
  * @throws {TypeError} if an option has the wrong type, or there is no such option
  * @throws {RangeError} if an option is out of range, or no occurrence ever comes
  */
-export function checkDeclarations(task: string, options: Declared): void {
+export function checkDeclarations(task: string, options: Declared, hasLimit: boolean = false): void {
   const { recurring } = options
   if (recurring !== undefined && (typeof recurring !== 'object' || recurring === null || Array.isArray(recurring))) {
     throw new TypeError(`Cannot define ${task}: recurring is ${describe(recurring)}, not an object of names`)
@@ -80,8 +80,23 @@ export function checkDeclarations(task: string, options: Declared): void {
     const doing = `define ${name}`
     refuseUnknown(declaration, DECLARATION, doing)
     checkDefaults(declaration, doing)
-    readRecurrence(declaration, doing)
+    if (declaration.queue && hasLimit) {
+      throw new TypeError(`Cannot ${doing}: ${task} has limits, so its jobs cannot have a queue`)
+    }
+    const { overlap } = readRecurrence(declaration, doing)
+    if (hasLimit) refuseQueue(overlap, doing)
   }
+}
+
+/**
+ * Refuses a recurring job that queues its occurrences, for a task with limits: the jobs of a queue do not have the limits of
+ * their task.
+ */
+export function refuseQueue(overlap: string, doing: string): void {
+  if (overlap !== 'queue') return
+  throw new TypeError(
+    `Cannot ${doing}: the task has limits, so overlap cannot be "queue". Give "allow", and a limit with the concurrency 1`
+  )
 }
 
 const SHORT: Names<Omit<TaskRecurrence<object>, 'recurring'>> = { ...RECURRENCE, payload: true }

@@ -10,6 +10,7 @@ import type { Execute } from '../sql/statement.ts'
 import { lengthOf } from '../text/amounts.ts'
 import { examineConnection } from './doctor/connection.ts'
 import { type Finding, problem, warning } from './doctor/finding.ts'
+import { examineLimits } from './doctor/flow-limits.ts'
 import { examineJobs } from './doctor/jobs.ts'
 import { DEFAULT_LIMITS, type Limits } from './doctor/limits.ts'
 import { examinePauses } from './doctor/pauses.ts'
@@ -57,6 +58,7 @@ export async function diagnose({ client, schema, label, limits: given }: Diagnos
       findings.push(...(await examineJobs(access)))
       findings.push(...(await examineRecurring(access)))
       findings.push(...(await examinePauses(access, limits)))
+      findings.push(...(await examineLimits(access, limits)))
     }
   } catch (error) {
     findings.push(toFinding(error, label))

@@ -16,6 +16,7 @@ export type ReasonCode =
   | 'queue-not-taken'
   | 'queue-held'
   | 'behind-in-queue'
+  | 'limit-reached'
   | 'workers-busy'
   | 'behind-others'
   | 'due'

@@ -1,6 +1,8 @@
 import type { Duration } from '../duration.ts'
+import { type LimitState, toLimitState } from '../flow/limits.ts'
 import { type Pause, toPause } from '../flow/pauses.ts'
 import { JOB_STATES } from '../rules/states.ts'
+import { listLimits } from '../sql/flow/limits.ts'
 import { listPauses } from '../sql/flow/pauses.ts'
 import {
   findPastQueues,
@@ -128,17 +130,20 @@ export interface Status {
   readonly recurring: RecurringStatus
   /** What is paused, the oldest pause first. */
   readonly pauses: readonly Pause[]
+  /** The limits of tasks, shared ones first. */
+  readonly limits: readonly LimitState[]
   /** The workers on the register, the oldest first. A lost worker stays until another one removes it. */
   readonly workers: readonly WorkerStatus[]
 }
 
 /** Reads the status. Past runs come from counters, so their number does not matter. */
 export async function readStatus(access: Access, windowMs: number, maxQueues: number): Promise<Status> {
-  const [live, past, recurring, pauses, workers] = await Promise.all([
+  const [live, past, recurring, pauses, limits, workers] = await Promise.all([
     readLive(access, maxQueues),
     readPastTasks(access, windowMs),
     countRecurring(access),
     listPauses(access),
+    listLimits(access),
     readWorkers(access)
   ])
   const [at, since] = [new Date(live.at), new Date(past.since)]
@@ -161,6 +166,7 @@ export async function readStatus(access: Access, windowMs: number, maxQueues: nu
     moreQueues,
     recurring: toRecurringStatus(recurring),
     pauses: pauses.map(toPause),
+    limits: limits.map(toLimitState),
     workers: workers.map(({ running, startedAt, id, host, pid, concurrency, tasks, beatAgeMs, isAlive }) => ({
       id,
       host,

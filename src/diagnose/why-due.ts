@@ -1,5 +1,6 @@
 import { resumeCommand } from '../flow/pauses.ts'
 import type { Choice } from '../sql/flow/choice.ts'
+import { readLimitsOf } from '../sql/flow/limited-job.ts'
 import { listPauses, type PauseRow } from '../sql/flow/pauses.ts'
 import { versionOf } from '../sql/flow/versions.ts'
 import type { WorkerRow } from '../sql/ledger/status.ts'
@@ -22,7 +23,8 @@ export async function reasonsWhileDue(
     ...whilePaused(row, await listPauses(access)),
     ...withoutWorker(row, workers, alive),
     ...whileQueueIsHeld(row, workers),
-    ...(row.queue === null ? [] : await behindInQueue(access, row))
+    ...(row.queue === null ? [] : await behindInQueue(access, row)),
+    ...(await whileLimited(access, row))
   ]
   if (knowing.length === 0) return reasons
   const before = await countBefore(access, row.id, newestOf(knowing))
@@ -131,6 +133,26 @@ async function behindInQueue(access: Access, { id, queue }: LiveJobRow): Promise
   const message = `${counted(count, 'job')} of its queue ${queue} ${come} before it${next}`
   return [{ code: 'behind-in-queue', message, count, job: first }]
 }
+
+async function whileLimited(access: Access, { id, task }: LiveJobRow): Promise<Reason[]> {
+  const limited = await readLimitsOf(access, id)
+  if (!limited) return []
+  const { key, before } = limited
+  return limited.limits.flatMap(({ name, isKeyed, concurrency, used, workers }): Reason[] => {
+    if (used < concurrency) return []
+    const [kind, ...rest] = name.split(' ')
+    const limit = kind === 'limit' ? `the limit ${rest.join(' ')}` : `the limit of ${task}`
+    const ofKey = isKeyed ? ` for the key ${key === '' ? "''" : key}` : ''
+    const shown = workers.slice(0, MOST_WORKERS).join(', ')
+    const by = workers.length > MOST_WORKERS ? `${shown} and ${workers.length - MOST_WORKERS} more` : shown
+    const place = `${counted(before, 'job')} of ${key === null ? 'its task' : 'its key'} ${before === 1 ? 'comes' : 'come'} before it`
+    const message = `It waits for ${limit}${ofKey}: ${used} of ${concurrency} in use, by ${by}; ${place}`
+    return [{ code: 'limit-reached', message, count: before }]
+  })
+}
+
+/** The most workers in a message. */
+const MOST_WORKERS = 3
 
 /** The most names in a message. */
 const MOST_TASKS = 10

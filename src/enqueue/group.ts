@@ -70,7 +70,7 @@ export function createGroups(access: Access): AddOne {
 
   return job => {
     const isSingle = job.key !== null || job.runAt !== null
-    if (job.queue === null) return addTo(isSingle ? single : free, job)
+    if (job.queue === null || job.isLimited) return addTo(isSingle ? single : free, job)
     return addToQueue(job.queue, isSingle ? single : queued, job)
   }
 }

@@ -71,11 +71,12 @@ export function createRegistry(logger: Logger | undefined): Registry {
   }
 }
 
-function toDefaults({ queue, priority, maxAttempts, version }: Definition): Registered {
+function toDefaults({ queue, priority, maxAttempts, version, limits }: Definition): Registered {
   return {
     ...(queue !== undefined && { queue: queue === null ? null : { name: queue } }),
     ...(priority !== undefined && { priority }),
     ...(maxAttempts !== undefined && { maxAttempts }),
-    ...(version !== undefined && { version })
+    ...(version !== undefined && { version }),
+    ...(limits !== undefined && { isLimited: true })
   }
 }

@@ -2,10 +2,12 @@ import { type Names, refuseUnknown } from '../check/options.ts'
 import { toTimes } from '../check/times.ts'
 import { checkDefaults, checkKey } from '../check/values.ts'
 import type { JobDefaults, KeyMode } from '../job.ts'
+import { isPerKey, laneOf } from '../limit/lane.ts'
+import type { TaskVersion } from '../limit/version.ts'
 import type { JobOptions } from '../schedule.ts'
 import { validatePayload } from '../schema.ts'
 import type { EngineKeyMode, NewJob } from '../sql/jobs/add.ts'
-import { nameOfTask, optionsOf, type TaskVersion } from '../task.ts'
+import { nameOfTask, optionsOf, type TaskOptions } from '../task.ts'
 import { describe } from '../text/describe.ts'
 import { isTaskName, notATaskName } from '../text/task-name.ts'
 import { encodePayload } from './payload.ts'
@@ -27,7 +29,7 @@ export const JOB_OPTIONS: Names<AnyOptions> = {
 }
 
 /** The options of a task that workers register. */
-export type Registered = JobDefaults & TaskVersion
+export type Registered = JobDefaults & TaskVersion & Pick<TaskOptions, 'limit'> & { readonly isLimited?: boolean }
 
 /** A job without its payload. */
 export type Request = Omit<NewJob, 'payload'>
@@ -51,10 +53,16 @@ export function toRequest(
   const { key, keyMode = 'replace' } = options
   const times = toTimes(options, `schedule ${task}`)
   checkOptions(task, options)
-  const queue = options.queue === undefined ? (own.queue === undefined ? defaults.queue : own.queue) : options.queue
+  const { limit } = own
+  const isLimited = limit !== undefined || own.isLimited
+  if (isLimited && options.queue)
+    throw new TypeError(`Cannot schedule ${task}: it has limits, so it cannot have a queue`)
+  const defaultQueue = own.queue === undefined && !isLimited ? defaults.queue : own.queue
+  const queue = options.queue === undefined ? defaultQueue : options.queue
   return {
     task,
-    queue: queue?.name ?? null,
+    queue: limit && !isPerKey(limit) ? laneOf(task, limit) : (queue?.name ?? null),
+    isLimited: limit !== undefined,
     runAt: times.runAt,
     delayMs: times.delayMs ?? 0,
     priority: options.priority ?? own.priority ?? defaults.priority ?? null,
@@ -80,7 +88,13 @@ export interface JobSettings {
  */
 export function toNewJob(given: AnyOptions, request: Request, settings: JobSettings): NewJob | Promise<NewJob> {
   const payload = toPayload(given, settings, request.task)
-  return payload instanceof Promise ? payload.then(text => ({ ...request, payload: text })) : { ...request, payload }
+  const { limit } = optionsOf(given.task)
+  const add = (text: string): NewJob => ({
+    ...request,
+    payload: text,
+    queue: limit && isPerKey(limit) ? laneOf(request.task, limit, text) : request.queue
+  })
+  return payload instanceof Promise ? payload.then(add) : add(payload)
 }
 
 /**

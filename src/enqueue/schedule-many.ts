@@ -3,11 +3,13 @@ import { untilNoConflict } from '../database/connections/repeat.ts'
 import { codeOf, isSchemaMissing } from '../database/failure.ts'
 import { NEWEST_OF_ENGINE } from '../database/migrate.ts'
 import type { Job, ScheduledJob } from '../job.ts'
+import { isPerKey } from '../limit/lane.ts'
 import type { ManyOptions, PayloadsOptions } from '../schedule.ts'
 import { addUnseen, type NewJob } from '../sql/jobs/add.ts'
 import { addAlike, addAlikeUnseen, toNewJobs } from '../sql/jobs/add-alike.ts'
 import { isSchemaAt } from '../sql/jobs/waiting.ts'
 import type { Access, Execute, Transact } from '../sql/statement.ts'
+import { optionsOf } from '../task.ts'
 import { addAgain, addAll } from './add.ts'
 import { type Chunk, type ChunkReader, gatherJobs, gatherPayloads, readChunks } from './chunk.ts'
 import type { Registry } from './registry.ts'
@@ -91,7 +93,9 @@ function open(
   const request = toRequest(rest, defaults, PAYLOADS_OPTIONS, registry.defaultsOf(task))
   if (!isIterable(payloads)) throw new TypeError(`Cannot schedule ${request.task}: payloads is not iterable`)
   const { queue, runAt } = request
-  if (!(returning && queue !== null && runAt !== null)) {
+  const { limit } = optionsOf(task)
+  const areAlike = !(limit && isPerKey(limit)) && !(returning && queue !== null && runAt !== null)
+  if (areAlike) {
     const make = (payload: unknown): string | Promise<string> => toPayload({ task, payload }, settings, request.task)
     return readChunks(payloads, make, gatherPayloads(request))
   }

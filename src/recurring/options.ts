@@ -1,5 +1,6 @@
 import { type Names, refuseUnknown } from '../check/options.ts'
 import { checkText } from '../check/text.ts'
+import { refuseQueue } from '../cron/declaration.ts'
 import { RECURRENCE, type Recurrence, readRecurrence } from '../cron/recurrence.ts'
 import type { Registry } from '../enqueue/registry.ts'
 import { type AnyOptions, type JobSettings, type Registered, toPayload, toRequest } from '../enqueue/request.ts'
@@ -47,9 +48,13 @@ export function readDefinition(
   const toJob = (registered?: Registered) => toRequest(given, settings.defaults, RECURRING_OPTIONS, registered)
   // Wrong options fail before anything is asked of the database.
   const request = toJob()
+  if (request.isLimited) refuseQueue(recurring.overlap, doing)
   const encoding = toPayload(given, settings, request.task)
   return async registered => {
-    const { task, queue, priority, maxAttempts, version } = registered ? toJob(registered) : request
+    const { task, queue: given, isLimited, priority, maxAttempts, version } = registered ? toJob(registered) : request
+    if (registered?.isLimited) refuseQueue(recurring.overlap, doing)
+    // Workers put the jobs into their lanes.
+    const queue = isLimited ? null : given
     return { name, task, queue, priority, maxAttempts, version, payload: await encoding, ...recurring }
   }
 }

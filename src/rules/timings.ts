@@ -58,6 +58,11 @@ export const peerTimings = {
   lockEveryMs: 200,
   /** How long a worker may be silent before other workers check whether its lock is free: three missed beats. */
   staleAfterMs: 6_000,
+  /**
+   * The same for a worker that had its lock at its last beat: a missed beat, and some time to take the lock again. Nobody can
+   * use its slots of limits until its jobs are rescued.
+   */
+  lostAfterMs: 2_500,
   /** How long workers may take to come back after an outage before a worker may declare another one dead. */
   returnMs: 15_000,
   /** How long a stopping worker waits for its heartbeat. */

@@ -1,3 +1,4 @@
+import { LIMITED } from '../rules/lanes.ts'
 import type { Fragment } from './statement.ts'
 
 /** The flag of a cancelled job. Its value is the time of the cancellation. */
@@ -11,6 +12,11 @@ export const CANCELLED = 'kretes:cancelled'
  */
 export function isCancelled(flags: string): Fragment {
   return { sql: `coalesce(jsonb_typeof(${flags} -> '${CANCELLED}') = 'string', false)` }
+}
+
+/** Whether a job is in no lane: its queue, if it has one, is a queue of the user's. */
+export function isUnlimited(job: string): Fragment {
+  return { sql: `(${job}.flags -> '${LIMITED}') is null` }
 }
 
 /** The flag of a job that has failed for good with attempts left. Its value is the number of attempts made. */

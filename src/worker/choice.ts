@@ -74,7 +74,8 @@ export function toChoice(tasks: ReadonlyMap<string, AnyTask>, queues: QueueChoic
     const { version } = optionsOf(task)
     if (version !== undefined) versions[name] = version
   }
-  return { tasks: [...tasks.keys()], versions, queues }
+  const limited = [...tasks].flatMap(([name, task]) => (optionsOf(task).limit ? [name] : []))
+  return { tasks: [...tasks.keys()], versions, queues, limited }
 }
 
 function readList<Item>(given: readonly Item[], option: string): readonly Item[] {

@@ -135,6 +135,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
   const claiming = createClaiming({
     options,
     choice,
+    tasks,
     kept,
     engine,
     claims,

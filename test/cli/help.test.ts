@@ -103,6 +103,7 @@ Commands:
   kretes background pause                      Pause a task, a queue or everything: jobs wait until resume
   kretes background resume                     End a pause: workers take its jobs at once
   kretes background pauses                     List what is paused, by whom and why
+  kretes background limits [command]           List and set the limits of tasks
   kretes background status                     Show tasks, queues and workers
   kretes background why <job>                  Show why a job is not running, by id or key, or about a recurring job, by name
   kretes background doctor                     Look for problems and show their remedies; exits with 1 if there are any

@@ -54,7 +54,7 @@ function commandsIn(script: string): string[] {
 }
 
 async function checkCommand(words: string): Promise<void> {
-  const [, command = ''] = /^\S+ (cron [a-z]+|[a-z][a-z-]*)/.exec(words) ?? []
+  const [, command = ''] = /^\S+ ((?:cron|limits) [a-z]+|[a-z][a-z-]*)/.exec(words) ?? []
   const help = await helpOf(command)
   const options = [...words.matchAll(/(?<= )--?[a-z][a-z-]*/g)].map(([option]) => option)
   for (const option of options) {

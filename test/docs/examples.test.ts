@@ -35,6 +35,13 @@ const examples = (await Promise.all(paths.map(path => blocksOf(path, 'ts|typescr
 const project = await createProject()
 await using background = createBackground({ connection: database.url })
 await background.migrate()
+// Examples change limits that a worker has registered.
+await database.sql`
+  insert into kretes.declared_limits (name, concurrency, is_keyed)
+  values ('limit stripe', 20, false), ('task SendEmail', 10, false)`
+await database.sql`
+  insert into kretes.definitions (name, definition)
+  values ('ChargeCard', '{ "limits": ["limit stripe", "task SendEmail"] }')`
 const turns = createTurns(4)
 
 for (const example of examples) {

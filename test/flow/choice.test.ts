@@ -191,7 +191,8 @@ test('has a choice with the versions of its own tasks alone', () => {
   assert.equal(toChoice(chooseTasks(versioned, { except: ['Clean'] }), queues), {
     tasks: ['SendEmail', 'Report'],
     versions: { Report: 3 },
-    queues: { kind: 'except', names: ['a', 'b'] }
+    queues: { kind: 'except', names: ['a', 'b'] },
+    limited: []
   })
   assert.equal(toChoice(chooseTasks(versioned, { only: ['Clean'] }), readQueues({})).versions, {})
   assert.is(chooseTasks(versioned, {}), versioned)

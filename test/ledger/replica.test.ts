@@ -1,6 +1,7 @@
 import postgres from 'postgres'
 import { createBackground } from '../../src/background.ts'
 import { Queue } from '../../src/queue.ts'
+import { defineTask } from '../../src/task.ts'
 import { startWorker } from '../../src/worker/worker.ts'
 import { onceDone } from '../helpers/cleanup.ts'
 import { startServer } from '../helpers/server.ts'
@@ -18,7 +19,8 @@ const worker = await startWorker({
     Fine: () => 'fine',
     Broken() {
       throw new Error('broken')
-    }
+    },
+    Limited: defineTask({ name: 'Limited', limit: { concurrency: 1 }, run: () => {} })
   }
 })
 await background.schedule({ task: 'Fine', queue: Queue.for('a queue') }).then(job => job.result())
@@ -41,7 +43,7 @@ test('shows every view', async () => {
     select table_name as name from information_schema.views where table_schema = 'kretes' order by 1`
   assert.equal(
     views.map(({ name }) => name),
-    ['jobs', 'pauses', 'queues', 'rates', 'runs', 'schedules', 'tasks']
+    ['jobs', 'limits', 'pauses', 'queues', 'rates', 'runs', 'schedules', 'tasks']
   )
   for (const { name } of [...views, { name: 'workers' }]) {
     const rows = await sql`select * from kretes.${sql(name)}`

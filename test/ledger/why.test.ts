@@ -13,7 +13,7 @@ import { until } from '../helpers/until.ts'
 import { work } from '../worker/work.ts'
 
 const test = suite('why a job does not run')
-Object.assign(peerTimings, { beatEveryMs: 200, staleAfterMs: 1_000, returnMs: 2_000 })
+Object.assign(peerTimings, { beatEveryMs: 200, staleAfterMs: 1_000, lostAfterMs: 1_000, returnMs: 2_000 })
 
 test('no worker is running, at once or when its time comes', async () => {
   const { background } = await prepare()

@@ -25,7 +25,16 @@ for (const major of [22, 24, 26]) {
     const { stdout } = await runNode(major, ['--input-type=module', '--eval', LIST_EXPORTS])
     assert.equal(JSON.parse(stdout), {
       node: major,
-      core: ['Background', 'BackgroundError', 'PermanentError', 'Queue', 'Snooze', 'createBackground', 'defineTask'],
+      core: [
+        'Background',
+        'BackgroundError',
+        'Limit',
+        'PermanentError',
+        'Queue',
+        'Snooze',
+        'createBackground',
+        'defineTask'
+      ],
       worker: ['guardProcess', 'startWorker'],
       isOneClass: true
     })

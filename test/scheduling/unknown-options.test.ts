@@ -4,6 +4,7 @@ import { BACKGROUND_OPTIONS } from '../../src/client.ts'
 import { STATUS_OPTIONS } from '../../src/diagnose/diagnose.ts'
 import { JOB_OPTIONS } from '../../src/enqueue/request.ts'
 import { MANY_OPTIONS, PAYLOADS_OPTIONS } from '../../src/enqueue/schedule-many.ts'
+import { LIMIT_CHANGE } from '../../src/flow/limits.ts'
 import { PRUNE_OPTIONS } from '../../src/ledger/prune.ts'
 import { BULK_OPTIONS } from '../../src/manage/bulk.ts'
 import { PAGE, RUN_FILTER } from '../../src/manage/filter.ts'
@@ -155,7 +156,7 @@ test('is none of those that docs/options.md lists, and it lists them all', async
   const listed = new Set([...text.matchAll(/`(?:ledger\.)?(\w+)`/g)].map(([, name]) => name))
   const all = [JOB_OPTIONS, PAYLOADS_OPTIONS, MANY_OPTIONS, CHANGES, RESULT_OPTIONS, BULK_FILTER, RUN_FILTER, PAGE]
   all.push(BULK_OPTIONS as never, STATUS_OPTIONS as never, PRUNE_OPTIONS as never, BACKGROUND_OPTIONS as never)
-  all.push(DEFINITION as never, WORKER_OPTIONS as never, LEDGER_OPTIONS as never)
+  all.push(DEFINITION as never, WORKER_OPTIONS as never, LEDGER_OPTIONS as never, LIMIT_CHANGE as never)
   const missing = all.flatMap(names => Object.keys(names)).filter(name => !listed.has(name))
   assert.equal(missing, [])
 })

@@ -16,7 +16,7 @@ const { sql } = database
 const connections = poolOf(sql)
 const { execute } = connections
 const schema = 'graphile_worker'
-const limits = { staleAfterMs: 6_000, maxLosses: 3 }
+const limits = { staleAfterMs: 6_000, lostAfterMs: 6_000, maxLosses: 3 }
 {
   await using background = createBackground({ connection: database.url })
   await background.migrate()

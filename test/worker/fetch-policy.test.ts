@@ -172,6 +172,7 @@ function start(): { readonly policy: FetchPolicy; readonly engine: Surroundings 
     due: []
   }
   const policy = createFetchPolicy({
+    onDue() {},
     options: resolveOptions({ concurrency: CONCURRENCY }),
     engine,
     wakeOthers: count => void engine.others.push(count),

@@ -167,7 +167,11 @@ test('gives the jobs of a lost worker to others though there is no room to recor
   const partitions = await sql<{ name: string }[]>`
     select inhrelid::regclass::text as name from pg_inherits where inhparent = 'kretes.ledger'::regclass`
   for (const { name } of partitions) await sql.unsafe(`drop table ${name}`)
-  const rescue = await rescueJobs(poolOf(sql), 'graphile_worker', 'dead', { staleAfterMs: 6_000, maxLosses: 3 })
+  const rescue = await rescueJobs(poolOf(sql), 'graphile_worker', 'dead', {
+    staleAfterMs: 6_000,
+    lostAfterMs: 6_000,
+    maxLosses: 3
+  })
   assert.equal(rescue, { rescued: 1, failed: [] })
   assert.equal(await runsOf(database, id), [])
   assert.equal(await countersOf(database, 'Nobody'), [{ state: 'lost', runs: 1 }])

@@ -318,7 +318,11 @@ test('records what a lost worker held, and blames it on nobody who had not begun
   await sql`insert into kretes.waiters values (${running}, 'me', now() + interval '1 hour'), (${last}, 'me', now() + interval '1 hour')`
   const told: string[] = []
   const { unlisten } = await sql.listen('kretes:ended', message => void told.push(JSON.parse(message).job))
-  const rescue = await rescueJobs(poolOf(sql), 'graphile_worker', 'dead', { staleAfterMs: 6_000, maxLosses: 3 })
+  const rescue = await rescueJobs(poolOf(sql), 'graphile_worker', 'dead', {
+    staleAfterMs: 6_000,
+    lostAfterMs: 6_000,
+    maxLosses: 3
+  })
   assert.equal(rescue, { rescued: 2, failed: [last] })
   const runs = await Promise.all([running, fetched, last].map(async id => (await runsOf(id))[0]))
   assert.equal(

@@ -8,7 +8,7 @@ import { until } from '../helpers/until.ts'
 import { countJobs, createRecorder, fill, lookingForLocks, work } from './work.ts'
 
 const test = suite('a worker among others')
-Object.assign(peerTimings, { beatEveryMs: 200, staleAfterMs: 1_000, returnMs: 2_000 })
+Object.assign(peerTimings, { beatEveryMs: 200, staleAfterMs: 1_000, lostAfterMs: 1_000, returnMs: 2_000 })
 
 test('registers before it fetches, holding its lock, and leaves no trace when it stops', async () => {
   const database = await createDatabase()

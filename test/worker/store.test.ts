@@ -3,6 +3,7 @@ import { silentLogger } from '../../src/logger.ts'
 import type { Execute, Statement } from '../../src/sql/statement.ts'
 import { createClaims } from '../../src/worker/claiming/claims.ts'
 import { createFetchPolicy } from '../../src/worker/claiming/fetch-policy.ts'
+import { createLanes } from '../../src/worker/claiming/lanes.ts'
 import { createSequences } from '../../src/worker/claiming/sequences.ts'
 import { createSettlement } from '../../src/worker/claiming/settle.ts'
 import { createJobStore, type JobStoreOptions } from '../../src/worker/claiming/store.ts'
@@ -81,14 +82,38 @@ function createStore(given: Pick<JobStoreOptions, 'execute'> & Partial<JobStoreO
   const { signal } = new AbortController()
   const engine = { id: 'me', isHungry: true, wake() {} }
   const options = resolveOptions({})
-  const policy = createFetchPolicy({ options, engine, wakeOthers() {}, look: async () => [], logger: silentLogger })
+  const policy = createFetchPolicy({
+    options,
+    engine,
+    wakeOthers() {},
+    look: async () => [],
+    onDue() {},
+    logger: silentLogger
+  })
   onceDone(() => policy.stop())
+  const choice = choiceOf('Count')
+  const claims = createClaims()
+  const lanes = createLanes({
+    execute: given.execute,
+    schema: 'graphile_worker',
+    engine,
+    choice,
+    claims,
+    most: new Map(),
+    pollIntervalMs: 1_000,
+    file: async () => {},
+    insist: work => work(),
+    onFreed() {}
+  })
   return createJobStore({
     schema: 'graphile_worker',
     kept: undefined,
     engine,
-    choice: choiceOf('Count'),
-    claims: createClaims(),
+    concurrency: 1,
+    localQueueSize: 5,
+    choice,
+    claims,
+    lanes,
     policy,
     sequences: createSequences({
       giveBackAfterMs: 500,

@@ -24,6 +24,8 @@ export type FindingCode =
   | 'unknown-tasks'
   | 'not-taken'
   | 'long-pause'
+  | 'limit-starves'
+  | 'lost-slots'
   | 'recurring-unknown-task'
   | 'recurring-late'
   | 'failed-jobs'

@@ -9,6 +9,8 @@ export interface Limits {
   readonly ledgerBytes: number
   /** How long something may be paused. */
   readonly pauseAgeMs: number
+  /** How long a due job may wait for a limit. */
+  readonly limitWaitMs: number
 }
 
 /** A healthy installation stays well within these limits. */
@@ -18,5 +20,6 @@ export const DEFAULT_LIMITS: Limits = {
   holderMs: 5 * 60_000,
   deadRows: 100_000,
   ledgerBytes: 20 * 2 ** 30,
-  pauseAgeMs: 3 * 86_400_000
+  pauseAgeMs: 3 * 86_400_000,
+  limitWaitMs: 86_400_000
 }

@@ -1,4 +1,7 @@
 import { registerChoices } from '../flow/choice.ts'
+import { createLanes } from '../flow/claim-lanes.ts'
+import { indexLanes } from '../flow/lane-index.ts'
+import { createLimits } from '../flow/limits.ts'
 import { createPauses } from '../flow/pauses.ts'
 import { createDefinitions } from '../jobs/definitions.ts'
 import { splitCounters } from '../ledger/counters.ts'
@@ -80,6 +83,17 @@ export const migrations: readonly Migration[] = [
       await createPauses(execute, own)
       await registerChoices(execute, own)
       await indexTasks(execute, engine)
+    }
+  },
+  {
+    id: 14,
+    name: 'add limits',
+    async apply(execute, own, engine) {
+      await createLimits(execute, own)
+      await indexLanes(execute, engine)
+      await createLanes(execute, own, engine)
+      await execute(statement`
+        alter table ${identifier(own)}.workers add column if not exists holds_lock boolean not null default false`)
     }
   }
 ]

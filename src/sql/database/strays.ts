@@ -37,7 +37,7 @@ export async function findStrays(execute: Execute, own: string): Promise<Stray[]
       union all
       select 'routine', proname, pg_get_function_identity_arguments(oid), 3
       from pg_proc
-      where pronamespace = to_regnamespace(quote_ident(${own}::text))
+      where pronamespace = to_regnamespace(quote_ident(${own}::text)) and proname <> 'claim_lanes'
         and not exists (
           select from pg_depend where classid = 'pg_proc'::regclass and objid = pg_proc.oid and deptype in ('e', 'i')
         )
@@ -72,9 +72,12 @@ export async function readCurrentSchema(execute: Execute): Promise<{ schema: str
 /** The tables and views of our schema. A test compares this list with a fresh schema. */
 const OURS = textArray([
   'counters',
+  'declared_limits',
   'definitions',
   'jobs',
+  'leases',
   'ledger',
+  'limits',
   'migrations',
   'paused',
   'pauses',

@@ -1,4 +1,4 @@
-import { ownSchema } from '../names.ts'
+import { isUnlimited, ownSchema } from '../names.ts'
 import {
   type Access,
   type Execute,
@@ -18,6 +18,8 @@ export interface Choice {
   /** The version of each task that has one. The worker takes no jobs that a newer version has scheduled. */
   readonly versions: Readonly<Record<string, number>>
   readonly queues: QueueChoice
+  /** The names of those of its tasks that have limits. */
+  readonly limited: readonly string[]
 }
 
 /** The queues whose jobs a worker takes: those of a list `only`, `none`, or all `except` those of a list. */
@@ -43,6 +45,8 @@ export interface ChoiceValues {
   readonly versions: Fragment | Statement
   /** An array of text. */
   readonly queues: Fragment | Statement
+  /** An array of text. */
+  readonly limited: Fragment | Statement
 }
 
 /**
@@ -50,10 +54,12 @@ export interface ChoiceValues {
  * Paused tasks and queues count as not chosen.
  */
 export function choosing(schema: string, { kind }: QueueChoice, values: ChoiceValues): Statement {
-  const { tasks, versions, queues } = values
+  const { tasks, versions, queues, limited } = values
   return statement`known as materialized (
       select
         array_agg(id) as ids,
+        array_agg(id) filter (where identifier <> all(${limited}::text[])) as free_ids,
+        array_agg(id) filter (where identifier = any(${limited}::text[])) as limited_ids,
         jsonb_object_agg(id, identifier) as names,
         jsonb_object_agg(id, ${versions}::jsonb -> identifier) as versions
       from ${identifier(schema)}._private_tasks task
@@ -70,11 +76,12 @@ export function choosing(schema: string, { kind }: QueueChoice, values: ChoiceVa
 }
 
 /** The parts of a choice as parameters. */
-export function valuesOf({ tasks, versions, queues }: Choice): ChoiceValues {
+export function valuesOf({ tasks, versions, queues, limited }: Choice): ChoiceValues {
   return {
     tasks: statement`${textArray(tasks)}::text`,
     versions: statement`${JSON.stringify(versions)}::text`,
-    queues: statement`${textArray(queues.names)}::text`
+    queues: statement`${textArray(queues.names)}::text`,
+    limited: statement`${textArray(limited)}::text`
   }
 }
 
@@ -124,7 +131,7 @@ export async function findNotTaken({ execute, schema }: Access, workers: readonl
       select task.identifier as task, count(*) as count, min(job.id)::text as first
       from ${engine}._private_jobs job
       join ${engine}._private_tasks task on task.id = job.task_id
-      left join ${engine}._private_job_queues queue on queue.id = job.job_queue_id
+      left join ${engine}._private_job_queues queue on queue.id = job.job_queue_id and ${isUnlimited('job')}
       where job.is_available and job.run_at <= now() and exists (${running}) and not exists (${running}
         and ${isFitting('job', { sql: "coalesce(worker.task_versions, '{}')" }, 'task.identifier')}
         and case worker.queues ->> 'kind'

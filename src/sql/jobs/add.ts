@@ -1,4 +1,5 @@
 import type { Job } from '../../job.ts'
+import { LIMITED } from '../../rules/lanes.ts'
 import { versionFlags } from '../flow/versions.ts'
 import { type OccurrenceOf, occurrenceFlags } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
@@ -24,6 +25,8 @@ export interface NewJob {
   readonly keyMode: EngineKeyMode
   /** The version of the task, if it has one. Workers with a lower version do not take the job. */
   readonly version: number | null
+  /** Whether the job has limits. Its queue is a lane then. */
+  readonly isLimited?: boolean
   /** The occurrence of a recurring job that it belongs to. Only a job of the mode `unsafe_dedupe` can have one. */
   readonly of?: OccurrenceOf
 }
@@ -211,9 +214,13 @@ function addJobOnce(access: Access, job: NewJob): Statement {
     ) job`
 }
 
+function limitFlags(isLimited = false): readonly string[] {
+  return isLimited ? [LIMITED] : []
+}
+
 /** The engine's flags for a job, as an array literal. Most jobs have none. */
-export function flagsOf({ version, of }: Pick<NewJob, 'version' | 'of'>): string | null {
-  const flags = [...versionFlags(version), ...occurrenceFlags(of)]
+export function flagsOf({ version, isLimited, of }: Pick<NewJob, 'version' | 'isLimited' | 'of'>): string | null {
+  const flags = [...versionFlags(version), ...limitFlags(isLimited), ...occurrenceFlags(of)]
   return flags.length === 0 ? null : textArray(flags)
 }
 
@@ -247,7 +254,7 @@ function toJson(jobs: readonly NewJob[]): string {
 
 /** The payload is JSON text already and is not encoded again. */
 function toSpec(job: NewJob): string {
-  const { payload, task, queue, runAt, delayMs, maxAttempts, key, priority, keyMode, version } = job
+  const { payload, task, queue, runAt, delayMs, maxAttempts, key, priority, keyMode, version, isLimited } = job
   const rest = {
     task,
     queue: queue ?? undefined,
@@ -257,7 +264,7 @@ function toSpec(job: NewJob): string {
     key: key ?? undefined,
     priority: priority ?? undefined,
     mode: keyMode,
-    flags: version === null ? undefined : versionFlags(version)
+    flags: version === null && !isLimited ? undefined : [...versionFlags(version), ...limitFlags(isLimited)]
   }
   return `{"payload":${payload},${JSON.stringify(rest).slice(1)}`
 }

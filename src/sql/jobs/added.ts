@@ -1,4 +1,5 @@
 import type { Job } from '../../job.ts'
+import { LANE } from '../../rules/lanes.ts'
 import type { Fragment } from '../statement.ts'
 import { clampDate } from '../times.ts'
 
@@ -29,7 +30,7 @@ export function toJob({ task, queue }: { task: string; queue: string | null }, r
   return {
     id: row.id,
     task,
-    queue,
+    queue: queue?.startsWith(LANE) ? null : queue,
     priority: Number(row.priority),
     runAt: toDate(Number(row.due)),
     attempts: Number(row.attempts),

@@ -9,6 +9,8 @@ export interface Definition {
   readonly priority?: number
   readonly maxAttempts?: number
   readonly version?: number
+  /** The names of its limits, if it has some. */
+  readonly limits?: readonly string[]
 }
 
 /**

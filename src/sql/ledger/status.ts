@@ -1,7 +1,8 @@
+import { LANE } from '../../rules/lanes.ts'
 import type { Retention } from '../../rules/retention.ts'
 import { peerTimings } from '../../rules/timings.ts'
 import type { QueueChoice } from '../flow/choice.ts'
-import { ownSchema } from '../names.ts'
+import { isUnlimited, ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { dueSince } from '../times.ts'
 import { lockClass } from '../worker/heartbeat.ts'
@@ -54,11 +55,13 @@ export async function readLive({ execute, schema }: Access, maxQueues: number): 
       group by task.id
       order by 1
     ), names as materialized (
-      select count(*) as count, greatest(1, count(*) / ${MANY_QUEUES}::text::int) as step from ${engine}._private_job_queues
+      select count(*) as count, greatest(1, count(*) / ${MANY_QUEUES}::text::int) as step
+      from ${engine}._private_job_queues
+      where left(queue_name, ${{ sql: String(LANE.length) }}) <> ${LANE}::text
     ), ranked as materialized (
       select job_queue_id as id, count(*) filter (where is_available and run_at <= now()) as ready, count(*) as jobs
       from ${engine}._private_jobs
-      where job_queue_id is not null and id % (select step from names) = 0
+      where job_queue_id is not null and id % (select step from names) = 0 and ${isUnlimited('_private_jobs')}
       group by 1
     ), by_queue as (
       ${countedBy(schema, 'job_queue_id')}

@@ -1,5 +1,7 @@
+import { limitKey } from '../flow/lane-index.ts'
+import { createLimitsView } from '../flow/limits.ts'
 import { createPausesView } from '../flow/pauses.ts'
-import { ATTEMPTS, occurrenceColumns } from '../names.ts'
+import { ATTEMPTS, isUnlimited, occurrenceColumns } from '../names.ts'
 import { IS_THERE } from '../recurring/schema.ts'
 import { type Execute, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { dueSince } from '../times.ts'
@@ -22,6 +24,7 @@ export async function createViews(execute: Execute, own: string, engine: string)
   await createQueues(execute, own, engine)
   await createSchedules(execute, own)
   await createPausesView(execute, own)
+  await createLimitsView(execute, own, engine)
   for (const view of VIEWS) {
     await execute(statement`
       comment on view ${identifier(own)}.${identifier(view)} is ${{ sql: `'${MARK}${NEWEST_VIEWS}'` }}`)
@@ -76,10 +79,11 @@ async function createJobs(execute: Execute, own: string, engine: string): Promis
       progress.message as progress_message,
       job.updated_at,
       ${{ sql: occurrenceColumns('job.flags').schedule }} as schedule,
-      ${{ sql: occurrenceColumns('job.flags').occurrence }} as occurrence
+      ${{ sql: occurrenceColumns('job.flags').occurrence }} as occurrence,
+      ${limitKey(engine)} as limit_key
     from ${identifier(engine)}._private_jobs job
     join ${identifier(engine)}._private_tasks task on task.id = job.task_id
-    left join ${identifier(engine)}._private_job_queues queue on queue.id = job.job_queue_id
+    left join ${identifier(engine)}._private_job_queues queue on queue.id = job.job_queue_id and ${isUnlimited('job')}
     left join ${identifier(own)}.workers worker on worker.id = job.locked_by
     left join ${identifier(own)}.progress progress on progress.job_id = job.id and job.locked_at is not null`)
 }
@@ -275,10 +279,10 @@ const COLUMNS: Fragment = {
  * Raise this number whenever a view changes. The comments of the views in the database contain it, and a test checks
  * it.
  */
-export const NEWEST_VIEWS = 6
+export const NEWEST_VIEWS = 7
 
 /** The views, in an order in which they can be dropped. */
-const VIEWS = ['pauses', 'schedules', 'queues', 'tasks', 'rates', 'runs', 'jobs']
+const VIEWS = ['limits', 'pauses', 'schedules', 'queues', 'tasks', 'rates', 'runs', 'jobs']
 const HOUR_AGO = "now() - interval '1 hour'"
 const MARK = 'kretes, views of version '
 

@@ -33,6 +33,10 @@ export interface ClaimRest {
   readonly isCovered: boolean
   /** Whether one of the queues `also` has due jobs that only other workers take. */
   readonly leavesJobs: boolean
+  /** Whether there are due jobs in lanes. */
+  readonly hasLanes: boolean
+  /** Whether there are due jobs of the worker's tasks with limits that are not in a lane yet. */
+  readonly hasUnfiled: boolean
   /**
    * The ids of stuck queues, if the claim has found no jobs. A queue is stuck if a transaction has locked its first job, or
    * if the queue is locked although no worker has a job of the queue. Such queues may hide jobs, and the next claim skips
@@ -74,7 +78,7 @@ export interface ClaimRequest {
  */
 export function claimJobs(schema: string, request: ClaimRequest): Statement {
   const { worker, choice, size, queued = size, scans = 'first', also = [], without = [], most = NO_MAXIMUM } = request
-  const { tasks, versions, queues } = choice
+  const { tasks, versions, queues, limited } = choice
   const name = `kretes_claim_${queues.kind}${size}_${queued}_${scans}`
   const key = `${name} ${schema}`
   const text = texts.get(key) ?? toClaimText(schema, { size, queued, scans, queues: queues.kind })
@@ -87,7 +91,8 @@ export function claimJobs(schema: string, request: ClaimRequest): Statement {
     textArray([...most.values()]),
     textArray(also),
     textArray(queues.names),
-    JSON.stringify(versions)
+    JSON.stringify(versions),
+    textArray(limited)
   ]
   return { name, text, values }
 }
@@ -98,7 +103,14 @@ export function jobsOf<Row>(rows: readonly Row[]): { readonly jobs: readonly Row
   return { jobs: first?.id === null ? [] : rows, rest: first?.rest ?? NOTHING }
 }
 
-const NOTHING: ClaimRest = { isCut: false, isCovered: false, leavesJobs: false, stuck: [] }
+const NOTHING: ClaimRest = {
+  isCut: false,
+  isCovered: false,
+  leavesJobs: false,
+  hasLanes: false,
+  hasUnfiled: false,
+  stuck: []
+}
 
 const texts = new Map<string, string>()
 const NO_MAXIMUM: ReadonlyMap<number, number> = new Map()

@@ -1,8 +1,11 @@
+import { LIMITED } from '../../rules/lanes.ts'
 import { type Choice, choosing, IS_CHOSEN, isChosenQueue, valuesOf } from '../flow/choice.ts'
+import { IS_LANED } from '../flow/lane-index.ts'
 import { untilNext } from '../recurring/fire.ts'
 import { table as recurringTable } from '../recurring/row.ts'
 import { WAITS } from '../recurring/schema.ts'
 import { type Execute, type Fragment, identifier, statement, textArray } from '../statement.ts'
+import { IS_QUEUED } from './claim/queues.ts'
 
 /** What comes due soon, in milliseconds from now, by the server's clock. */
 export interface DueTimes {
@@ -67,6 +70,14 @@ export async function nextDueTimes(
           )
         order by run_at limit ${{ sql: MOST }}
       ) job
+      union all
+      select job.run_at
+      from (
+        select run_at from ${jobs}
+        where ${IS_LANED} and ${isSoon}
+        order by run_at limit ${{ sql: MOST }}
+      ) job
+      where ${{ sql: choice.queues.kind === 'only' ? 'false' : 'true' }}
     )
     select distinct ceil(extract(epoch from due.run_at - clock_timestamp()) * 1000)::int as ms, next.occurrence
     from (select (${untilNext(schema)})::text as occurrence) next left join due on true
@@ -75,9 +86,9 @@ export async function nextDueTimes(
   return { jobs: rows.flatMap(({ ms }) => ms ?? []), occurrence: occurrence === null ? null : Number(occurrence) }
 }
 
-/** Half of the waiting jobs. Each half has an index of its own. */
+/** A part of the waiting jobs. Each part has an index of its own. */
 const FREE: Fragment = { sql: 'is_available and job_queue_id is null' }
-const QUEUED: Fragment = { sql: 'is_available and job_queue_id is not null' }
+const QUEUED: Fragment = { sql: `is_available and ${IS_QUEUED}` }
 
 /**
  * Whether there is a due job that the worker may take, or a recurring job is due. The job's queue must be free, or
@@ -99,6 +110,7 @@ export async function hasDueJobs(
       where job.is_available and job.run_at <= now() and ${IS_CHOSEN}
         and case
           when job.job_queue_id is null then ${{ sql: choice.queues.kind === 'only' ? 'false' : 'true' }}
+          when (job.flags -> '${{ sql: LIMITED }}') is not null then ${{ sql: choice.queues.kind === 'only' ? 'false' : 'true' }}
           else (queue.locked_by is null or queue.locked_by = ${worker}::text) and ${{ sql: ofQueue }}
         end
     ) or exists (

@@ -1,5 +1,5 @@
 import { ownSchema } from '../names.ts'
-import { type Execute, identifier, statement } from '../statement.ts'
+import { type Execute, identifier, type Statement, statement } from '../statement.ts'
 
 /** The result of a beat. */
 export interface Beat {
@@ -18,20 +18,23 @@ export interface Beat {
  * Shows that a worker is alive: writes the time, and ensures that this session holds the worker's lock. Keepalives let
  * the server notice a dead client within half a minute. Otherwise the lock would outlive a broken network.
  */
-export async function beat(execute: Execute, schema: string, id: string, staleAfterMs: number): Promise<Beat> {
+export async function beat(execute: Execute, schema: string, id: string, stale: StaleAfter): Promise<Beat> {
   const [row] = await execute<{ lock: string | null; held: string; stale: string | null }>(statement`
     with beat as (
-      update ${identifier(ownSchema(schema))}.workers set beat_at = now() where id = ${id}::text returning lock_id
+      update ${identifier(ownSchema(schema))}.workers
+      set beat_at = now(), holds_lock = exists (
+        select from pg_locks
+        where locktype = 'advisory' and pid = pg_backend_pid() and classid = ${lockClass(schema)}::text::oid and objid = lock_id::oid
+      )
+      where id = ${id}::text
+      returning lock_id, holds_lock
     )
     select
       (select lock_id::text from beat) as lock,
-      (exists (
-        select from pg_locks
-        where locktype = 'advisory' and pid = pg_backend_pid() and classid = ${lockClass(schema)}::text::oid and objid = (select lock_id from beat)
-      ))::text as held,
+      (select holds_lock::text from beat) as held,
       (
         select string_agg(id, ',') from ${identifier(ownSchema(schema))}.workers
-        where beat_at < now() - ${staleAfterMs}::text::float8 * interval '1 millisecond' and id <> ${id}::text
+        where ${isStale(stale)} and id <> ${id}::text
       ) as stale`)
   if (!row || row.lock === null) return { isRegistered: false, isLocked: false, stale: [] }
   let isLocked = row.held === 'true'
@@ -54,6 +57,18 @@ export async function beat(execute: Execute, schema: string, id: string, staleAf
     isLocked = taken?.locked === 'true'
   }
   return { isRegistered: true, isLocked, stale: row.stale?.split(',') ?? [] }
+}
+
+/** How long a worker may be silent, in milliseconds, before others check whether its lock is free. */
+export interface StaleAfter {
+  readonly staleAfterMs: number
+  /** The same for a worker that had its lock at its last beat: if the lock is free now, the session has ended. */
+  readonly lostAfterMs: number
+}
+
+/** An SQL condition: whether the last beat of a worker is old. */
+export function isStale({ staleAfterMs, lostAfterMs }: StaleAfter): Statement {
+  return statement`beat_at < now() - case when holds_lock then ${lostAfterMs}::text::float8 else ${staleAfterMs}::text::float8 end * interval '1 millisecond'`
 }
 
 /** The class of the advisory locks of a schema's workers. Lock ids are unique only within a schema. */

@@ -48,6 +48,8 @@ export async function unregisterWorker(execute: Execute, schema: string, id: str
   await execute(statement`
     with unlocked as (
       update ${identifier(schema)}._private_job_queues set locked_at = null, locked_by = null where locked_by = ${id}::text
+    ), ended as (
+      delete from ${identifier(ownSchema(schema))}.leases where worker = ${id}::text
     )
     delete from ${identifier(ownSchema(schema))}.workers where id = ${id}::text`)
 }

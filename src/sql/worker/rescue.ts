@@ -1,7 +1,7 @@
 import { JOB_COLUMNS, KEEPS_ALL, recording } from '../ledger/record.ts'
 import { ATTEMPTS, ownSchema } from '../names.ts'
 import { type Connections, type Execute, type Fragment, identifier, statement, textArray } from '../statement.ts'
-import { lockClass } from './heartbeat.ts'
+import { isStale, lockClass, type StaleAfter } from './heartbeat.ts'
 import { notifyWorkers } from './notify.ts'
 
 /** The outcome for the jobs of a dead worker. */
@@ -26,7 +26,7 @@ export async function rescueJobs(
   { transact }: Connections,
   schema: string,
   id: string,
-  { staleAfterMs, maxLosses }: { readonly staleAfterMs: number; readonly maxLosses: number }
+  { maxLosses, ...stale }: StaleAfter & { readonly maxLosses: number }
 ): Promise<Rescue | null> {
   return await transact(async execute => {
     // The worker may have come back in the meantime. While its row is locked here, it cannot. The statement skips a row
@@ -34,7 +34,7 @@ export async function rescueJobs(
     const [worker] = await execute<{ dead: string }>(statement`
       with stale as materialized (
         select lock_id from ${identifier(ownSchema(schema))}.workers
-        where id = ${id}::text and beat_at < now() - ${staleAfterMs}::text::float8 * interval '1 millisecond'
+        where id = ${id}::text and ${isStale(stale)}
         for update skip locked
       )
       select pg_try_advisory_xact_lock(${lockClass(schema)}::text::int, lock_id)::text as dead from stale`)
@@ -94,6 +94,7 @@ export async function rescueJobs(
         where id = any(${textArray(failed)}::text::bigint[])`)
     }
     await execute(statement`select ${identifier(schema)}.force_unlock_workers(array[${id}::text])`)
+    await execute(statement`delete from ${identifier(ownSchema(schema))}.leases where worker = ${id}::text`)
     await execute(statement`delete from ${identifier(ownSchema(schema))}.workers where id = ${id}::text`)
     await notifyWorkers(execute, jobs.length)
     return { rescued: jobs.length - failed.length, failed }

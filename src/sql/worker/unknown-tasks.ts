@@ -1,5 +1,7 @@
+import { IS_LANED } from '../flow/lane-index.ts'
 import { ownSchema } from '../names.ts'
 import { type Execute, type Fragment, identifier, statement, textArray } from '../statement.ts'
+import { IS_QUEUED } from './claim/queues.ts'
 
 /**
  * Finds the tasks of due jobs that no worker knows. The statement goes from task to task by the index, so the number of
@@ -15,8 +17,13 @@ export async function findUnknownTasks(execute: Execute, schema: string, known: 
       from of_free before where before.task_id is not null
     ), of_queued as materialized (
       select task_id from ${jobs}
-      where is_available and job_queue_id is not null and run_at <= now()
+      where is_available and ${QUEUED} and run_at <= now()
       order by priority, run_at
+      limit ${{ sql: MOST }}
+    ), of_lanes as materialized (
+      select task_id from ${jobs}
+      where ${IS_LANED} and run_at <= now()
+      order by run_at
       limit ${{ sql: MOST }}
     )
     select task.identifier as task
@@ -28,6 +35,7 @@ export async function findUnknownTasks(execute: Execute, schema: string, known: 
       )
       and (
         task.id in (select task_id from of_queued)
+        or task.id in (select task_id from of_lanes)
         or task.id in (select task_id from of_free) and exists (
           select from ${jobs} where task_id = task.id and ${FREE} and run_at <= now()
         )
@@ -36,5 +44,6 @@ export async function findUnknownTasks(execute: Execute, schema: string, known: 
   return rows.map(({ task }) => task)
 }
 
+const QUEUED: Fragment = { sql: IS_QUEUED }
 const FREE: Fragment = { sql: 'is_available and job_queue_id is null' }
 const MOST = '1000'

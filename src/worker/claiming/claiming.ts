@@ -5,6 +5,7 @@ import type { Execute } from '../../sql/statement.ts'
 import { hasDueJobs, nextDueTimes } from '../../sql/worker/due.ts'
 import { notifyWorkers } from '../../sql/worker/notify.ts'
 import { findUnknownTasks } from '../../sql/worker/unknown-tasks.ts'
+import type { AnyTask } from '../../task.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { JobStore } from '../engine/store.ts'
 import type { Endings } from '../execution/ending.ts'
@@ -15,7 +16,9 @@ import type { RecurringClock } from '../recurring/clock.ts'
 import type { Upkeep } from '../upkeep.ts'
 import type { Claims } from './claims.ts'
 import { createFetchPolicy } from './fetch-policy.ts'
+import { createFiling } from './filing.ts'
 import { createIdleCheck } from './idle.ts'
+import { createLanes } from './lanes.ts'
 import type { ClaimRunner } from './run-claims.ts'
 import { createSequences } from './sequences.ts'
 import { createSettlement } from './settle.ts'
@@ -27,6 +30,8 @@ export interface ClaimingOptions {
   readonly options: ResolvedOptions
   /** The jobs that the worker may take. */
   readonly choice: Choice
+  /** Its tasks, by name. */
+  readonly tasks: ReadonlyMap<string, AnyTask>
   /** Which runs the ledger keeps. `undefined` records nothing. */
   readonly kept: Kept | undefined
   readonly engine: Engine
@@ -78,6 +83,7 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
       recurring.expect(occurrence)
       return jobs
     },
+    onDue: () => lanes.look(),
     logger
   })
   const idle = createIdleCheck({
@@ -101,9 +107,24 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     giveBack: unbegun => store.giveBackFollowers(unbegun),
     draining
   })
+  const lanes = createLanes({
+    execute: claiming.execute,
+    schema,
+    engine,
+    choice,
+    claims,
+    most: sequences.most,
+    pollIntervalMs: options.pollIntervalMs,
+    file: createFiling({ execute: claiming.execute, schema, tasks: claiming.tasks, limited: choice.limited, logger }),
+    insist: work => claiming.outage.outlast(work, closing),
+    onFreed: policy.freed
+  })
   const store = createJobStore({
     ...claiming,
     schema,
+    concurrency: options.concurrency,
+    localQueueSize: options.localQueueSize,
+    lanes,
     policy,
     settlement,
     sequences,
@@ -111,7 +132,7 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     async beforeFetch() {
       await membership.whenMember()
       claiming.onReady()
-      await membership.releaseForgotten()
+      if (await membership.releaseForgotten()) await lanes.recover()
     },
     onFetched(count, asked) {
       if (count < asked) unknownTasks.fetchedAll()
@@ -131,11 +152,15 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
       if (!claim) throw new Error(`Cannot run job ${job}: it has no claim`)
       return sequences.run(claim)
     },
-    scheduled: policy.scheduled,
+    scheduled() {
+      lanes.expect()
+      policy.scheduled()
+    },
     whenIdle: idle.whenIdle,
     warnOfUnknownTasks: unknownTasks.look,
     stop() {
       policy.stop()
+      lanes.stop()
       unknownTasks.stop()
     }
   }

@@ -1,5 +1,5 @@
 import type { ClaimedJob } from '../../sql/worker/claim.ts'
-import { type Claim, toClaim } from '../execution/claim.ts'
+import { type Claim, type Lane, toClaim } from '../execution/claim.ts'
 
 /** The claims of a worker: each job that it has locked, until the database has confirmed how the job ended. */
 export interface Claims {
@@ -8,12 +8,14 @@ export interface Claims {
   /** The newest claim of a job. */
   of(job: string): Claim | undefined
   /**
-   * Adds the jobs of a fetch. Returns those that the engine is to run: of several jobs of a queue only the first, whose
-   * claim has the others as followers.
+   * Adds the jobs of a fetch. Returns those that the engine is to run: of several jobs of a queue only the first, and of a
+   * lane as many as it has got slots. Their claims have the others as followers.
    */
-  add(rows: readonly ClaimedJob[]): readonly ClaimedJob[]
+  add(rows: readonly (ClaimedJob & { readonly slots?: number })[]): readonly ClaimedJob[]
   /** Removes claims. Call when the database has confirmed how they ended. */
   confirm(claims: readonly Claim[]): void
+  /** The lanes whose jobs the worker holds, by their ids. */
+  readonly lanes: Map<number, Lane>
 }
 
 /**
@@ -23,25 +25,48 @@ export interface Claims {
 export function createClaims(): Claims {
   const all = new Set<Claim>()
   const newest = new Map<string, Claim>()
+  const lanes = new Map<number, Lane>()
+
+  function laneOf(id: number): Lane {
+    const lane = lanes.get(id) ?? { id, slots: 0, used: 0, waiting: [] }
+    lanes.set(id, lane)
+    return lane
+  }
+
   return {
+    lanes,
     get size() {
       return all.size
     },
     all: () => all.values(),
     of: job => newest.get(job),
     add(rows) {
-      const sequences = new Map<number, Claim[]>()
+      const fetch = {}
+      const sequences = new Map<
+        number,
+        { readonly followers: Claim[]; readonly lane: Lane | undefined; firsts: number }
+      >()
       return rows.filter(row => {
         const claim = toClaim(row)
         all.add(claim)
         newest.set(row.id, claim)
         if (claim.queueId === null) return true
-        const followers = sequences.get(claim.queueId)
-        followers?.push(claim)
-        if (followers) return false
-        claim.followers = []
-        sequences.set(claim.queueId, claim.followers as Claim[])
-        return true
+        let sequence = sequences.get(claim.queueId)
+        if (!sequence) {
+          const lane = row.slots === undefined ? undefined : laneOf(claim.queueId)
+          if (lane) lane.slots += row.slots!
+          sequence = { followers: lane?.waiting ?? [], lane, firsts: row.slots ?? 1 }
+          sequences.set(claim.queueId, sequence)
+        }
+        claim.fetch = fetch
+        claim.followers = sequence.followers
+        claim.lane = sequence.lane
+        if (sequence.firsts-- > 0) {
+          if (claim.lane) claim.lane.used++
+          return true
+        }
+        sequence.followers.push(claim)
+        return false
       })
     },
     confirm(claims) {
@@ -51,4 +76,12 @@ export function createClaims(): Claims {
       }
     }
   }
+}
+
+/** Takes the jobs that were fetched together with a claim and have not begun. */
+export function takeFollowers({ followers, fetch }: Claim): readonly Claim[] {
+  if (followers.length === 0) return followers
+  const taken = followers.filter(follower => follower.fetch === fetch)
+  followers.splice(0, followers.length, ...followers.filter(follower => follower.fetch !== fetch))
+  return taken
 }

@@ -1,7 +1,7 @@
 import type { Logger } from '../../logger.ts'
 import { claimingTimings } from '../../rules/timings.ts'
 import type { Scan } from '../../sql/worker/claim/queues.ts'
-import type { ClaimedJob, ClaimRest } from '../../sql/worker/claim.ts'
+import type { ClaimRest } from '../../sql/worker/claim.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { ResolvedOptions } from '../options.ts'
 import { createBatchSizer } from './batch-size.ts'
@@ -16,6 +16,8 @@ export interface FetchPolicyOptions {
   wakeOthers(count: number): void
   /** Returns after how many milliseconds jobs come due within the given time, the earliest first. */
   look(withinMs: number): Promise<readonly number[]>
+  /** Called when a job comes due. */
+  onDue(): void
   readonly logger: Logger
 }
 
@@ -46,12 +48,18 @@ export interface FetchPolicy {
   readonly state: FetchState
   /** Awaited before each fetch. */
   begin(most?: number): Promise<Fetch>
-  /** Call with the jobs that a fetch has returned, before the engine decides whether to fetch again. */
-  fetched(jobs: readonly ClaimedJob[], rest?: Partial<ClaimRest>): void
+  /**
+   * Call with the jobs that a fetch has returned, before the engine decides whether to fetch again.
+   *
+   * @param hasMore whether another fetch would find jobs of lanes
+   */
+  fetched(jobs: readonly { job_queue_id: number | null }[], rest?: Partial<ClaimRest>, hasMore?: boolean): void
   /** Call when a fetch has failed. */
   failed(): void
   /** Call when the database has confirmed how jobs ended. */
   settled(change: Settled): void
+  /** Call when other workers may have slots of limits that this worker has held. */
+  freed(): void
   /**
    * Call when the worker has given back so many fetched jobs that had not started. Either they have waited too long, or
    * the worker stops.
@@ -79,7 +87,7 @@ export interface Settled {
  * workers only if it is too busy: a notification for each job would make all workers query the database.
  */
 export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
-  const { options, engine, wakeOthers, look, logger } = given
+  const { options, engine, wakeOthers, look, onDue, logger } = given
   const pacer = createPacer(options.pollIntervalMs, engine.wake)
   const sizer = createBatchSizer({
     concurrency: options.concurrency,
@@ -90,6 +98,7 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
     look,
     lastFetchMs: () => lastFetchMs,
     wake(isDueNow) {
+      onDue()
       if (isDueNow) pacer.hurry()
       engine.wake()
     },
@@ -135,7 +144,7 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
       released.clear()
       return { size: asked, queued: Math.min(options.maxLocalQueueSize, most), scans, also }
     },
-    fetched(jobs, { isCut = false, isCovered = false, leavesJobs = false } = {}) {
+    fetched(jobs, { isCut = false, isCovered = false, leavesJobs = false } = {}, hasMore = false) {
       fetching = undefined
       lastFetchMs = beganMs
       const isHopeful = pacer.fetched(jobs, isCovered)
@@ -143,7 +152,7 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
       const isFromQueues = jobs.some(job => job.job_queue_id !== null)
       const isFull = isCut || jobs.length >= asked
       // The fetch may ask for more or fewer jobs than the engine did, so the engine may believe that no more jobs wait.
-      if (isFromQueues || isFull || isHopeful) engine.wake()
+      if (isFromQueues || isFull || isHopeful || hasMore) engine.wake()
       if (leavesJobs) forward()
       if (jobs.length === 0) lookout.refresh()
       else if (!isFull) lookout.catchUp()
@@ -154,10 +163,13 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
     settled({ released: queues, keepsJobs }) {
       if (keepsJobs) lookout.refresh()
       for (const queue of queues) released.add(queue)
-      if (queues.length === 0 || pacer.hurry()) return
-      if (engine.isHungry) return engine.wake()
-      // This worker is too busy for the queue's next job, so another worker may run it.
-      forward()
+      // If this worker is too busy for the queue's next job, another worker may run it.
+      if (queues.length > 0) this.freed()
+    },
+    freed() {
+      if (pacer.hurry()) return
+      if (engine.isHungry) engine.wake()
+      else forward()
     },
     givenBack(count, releasesQueues) {
       sizer.givenBack()

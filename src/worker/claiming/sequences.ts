@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { claimingTimings } from '../../rules/timings.ts'
 import type { Claim } from '../execution/claim.ts'
+import { takeFollowers } from './claims.ts'
 
 /** The options of {@linkcode createSequences}. */
 export interface SequencesOptions {
@@ -119,15 +120,14 @@ class Sequence {
   #isOver = false
   /** The jobs that have begun and whose endings are not written yet. The last one may still run. */
   #unwritten: Claim[]
-  #waiting: readonly Claim[]
+  readonly #first: Claim
   /** What must be written before the sequence ends. */
   #writes: Promise<void>[] = []
 
   constructor(first: Claim, options: SequencesOptions) {
     this.#options = options
     this.#unwritten = [first]
-    this.#waiting = first.followers
-    first.followers = []
+    this.#first = first
     this.#timer = setTimeout(() => this.#cutLate(), options.giveBackAfterMs)
   }
 
@@ -139,8 +139,11 @@ class Sequence {
   next(): Claim | undefined {
     // A task that blocks the event loop delays the timer.
     if (this.#options.draining.aborted) this.cut()
-    else if (this.durationMs > this.#options.giveBackAfterMs) this.#cutLate()
-    const next = this.#waiting[this.begun - 1]
+    else if (this.durationMs > this.#options.giveBackAfterMs) {
+      this.#cutLate()
+      return undefined
+    }
+    const next = this.#first.followers.shift()
     if (!next) return undefined
     const last = this.#unwritten.at(-1)
     if (last) last.keepsQueue = true
@@ -162,9 +165,8 @@ class Sequence {
 
   /** Gives back the jobs that have not begun. */
   cut(): void {
-    const rest = this.#waiting.slice(this.begun - 1)
+    const rest = takeFollowers(this.#first)
     if (rest.length === 0) return
-    this.#waiting = this.#waiting.slice(0, this.begun - 1)
     // If the worker stops meanwhile, it releases these jobs together with all others.
     this.hold(this.#options.giveBack(rest).catch(() => {}))
   }
@@ -178,7 +180,7 @@ class Sequence {
   }
 
   #cutLate(): void {
-    this.wasTooLong ||= this.#waiting.length >= this.begun
+    this.wasTooLong ||= this.#first.followers.some(({ fetch }) => fetch === this.#first.fetch)
     this.cut()
   }
 }

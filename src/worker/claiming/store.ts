@@ -8,10 +8,11 @@ import { settleJobs } from '../../sql/worker/settle.ts'
 import { unlockStale } from '../../sql/worker/unlock-stale.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { JobStore } from '../engine/store.ts'
-import type { Claim } from '../execution/claim.ts'
+import type { Claim, Lane } from '../execution/claim.ts'
 import type { Outage } from '../outage.ts'
-import type { Claims } from './claims.ts'
+import { type Claims, takeFollowers } from './claims.ts'
 import type { Fetch, FetchPolicy } from './fetch-policy.ts'
+import type { LaneClaim, Lanes } from './lanes.ts'
 import type { Sequences } from './sequences.ts'
 import type { Settlement } from './settle.ts'
 
@@ -19,6 +20,10 @@ import type { Settlement } from './settle.ts'
 export interface JobStoreOptions {
   readonly execute: Execute
   readonly schema: string
+  /** How many jobs the worker runs at the same time. */
+  readonly concurrency: number
+  /** The usual size of a fetch. */
+  readonly localQueueSize: number
   /** Which runs the ledger keeps. `undefined` records nothing. */
   readonly kept: Kept | undefined
   readonly engine: Pick<Engine, 'id'>
@@ -28,6 +33,7 @@ export interface JobStoreOptions {
   readonly policy: FetchPolicy
   readonly settlement: Settlement
   readonly sequences: Sequences
+  readonly lanes: Lanes
   readonly outage: Outage
   /** Aborts when the worker fetches no more jobs. */
   readonly draining: AbortSignal
@@ -54,9 +60,11 @@ export interface ClaimStore extends JobStore {
 
 /** Creates the store from which the engine claims jobs, and through which it settles them or gives them back. */
 export function createJobStore(options: JobStoreOptions): ClaimStore {
-  const { execute, schema, kept, engine, choice, claims, policy, settlement, sequences, outage } = options
+  const { execute, schema, kept, engine, choice, claims, policy, settlement, sequences, lanes, outage } = options
   const { draining, closing } = options
   const givingBack = new Set<Promise<unknown>>()
+  /** How many jobs the engine has. */
+  let active = 0
 
   async function claim(): Promise<readonly ClaimedJob[]> {
     // Wait until the worker has given back jobs. If this fetch locked them again first, a repeated statement that gives
@@ -66,11 +74,7 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
     if (!draining.aborted) await untilAborted(draining, options.beforeFetch())
     const fetch = await policy.begin(most)
     try {
-      const { jobs, rest } = draining.aborted ? jobsOf<ClaimedJob>([]) : await look(fetch, [])
-      const firsts = claims.add(jobs)
-      policy.fetched(jobs, rest)
-      options.onFetched(jobs.length, rest.isCut ? jobs.length : fetch.size)
-      return firsts
+      return draining.aborted ? fetched(fetch, jobsOf([]), NONE) : await claimBoth(fetch)
     } catch (error) {
       policy.failed()
       options.onFetchLost()
@@ -78,8 +82,49 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
     }
   }
 
+  /**
+   * Claims jobs without limits, and jobs with limits if there seem to be some. If one of the two fails, the jobs of the
+   * other are not lost.
+   */
+  async function claimBoth(fetch: Fetch): Promise<readonly ClaimedJob[]> {
+    const early = lanes.areExpected ? settledOf(fromLanes(fetch)) : undefined
+    const free = await settledOf(look(fetch, []))
+    if (free.status === 'fulfilled') lanes.learn(free.value.rest)
+    const limited = await (early ?? settledOf(lanes.areExpected ? fromLanes(fetch) : NONE))
+    const failed = [free, limited].find(result => result.status === 'rejected')
+    const isNothing = free.status === 'rejected' && (limited.status === 'rejected' || limited.value.firsts.length === 0)
+    if (failed && isNothing) throw failed.reason
+    if (failed) options.onFetchLost()
+    return fetched(
+      fetch,
+      free.status === 'fulfilled' ? free.value : jobsOf([]),
+      limited.status === 'fulfilled' ? limited.value : NONE
+    )
+  }
+
+  /**
+   * Jobs of lanes hold slots that other workers could use. So the worker takes no more than it can run, unless its jobs are so
+   * short that it fetches many at once.
+   */
+  async function fromLanes({ size, queued }: Fetch): Promise<LaneClaim> {
+    const room = Math.max(0, options.concurrency - active)
+    return await lanes.claim({ slots: size > options.localQueueSize ? size : room, jobs: queued })
+  }
+
+  function fetched(fetch: Fetch, { jobs, rest }: ClaimedJobs, limited: LaneClaim): readonly ClaimedJob[] {
+    const firsts = [...limited.firsts, ...claims.add(jobs)]
+    active += firsts.length
+    policy.fetched(
+      limited.count === 0 ? jobs : [...jobs, ...new Array(limited.count).fill(LIMITED)],
+      rest,
+      lanes.areWaiting
+    )
+    options.onFetched(jobs.length + limited.count, rest.isCut ? jobs.length : fetch.size)
+    return firsts
+  }
+
   /** Fetches jobs, and leaves out stuck queues, until it finds jobs or no more queues are stuck. */
-  async function look(fetch: Fetch, without: readonly number[]): Promise<ReturnType<typeof jobsOf<ClaimedJob>>> {
+  async function look(fetch: Fetch, without: readonly number[]): Promise<ClaimedJobs> {
     const request = { ...fetch, worker: engine.id, choice, without, most: sequences.most }
     const rows = await execute<ClaimedJob>(claimJobs(schema, request))
     const found = jobsOf(rows)
@@ -97,7 +142,7 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
       }
       claims.confirm(part)
       policy.settled({
-        released: part.flatMap(({ queueId, keepsQueue }) => (keepsQueue ? [] : (queueId ?? []))),
+        released: part.flatMap(({ queueId, keepsQueue, lane }) => (keepsQueue || lane ? [] : (queueId ?? []))),
         keepsJobs: endings.some(({ next }) => next.kind !== 'remove')
       })
       options.onSettled()
@@ -110,10 +155,11 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
       await outage.outlast(() => execute(giveBackJobs(schema, engine.id, ids, keepsQueues)), closing)
       claims.confirm(part)
       // The end of the job before them will tell of the others of a queue that is still locked.
-      if (!keepsQueues) {
+      const free = keepsQueues ? part.filter(({ lane }) => lane) : part
+      if (free.length > 0) {
         policy.givenBack(
-          ids.length,
-          part.some(({ queueId }) => queueId !== null)
+          free.length,
+          free.some(({ queueId, lane }) => queueId !== null && !lane)
         )
       }
       options.onSettled()
@@ -130,24 +176,30 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
     claim: () => outage.outlast(claim, draining),
     async settle(jobs) {
       const ended: Claim[] = []
+      const over: (Lane | undefined)[] = []
+      active -= jobs.length
       for (const { id, error } of jobs) {
         const sequence = sequences.takeEnded(id)
         const alone = sequence ? undefined : claims.of(id)
         // The engine has failed the first job of a sequence without running it.
-        if (alone && alone.followers.length > 0) await giveBack(alone.followers, true)
+        if (alone && alone.followers.length > 0) await giveBack(takeFollowers(alone), true)
+        over.push((sequence?.[0] ?? alone)?.lane)
         for (const claim of sequence ?? (alone ? [alone] : [])) {
           if (!claim.ending) await options.refuse(claim, new Error(error ?? 'The run ended without a result'))
           ended.push(claim)
         }
       }
       await settle(ended)
+      lanes.release(over)
     },
     async giveBack(ids) {
       const firsts = ids.flatMap(id => claims.of(id) ?? [])
+      active -= ids.length
       await giveBack(
-        firsts.flatMap(first => [first, ...first.followers]),
+        firsts.flatMap(first => [first, ...takeFollowers(first)]),
         false
       )
+      lanes.release(firsts.map(({ lane }) => lane))
     },
     settleClaims: settle,
     giveBackFollowers: claims => giveBack(claims, true),
@@ -156,3 +208,14 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
     }
   }
 }
+
+/** A fetch of jobs of lanes says nothing about queues. */
+const LIMITED = { job_queue_id: null }
+const NONE: LaneClaim = { firsts: [], count: 0 }
+
+async function settledOf<Result>(work: Promise<Result> | Result): Promise<PromiseSettledResult<Result>> {
+  const [result] = await Promise.allSettled([work])
+  return result
+}
+
+type ClaimedJobs = ReturnType<typeof jobsOf<ClaimedJob>>

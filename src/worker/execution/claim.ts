@@ -20,14 +20,32 @@ export interface Claim {
   readonly losses: number
   /** Whether the job was cancelled before it began. */
   isCancelled: boolean
-  /** The jobs of the same queue that were claimed together with this one and have not begun, in order. */
-  followers: readonly Claim[]
+  /**
+   * The jobs of the same queue that the worker holds and that have not begun, in order. The claims of a lane that the
+   * engine knows share the list.
+   */
+  followers: Claim[]
+  /** Identifies the fetch, if the job has a queue. */
+  fetch: object | undefined
+  /** The lane of a job with limits. */
+  lane: Lane | undefined
   /** Whether the worker goes on with a follower, so that the queue stays locked when this run is over. */
   keepsQueue: boolean
   /** Set while the task or its `onFailure` runs. */
   run: ActiveRun | undefined
   /** Set once the end of the run is decided. */
   ending: Ending | undefined
+}
+
+/** A lane whose jobs a worker holds. */
+export interface Lane {
+  readonly id: number
+  /** How many of its jobs the worker may run at the same time, by the database. */
+  slots: number
+  /** How many of the slots are in use: of each, the engine has a job. */
+  used: number
+  /** Those that have not begun, in order, except the first ones, which the engine knows. */
+  readonly waiting: Claim[]
 }
 
 /** Creates the claim of a fetched job. */
@@ -54,6 +72,8 @@ export function toClaim(row: ClaimedJob): Claim {
     losses: lossesOf(row.flags),
     isCancelled: isMarkedCancelled(row.flags),
     followers: NONE,
+    fetch: undefined,
+    lane: undefined,
     keepsQueue: false,
     run: undefined,
     ending: undefined
@@ -61,7 +81,7 @@ export function toClaim(row: ClaimedJob): Claim {
 }
 
 /** Shared, since most jobs have no followers. */
-const NONE: readonly Claim[] = []
+const NONE: Claim[] = []
 
 /** Interrupts the run of a claim, or prevents its start. */
 export function cancel(claim: Claim): void {

@@ -80,7 +80,7 @@ export function createEndings({ ledger, logger, fit = FITS_ALL }: EndingsOptions
       id: claim.job.id,
       attempt: claim.job.attempts,
       lockedAtMs: claim.lockedAtMs,
-      isQueued: claim.queueId !== null,
+      isQueued: claim.queueId !== null && !claim.lane,
       state,
       durationMs: details.hasBegun ? run.durationMs : null,
       endedMs: performance.now(),

@@ -64,11 +64,7 @@ export function keepAlive(options: LivenessOptions): Liveness {
   let hasSuspects = true
 
   async function round(): Promise<void> {
-    const {
-      isRegistered,
-      isLocked: isLockedNow,
-      stale
-    } = await beat(session.execute, schema, id, peerTimings.staleAfterMs)
+    const { isRegistered, isLocked: isLockedNow, stale } = await beat(session.execute, schema, id, peerTimings)
     if (stopping.signal.aborted) return
     isLocked = isLockedNow
     if (isLocked) locked.resolve()

@@ -1,7 +1,9 @@
 import { hostname } from 'node:os'
 import process from 'node:process'
+import { limitsOf } from '../../limit/lane.ts'
 import type { Retention } from '../../rules/retention.ts'
 import type { Choice } from '../../sql/flow/choice.ts'
+import { registerLimits } from '../../sql/flow/limits.ts'
 import { type Definition, registerDefinitions } from '../../sql/jobs/definitions.ts'
 import { registerWorker, unregisterWorker } from '../../sql/worker/registration.ts'
 import { releaseForgotten } from '../../sql/worker/release.ts'
@@ -41,9 +43,9 @@ export interface Membership {
   whenMember(): Promise<void>
   /**
    * Releases jobs that the database may have locked for a fetch whose answer was lost. Call this only between two
-   * fetches. During a fetch, a newly locked job is not known here yet, and would be released by mistake.
+   * fetches. During a fetch, a newly locked job is not known here yet, and would be released by mistake. Returns whether it has looked.
    */
-  releaseForgotten(): Promise<void>
+  releaseForgotten(): Promise<boolean>
   /** Call when the answer to a fetch was lost. */
   fetchLost(): void
   /** Ends the heartbeat. */
@@ -76,6 +78,11 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
     closing.signal.throwIfAborted()
     const retention = toRetention(options.ledger)
     await registerDefinitions(ownConnections.execute, schema, [...tasks].map(toDefinition))
+    await registerLimits(
+      ownConnections.execute,
+      schema,
+      [...tasks].flatMap(([name, task]) => limitsOf(name, optionsOf(task).limit))
+    )
     await registerWorker(ownConnections.execute, schema, {
       id: engine.id,
       host: hostname(),
@@ -113,10 +120,11 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
       await liveness.whenLocked()
     },
     async releaseForgotten() {
-      if (!lostFetches.areDue) return
+      if (!lostFetches.areDue) return false
       const count = await releaseForgotten(ownConnections.execute, schema, engine.id, idsOf(claims))
       lostFetches.settle()
       if (count > 0) logger.info(`Unlocked ${count} jobs that a lost connection had left locked`)
+      return true
     },
     fetchLost: () => lostFetches.add(),
     async stop() {
@@ -152,6 +160,7 @@ function toRetention(ledger: LedgerSettings | undefined): Retention | null {
 }
 
 function toDefinition([name, task]: [string, AnyTask]): Definition {
-  const { queue, priority, maxAttempts, version } = optionsOf(task)
-  return { name, queue: queue === null ? null : queue?.name, priority, maxAttempts, version }
+  const { queue, priority, maxAttempts, version, limit } = optionsOf(task)
+  const limits = limit && limitsOf(name, limit).map(({ name }) => name)
+  return { name, queue: queue === null ? null : queue?.name, priority, maxAttempts, version, limits }
 }

@@ -26,7 +26,7 @@ export function createRescuer({ connections, schema, maxLosses, logger }: Rescue
     async rescue(dead) {
       try {
         const rescue = await rescueJobs(connections, schema, dead, {
-          staleAfterMs: peerTimings.staleAfterMs,
+          ...peerTimings,
           maxLosses
         })
         problems.delete(dead)

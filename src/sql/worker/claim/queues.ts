@@ -1,3 +1,4 @@
+import { LIMITED } from '../../../rules/lanes.ts'
 import { IS_CHOSEN, IS_FITTING, isChosenQueue } from '../../flow/choice.ts'
 import { isRunnable } from '../../flow/pauses.ts'
 import { identifier } from '../../statement.ts'
@@ -10,6 +11,9 @@ export type Scan = 'none' | 'first' | 'all'
 
 /** Whether a `job` is due and no worker has it. */
 export const IS_DUE = 'job.is_available and job.run_at <= now()'
+
+/** Whether a `job` is in a queue, and not in a lane. The indexes have the same condition. */
+export const IS_QUEUED = `job.job_queue_id is not null and (job.flags -> '${LIMITED}') is null`
 
 /** Whether the worker may take a `job`. */
 export const IS_WAITING = `${IS_DUE} and ${IS_CHOSEN.sql}`
@@ -30,7 +34,7 @@ export function listed(schema: string, size: number): string {
           from unnest((select ids from listed)) queue (id), lateral (
             select priority, run_at, id
             from ${engine}._private_jobs job
-            where job.job_queue_id = queue.id and ${IS_WAITING}
+            where job.job_queue_id = queue.id and ${IS_QUEUED} and ${IS_WAITING}
             order by priority, run_at, id limit 1
           ) job
           where ${isFree(schema, 'queue.id')}
@@ -51,7 +55,7 @@ export function leavesJobs(schema: string): string {
         select from unnest($6::int[]) also (id), lateral (
           select from ${engine}._private_jobs job
           join ${engine}._private_tasks task on task.id = job.task_id
-          where job.job_queue_id = also.id and ${IS_DUE} and not coalesce(${IS_CHOSEN.sql}, false)
+          where job.job_queue_id = also.id and ${IS_QUEUED} and ${IS_DUE} and not coalesce(${IS_CHOSEN.sql}, false)
             and ${isRunnable(schema, 'task.identifier').sql}
           limit 1
         ) job
@@ -88,7 +92,7 @@ function firstQueued(schema: string, size: number): string {
   return `first_queued as materialized (
       select id, priority, run_at, task_id, job_queue_id
       from ${engine}._private_jobs job
-      where ${IS_DUE} and job_queue_id is not null
+      where ${IS_DUE} and ${IS_QUEUED}
       order by priority, run_at
       limit ${MOST_FIRST}
     ), queued_front as materialized (
@@ -109,7 +113,7 @@ function allQueued(schema: string, size: number): string {
   const engine = identifier(schema).sql
   const next = (condition: string): string => `
           select job_queue_id from ${engine}._private_jobs job
-          where job.is_available and job_queue_id is not null ${condition}
+          where job.is_available and ${IS_QUEUED} ${condition}
           order by job_queue_id limit 1`
   return `start (id) as materialized (
       select coalesce((random() * max(id))::int, 0) from ${engine}._private_job_queues
@@ -128,7 +132,7 @@ function allQueued(schema: string, size: number): string {
       from (select id from in_turn union all select id from in_second_turn) queue, lateral (
         select priority, run_at, task_id, job_queue_id
         from ${engine}._private_jobs job
-        where job.job_queue_id = queue.id and ${IS_WAITING}
+        where job.job_queue_id = queue.id and ${IS_QUEUED} and ${IS_WAITING}
         order by priority, run_at, id limit 1
       ) job
       where ${isOpen(schema, 'queue.id')}

@@ -1,6 +1,18 @@
 import { type ChoiceValues, choosing, IS_FITTING, isChosenQueue, type QueueChoice } from '../../flow/choice.ts'
+import { hasLanes, hasUnfiled } from '../../flow/waiting.ts'
 import { identifier } from '../../statement.ts'
-import { GIVEN, IS_COVERED, IS_DUE, IS_WAITING, leavesJobs, listed, type Scan, withQueues } from './queues.ts'
+import {
+  GIVEN,
+  IS_COVERED,
+  IS_DUE,
+  IS_QUEUED,
+  IS_WAITING,
+  leavesJobs,
+  listed,
+  type Scan,
+  withQueues
+} from './queues.ts'
+import { BYTES, MOST_BYTES } from './size.ts'
 
 /** What decides about the text of a claim. */
 export interface ClaimText {
@@ -37,7 +49,7 @@ export function toClaimText(schema: string, { size, queued, scans, queues }: Cla
   return `
     with recursive ${choosing(schema, { kind: queues, names: [] }, PARAMETERS).text}, free as materialized (
       select job.*
-      from unnest((select ids from known)) task (id), lateral (
+      from unnest((select free_ids from known)) task (id), lateral (
         select priority, run_at, task_id, null::int as job_queue_id
         from ${engine}._private_jobs job
         where job.task_id = task.id and job_queue_id is null and ${IS_DUE} and ${IS_FITTING.sql}
@@ -64,7 +76,7 @@ export function toClaimText(schema: string, { size, queued, scans, queues }: Cla
       from open, lateral (
         select id, job_queue_id, row_number() over (order by priority, run_at, id) as place
         from ${engine}._private_jobs job
-        where job.job_queue_id = open.id and ${IS_WAITING}
+        where job.job_queue_id = open.id and ${IS_QUEUED} and ${IS_WAITING}
         order by priority, run_at, id
         limit least(
           greatest(1, ${queued} / (select count(*) from queues)),
@@ -124,14 +136,17 @@ export function toClaimText(schema: string, { size, queued, scans, queues }: Cla
     )
     select claimed.*, rest.rest
     from (
-      select case when is_cut or is_covered or leaves_jobs or stuck is not null then json_build_object(
-        'isCut', is_cut, 'isCovered', is_covered, 'leavesJobs', leaves_jobs, 'stuck', coalesce(stuck, '{}')
+      select case when is_cut or is_covered or leaves_jobs or has_lanes or has_unfiled or stuck is not null then json_build_object(
+        'isCut', is_cut, 'isCovered', is_covered, 'leavesJobs', leaves_jobs, 'hasLanes', has_lanes,
+        'hasUnfiled', has_unfiled, 'stuck', coalesce(stuck, '{}')
       ) end as rest
       from (
         select
           coalesce(not (select every(fits) from found), false) as is_cut,
           ${isCovered} as is_covered,
           ${leavesJobs(schema)} as leaves_jobs,
+          ${hasLanes(schema)} as has_lanes,
+          ${queues === 'only' ? 'false' : hasUnfiled(schema)} as has_unfiled,
           array_agg(id) as stuck
         from (select distinct job_queue_id as id from front where job_queue_id is not null) queues
         where not exists (select from found) and (
@@ -148,14 +163,9 @@ export function toClaimText(schema: string, { size, queued, scans, queues }: Cla
 }
 
 /** The parameters of the choice. */
-const PARAMETERS: ChoiceValues = { tasks: { sql: '$2' }, versions: { sql: '$8::text' }, queues: { sql: '$7' } }
-
-/** The size of a payload as text. The server must decompress a payload for this only if the payload is compressed. */
-const BYTES =
-  'case when pg_column_compression(payload) is null then pg_column_size(payload) else octet_length(payload::text) end'
-
-/**
- * A claim takes jobs until their payloads reach this number of bytes as JSON text. It always takes the first job.
- * Parsed payloads take a few times as much memory.
- */
-const MOST_BYTES = 16 * 2 ** 20
+const PARAMETERS: ChoiceValues = {
+  tasks: { sql: '$2' },
+  versions: { sql: '$8::text' },
+  queues: { sql: '$7' },
+  limited: { sql: '$9' }
+}

@@ -1,0 +1,107 @@
+import type { LimitState, LimitTarget } from '../../../src/flow/limits.ts'
+import { defineCommand, type Group } from '../../command.ts'
+import { withBackground } from '../../database.ts'
+import { databaseUrl, flag, text, wholeNumber } from '../../input/options.ts'
+import { explainMisuse, UsageError } from '../../input/usage-error.ts'
+import { printList } from '../../output/list.ts'
+import { plainTime } from '../../output/times.ts'
+import { oneLine } from '../../terminal/sanitize.ts'
+import type { Column } from '../../terminal/table.ts'
+
+/** `kretes background limits list`: lists the limits. */
+const list = defineCommand({
+  usage: 'list',
+  summary: 'List the limits, and how much of each is in use',
+  options: { json: flag('--json', 'Print the list as JSON'), databaseUrl },
+
+  async run({ options }, context) {
+    const found = await withBackground(options, context, background => background.limits.list())
+    if (options.json) context.output.json(found)
+    else printList({}, found, COLUMNS, 'No limits: no worker has registered a task with one', context.output)
+    return 0
+  }
+})
+
+const targetOptions = {
+  task: text('--task <name>', 'The task with the limit'),
+  limit: text('--limit <name>', 'The limit that tasks share'),
+  perKey: flag('--per-key', 'The limit for each key, if the task has two'),
+  json: flag('--json', 'Print the limit as JSON'),
+  databaseUrl
+}
+
+/** `kretes background limits set`: changes a limit. */
+const set = defineCommand({
+  usage: 'set',
+  summary: 'Set a limit for all workers, until reset',
+  options: {
+    ...targetOptions,
+    concurrency: wholeNumber('--concurrency <number>', 'How many jobs run at the same time', [1, 1_000_000])
+  },
+  examples: program => [`  $ ${program} set --limit stripe --concurrency 5`],
+
+  async run({ options }, context) {
+    const { concurrency } = options
+    const target = readTarget(options, 'set a limit')
+    if (concurrency === undefined) throw new UsageError('Cannot set a limit: say to what: --concurrency <number>')
+    const limit = await withBackground(options, context, background =>
+      background.limits.set({ ...target, concurrency }).catch(explainMisuse)
+    )
+    if (options.json) context.output.json(limit)
+    else context.output.line(`Set ${labelOf(limit)} to ${limit.concurrency}. The code declares ${limit.declared}`)
+    return 0
+  }
+})
+
+/** `kretes background limits reset`: takes back a change. */
+const reset = defineCommand({
+  usage: 'reset',
+  summary: 'Let a limit be what the code declares again',
+  options: targetOptions,
+  examples: program => [`  $ ${program} reset --limit stripe`],
+
+  async run({ options }, context) {
+    const target = readTarget(options, 'reset a limit')
+    const limit = await withBackground(options, context, background =>
+      background.limits.reset(target).catch(explainMisuse)
+    )
+    if (options.json) context.output.json(limit)
+    else context.output.line(`Reset ${labelOf(limit)} to ${limit.concurrency}`)
+    return 0
+  }
+})
+
+/** `kretes background limits`: the commands for limits. */
+export const limits: Group = {
+  name: 'limits',
+  summary: 'List and set the limits of tasks',
+  commands: [defineCommand({ ...list, usage: '' }), list, set, reset]
+}
+
+function readTarget(
+  { task, limit, perKey }: { task: string | undefined; limit: string | undefined; perKey: boolean },
+  verb: string
+): LimitTarget {
+  if ((task === undefined) === (limit === undefined)) {
+    const wrong = task === undefined ? 'say which' : 'give only one'
+    throw new UsageError(`Cannot ${verb}: ${wrong}: --task <name> or --limit <name>`)
+  }
+  if (perKey && task === undefined) throw new UsageError(`Cannot ${verb}: --per-key is only for the limits of a task`)
+  return task === undefined ? { limit } : { task, ...(perKey && { perKey }) }
+}
+
+function labelOf({ kind, name, perKey }: LimitState): string {
+  return oneLine(`the limit ${kind === 'task' ? 'of ' : ''}${name}${perKey ? ' for each key' : ''}`)
+}
+
+const COLUMNS: readonly Column<LimitState>[] = [
+  { title: 'LIMIT', least: 10, cell: ({ name }) => name },
+  {
+    title: 'OF',
+    cell: ({ kind, perKey }) => `${kind === 'task' ? 'task' : 'several tasks'}${perKey ? ', per key' : ''}`
+  },
+  { title: 'SLOTS', align: 'right', cell: ({ concurrency }) => String(concurrency) },
+  { title: 'IN USE', align: 'right', cell: ({ used }) => String(used) },
+  { title: 'WAITING', align: 'right', cell: ({ waiting }) => String(waiting) },
+  { title: 'CHANGED', cell: ({ setAt, declared }) => (setAt ? `${plainTime(setAt)}, from ${declared}` : '') }
+]

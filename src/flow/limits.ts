@@ -1,0 +1,182 @@
+import { type Names, refuseUnknown } from '../check/options.ts'
+import { checkText } from '../check/text.ts'
+import { checkWholeNumber } from '../check/values.ts'
+import { BackgroundError } from '../errors.ts'
+import type { Limit } from '../limit/limit.ts'
+import { type LimitStateRow, listLimits, setLimit } from '../sql/flow/limits.ts'
+import type { Access } from '../sql/statement.ts'
+import { toDate } from '../sql/times.ts'
+import { type AnyTask, nameOfTask } from '../task.ts'
+import { didYouMean, nearMatches } from '../text/suggest.ts'
+
+/** Which limit: exactly one of `task` and `limit`. */
+export interface LimitTarget {
+  /** A task with a limit of its own, or its name. */
+  task?: AnyTask | string
+  /** A limit that tasks share, or its name. */
+  limit?: Pick<Limit, 'name'> | string
+  /**
+   * Whether the limit for each key is meant, or the one for all jobs, if the task has both.
+   *
+   * @default the one that there is
+   */
+  perKey?: boolean
+}
+
+/** What to set a limit to. */
+export interface LimitChange extends LimitTarget {
+  /** How many jobs run at the same time from now on: from 1 to 1,000,000. */
+  concurrency: number
+}
+
+/** A limit, and how much of it is in use. */
+export interface LimitState {
+  /** Whether the limit belongs to a task, or tasks share it. */
+  readonly kind: 'task' | 'shared'
+  /** The name of the task or of the limit. */
+  readonly name: string
+  /** Whether each key has the limit for itself. */
+  readonly perKey: boolean
+  /** How many jobs run at the same time: for each key, if it has keys. */
+  readonly concurrency: number
+  /** What the code of the newest worker declares. */
+  readonly declared: number
+  /** When it was set to something else, or `null`. */
+  readonly setAt: Date | null
+  /** How many slots are in use, of all keys together. */
+  readonly used: number
+  /** How many keys use slots; 0 without keys. */
+  readonly keys: number
+  /** How many due jobs with this limit wait, for a slot or for another reason. */
+  readonly waiting: number
+  /** For how long the oldest of these jobs has been due, in milliseconds; `null` if none waits. */
+  readonly oldestMs: number | null
+}
+
+/** Lists and changes the limits of tasks while workers run. */
+export interface LimitControl {
+  /**
+   * Sets a limit. It holds for all workers at once, and over restarts and deployments, until `reset`. Jobs that run go on:
+   * with a lower limit, no new ones begin until enough of them are over, but
+   * for those that a worker has fetched less than half a second before (its `localQueueTtl`).
+   *
+   * @throws {TypeError} if not exactly one of `task` and `limit` is given, or an option has the wrong type
+   * @throws {RangeError} if `concurrency` is out of range
+   * @throws {BackgroundError} `NO_LIMIT` if no worker has registered such a limit, or `perKey` must say which one;
+   * `NO_DATABASE` if there is no database, `MIGRATION` if its schema is missing or out of date
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * await Background.limits.set({ limit: 'stripe', concurrency: 5 })
+   * await Background.limits.set({ task: 'SendEmail', concurrency: 2 })
+   * ```
+   */
+  set(change: LimitChange): Promise<LimitState>
+  /**
+   * Takes back what was set: what the code declares holds again.
+   *
+   * @throws {TypeError} if not exactly one of `task` and `limit` is given
+   * @throws {BackgroundError} as for `set`
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * await Background.limits.reset({ limit: 'stripe' })
+   * ```
+   */
+  reset(target: LimitTarget): Promise<LimitState>
+  /**
+   * Lists the limits of the tasks that workers have registered. The view `kretes.limits` shows the same.
+   *
+   * @throws {BackgroundError} as for `set`, but `NO_LIMIT`
+   * @example
+   * ```ts
+   * import { Background } from 'kretes'
+   *
+   * for (const { name, used, concurrency, waiting } of await Background.limits.list()) console.log(name, used, concurrency, waiting)
+   * ```
+   */
+  list(): Promise<readonly LimitState[]>
+}
+
+/** The names of the {@linkcode LimitTarget}, for checks. */
+export const LIMIT_TARGET: Names<LimitTarget> = { task: true, limit: true, perKey: true }
+
+/** The names of the {@linkcode LimitChange}, for checks. */
+export const LIMIT_CHANGE: Names<LimitChange> = { ...LIMIT_TARGET, concurrency: true }
+
+/**
+ * Creates the calls that list and change limits.
+ *
+ * @param use runs work in the database, and needs its schema to exist; `doing` describes the work in errors
+ */
+export function createLimitControl(
+  use: <Result>(doing: string, work: (database: { readonly access: Access }) => Promise<Result>) => Promise<Result>
+): LimitControl {
+  async function change(target: LimitTarget, concurrency: number | null, doing: string): Promise<LimitState> {
+    const { label, names } = toNames(target, doing)
+    return await use(`${doing} of ${label}`, async ({ access }) => {
+      const found = await setLimit(access, names, concurrency)
+      const limits = await listLimits(access)
+      const limit = found.length === 1 ? limits.find(one => nameIn(one) === found[0]) : undefined
+      if (limit) return toLimitState(limit)
+      throw new BackgroundError('NO_LIMIT', `Cannot ${doing} of ${label}: ${reasonFor(found, target, limits)}`)
+    })
+  }
+
+  return {
+    async set(options) {
+      const doing = 'set the limit'
+      refuseUnknown(options, LIMIT_CHANGE, doing)
+      checkWholeNumber(options.concurrency, [1, 1_000_000], doing, 'concurrency')
+      return await change(options, options.concurrency, doing)
+    },
+    async reset(target) {
+      const doing = 'reset the limit'
+      refuseUnknown(target, LIMIT_TARGET, doing)
+      return await change(target, null, doing)
+    },
+    list: async () => (await use('list limits', ({ access }) => listLimits(access))).map(toLimitState)
+  }
+}
+
+function toNames({ task, limit, perKey }: LimitTarget, doing: string): { label: string; names: readonly string[] } {
+  if ((task === undefined) === (limit === undefined)) {
+    throw new TypeError(`Cannot ${doing}: give one of task and limit, not ${task === undefined ? 'none' : 'both'}`)
+  }
+  if (perKey !== undefined && typeof perKey !== 'boolean') {
+    throw new TypeError(`Cannot ${doing}: perKey is neither true nor false`)
+  }
+  if (task !== undefined) {
+    const name = nameOfTask(task, doing)
+    checkText(name, doing, 'task')
+    const kinds = perKey === undefined ? ['task', 'key'] : [perKey ? 'key' : 'task']
+    return { label: `the task ${name}`, names: kinds.map(kind => `${kind} ${name}`) }
+  }
+  const name = typeof limit === 'object' && limit !== null ? limit.name : limit
+  checkText(name, doing, 'limit')
+  if (perKey !== undefined) throw new TypeError(`Cannot ${doing}: perKey is only for the limits of a task`)
+  return { label: name, names: [`limit ${name}`] }
+}
+
+function reasonFor(found: readonly string[], target: LimitTarget, limits: readonly LimitStateRow[]): string {
+  if (found.length > 1) return 'it has two, one for each key and one for all jobs. Say which one with perKey'
+  if (limits.length === 0) return 'no worker has registered any limit yet'
+  const isTask = target.task !== undefined
+  const known = [...new Set(limits.filter(({ kind }) => (kind === 'task') === isTask).map(({ name }) => name))]
+  const name = String(
+    isTask ? nameOfTask(target.task, '') : typeof target.limit === 'object' ? target.limit.name : target.limit
+  )
+  return `no worker has registered such a limit${didYouMean(nearMatches(name, known))}`
+}
+
+/** The name of a limit in the database. */
+function nameIn({ kind, name, perKey }: LimitStateRow): string {
+  return `${kind === 'shared' ? 'limit' : perKey ? 'key' : 'task'} ${name}`
+}
+
+/** Reads a row of the view. */
+export function toLimitState({ setAt, ...rest }: LimitStateRow): LimitState {
+  return { ...rest, setAt: setAt === null ? null : toDate(setAt) }
+}

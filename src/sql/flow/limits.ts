@@ -1,0 +1,166 @@
+import { ownSchema } from '../names.ts'
+import { type Access, type Execute, type Fragment, identifier, statement, textArray } from '../statement.ts'
+import { dueSince } from '../times.ts'
+import { notifyWorkers } from '../worker/notify.ts'
+import { IS_LANED } from './lane-index.ts'
+
+/** A limit that a worker registers. */
+export interface LimitRow {
+  /** Its kind and its name. */
+  readonly name: string
+  readonly concurrency: number
+  readonly isKeyed: boolean
+}
+
+/**
+ * Creates the tables of limits and of their slots. A lease is the right of a worker to run as many jobs of a lane at the
+ * same time as the lease has slots. The leases of a worker that is lost are removed when its jobs are released.
+ *
+ * A worker that has got no slot of a shared limit says so with a lease that has the time `wanted_at`, and with no slots if it
+ * has none. It repeats that while it waits, and then `since` is the last time.
+ */
+export async function createLimits(execute: Execute, own: string): Promise<void> {
+  const schema = identifier(own)
+  await execute(statement`
+    create table if not exists ${schema}.declared_limits (
+      name text primary key,
+      concurrency integer not null,
+      is_keyed boolean not null,
+      set_concurrency integer check (set_concurrency > 0),
+      set_at timestamptz
+    )`)
+  await execute(statement`
+    create table if not exists ${schema}.leases (
+      limit_name text not null,
+      part text not null,
+      worker text not null,
+      lane integer not null,
+      slots integer not null,
+      since timestamptz not null default clock_timestamp(),
+      wanted_at timestamptz,
+      primary key (limit_name, part, worker, lane)
+    )`)
+  await execute(statement`create index if not exists leases_worker on ${schema}.leases (worker, lane)`)
+}
+
+/** Registers limits. The latest worker wins. What was set at run time stays. */
+export async function registerLimits(execute: Execute, schema: string, limits: readonly LimitRow[]): Promise<void> {
+  if (limits.length === 0) return
+  await execute(statement`
+    insert into ${identifier(ownSchema(schema))}.declared_limits as limits (name, concurrency, is_keyed)
+    select distinct on (item ->> 'name') item ->> 'name', (item ->> 'concurrency')::int, (item ->> 'isKeyed')::bool
+    from json_array_elements(${JSON.stringify(limits)}::text::json) item
+    order by 1
+    on conflict (name) do update set concurrency = excluded.concurrency, is_keyed = excluded.is_keyed
+    where (limits.concurrency, limits.is_keyed) <> (excluded.concurrency, excluded.is_keyed)`)
+}
+
+/** The number of slots of a row of `limits`. */
+export const CONCURRENCY: Fragment = { sql: 'coalesce(limits.set_concurrency, limits.concurrency)' }
+
+/** A row of the view `limits`, as JSON. */
+export interface LimitStateRow {
+  readonly kind: 'task' | 'shared'
+  readonly name: string
+  readonly perKey: boolean
+  readonly concurrency: number
+  readonly declared: number
+  readonly setAt: string | null
+  readonly used: number
+  readonly keys: number
+  readonly waiting: number
+  /** How long the oldest of the waiting jobs has been due; `null` if none waits. */
+  readonly oldestMs: number | null
+}
+
+/** Creates the view of the limits. */
+export async function createLimitsView(execute: Execute, own: string, engine: string): Promise<void> {
+  const tables = identifier(own)
+  await execute(statement`
+    create view ${tables}.limits as
+    with of_tasks as (
+      select definitions.name as task, limit_name as name
+      from ${tables}.definitions, json_array_elements_text(definition -> 'limits') limit_name
+    ), waiting as (
+      select of_tasks.name, sum(jobs) as jobs, min(oldest) as oldest
+      from (
+        select task_id, count(*) as jobs, min(${{ sql: dueSince('run_at', 'created_at') }}) as oldest from ${identifier(engine)}._private_jobs job
+        where ${IS_LANED} and run_at <= now()
+        group by task_id
+      ) job
+      join ${identifier(engine)}._private_tasks task on task.id = job.task_id
+      join of_tasks on of_tasks.task = task.identifier
+      group by of_tasks.name
+    ), held as (
+      select limit_name as name, sum(slots) as used, count(distinct part) as keys from ${tables}.leases where slots > 0 group by limit_name
+    )
+    select
+      case split_part(limits.name, ' ', 1) when 'limit' then 'shared' else 'task' end as kind,
+      substr(limits.name, strpos(limits.name, ' ') + 1) as name,
+      is_keyed as per_key,
+      ${CONCURRENCY} as concurrency,
+      limits.concurrency as declared_concurrency,
+      set_at,
+      coalesce(used, 0) as used,
+      case when is_keyed then coalesce(keys, 0) end as keys_used,
+      coalesce(jobs, 0) as waiting,
+      now() - oldest as oldest_waiting
+    from ${tables}.declared_limits limits
+    left join waiting using (name)
+    left join held using (name)
+    where limits.name in (select of_tasks.name from of_tasks)`)
+}
+
+/** Lists the limits: shared ones first. */
+export async function listLimits({ execute, schema }: Access): Promise<readonly LimitStateRow[]> {
+  const [row] = await execute<{ limits: string }>(statement`
+    select coalesce(json_agg(${AS_JSON} order by kind, name, per_key), '[]')::text as limits
+    from ${identifier(ownSchema(schema))}.limits`)
+  return JSON.parse(row!.limits)
+}
+
+/**
+ * Sets the number of slots of a limit, or takes that back, and tells the workers. Returns the names among the given ones
+ * that exist. If there is not exactly one, nothing has happened.
+ *
+ * @param concurrency `null` for what the code declares
+ */
+export async function setLimit(
+  { execute, schema }: Access,
+  names: readonly string[],
+  concurrency: number | null
+): Promise<readonly string[]> {
+  const [row] = await execute<{ names: string }>(statement`
+    with found as materialized (
+      select name from ${identifier(ownSchema(schema))}.declared_limits where name = any(${textArray(names)}::text::text[])
+    ), changed as (
+      update ${identifier(ownSchema(schema))}.declared_limits limits
+      set set_concurrency = ${concurrency}::text::int,
+        set_at = case when ${concurrency}::text is not null then clock_timestamp() end
+      where name in (select name from found) and 1 = (select count(*) from found)
+    )
+    select coalesce(json_agg(name), '[]')::text as names from found`)
+  const found: string[] = JSON.parse(row!.names)
+  if (found.length === 1) await notifyWorkers(execute, 1)
+  return found
+}
+
+/** Counts the slots that each worker has, of the limit of which it has the most. */
+export async function readLeases({ execute, schema }: Access): Promise<readonly { worker: string; slots: number }[]> {
+  const rows = await execute<{ worker: string; slots: string }>(statement`
+    select worker, max(slots)::text as slots
+    from (
+      select worker, limit_name, sum(slots) as slots from ${identifier(ownSchema(schema))}.leases where slots > 0 group by 1, 2
+    ) held
+    group by worker
+    order by worker`)
+  return rows.map(({ worker, slots }) => ({ worker, slots: Number(slots) }))
+}
+
+const AS_JSON: Fragment = {
+  sql: `json_build_object(
+      'kind', kind, 'name', name, 'perKey', per_key, 'concurrency', concurrency, 'declared', declared_concurrency,
+      'setAt', set_at, 'used', used, 'keys', coalesce(keys_used, 0), 'waiting', waiting,
+      'oldestMs', extract(epoch from oldest_waiting) * 1000
+    )`
+}
