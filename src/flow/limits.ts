@@ -57,8 +57,8 @@ export interface LimitState {
 export interface LimitControl {
   /**
    * Sets a limit. It holds for all workers at once, and over restarts and deployments, until `reset`. Jobs that run go on:
-   * with a lower limit, no new ones begin until enough of them are over, but
-   * for those that a worker has fetched less than half a second before (its `localQueueTtl`).
+   * with a lower limit, no new ones begin until enough of them are over. Jobs that a worker has fetched may still begin for
+   * half a second (its `localQueueTtl`).
    *
    * @throws {TypeError} if not exactly one of `task` and `limit` is given, or an option has the wrong type
    * @throws {RangeError} if `concurrency` is out of range

@@ -59,8 +59,8 @@ export const peerTimings = {
   /** How long a worker may be silent before other workers check whether its lock is free: three missed beats. */
   staleAfterMs: 6_000,
   /**
-   * The same for a worker that had its lock at its last beat: a missed beat, and some time to take the lock again. Nobody can
-   * use its slots of limits until its jobs are rescued.
+   * The same for a worker that had its lock at its last beat. This is longer than the pause between two beats, and leaves some
+   * time to take the lock again. It is short because nobody can use the slots of a lost worker before its jobs are released.
    */
   lostAfterMs: 2_500,
   /** How long workers may take to come back after an outage before a worker may declare another one dead. */

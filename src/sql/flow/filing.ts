@@ -1,5 +1,7 @@
 import { LIMITED } from '../../rules/lanes.ts'
 import { type Execute, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
+import type { Choice } from './choice.ts'
+import { isFitting } from './versions.ts'
 
 /** A job of a task with limits that is in no lane. */
 export interface UnfiledJob {
@@ -11,9 +13,9 @@ export interface UnfiledJob {
 
 /**
  * Finds due jobs of tasks with limits that are in no lane: jobs of recurring jobs, jobs that were scheduled by the name of
- * their task, or before the task had limits.
+ * their task, or before the task had limits. Those of a newer version of the task are left to its workers.
  */
-export function findUnfiled(schema: string, tasks: readonly string[], most: number): Statement {
+export function findUnfiled(schema: string, { limited, versions }: Choice, most: number): Statement {
   const engine = identifier(schema)
   return {
     ...statement`
@@ -22,10 +24,11 @@ export function findUnfiled(schema: string, tasks: readonly string[], most: numb
       select id, payload, priority, run_at
       from ${engine}._private_jobs job
       where job.task_id = task.id and job.job_queue_id is null and job.is_available and job.run_at <= now()
+        and ${isFitting('job', statement`${JSON.stringify(versions)}::text::jsonb`, 'task.identifier')}
       order by priority, run_at
       limit ${most}::text::int
     ) job
-    where task.identifier = any(${textArray(tasks)}::text::text[])
+    where task.identifier = any(${textArray(limited)}::text::text[])
     order by job.priority, job.run_at
     limit ${most}::text::int`,
     name: 'kretes_find_unfiled'

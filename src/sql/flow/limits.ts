@@ -132,7 +132,10 @@ export async function setLimit(
 ): Promise<readonly string[]> {
   const [row] = await execute<{ names: string }>(statement`
     with found as materialized (
-      select name from ${identifier(ownSchema(schema))}.declared_limits where name = any(${textArray(names)}::text::text[])
+      select name from ${identifier(ownSchema(schema))}.declared_limits
+      where name = any(${textArray(names)}::text::text[]) and name in (
+        select json_array_elements_text(definition -> 'limits') from ${identifier(ownSchema(schema))}.definitions
+      )
     ), changed as (
       update ${identifier(ownSchema(schema))}.declared_limits limits
       set set_concurrency = ${concurrency}::text::int,

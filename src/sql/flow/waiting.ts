@@ -1,4 +1,5 @@
 import { identifier } from '../statement.ts'
+import { IS_FITTING } from './choice.ts'
 import { IS_LANED } from './lane-index.ts'
 
 /** An SQL condition: whether a job in a lane is due, whichever its task. */
@@ -14,6 +15,7 @@ export function hasUnfiled(schema: string): string {
             select from unnest((select limited_ids from known)) task (id), lateral (
               select from ${identifier(schema).sql}._private_jobs job
               where job.task_id = task.id and job.job_queue_id is null and job.is_available and job.run_at <= now()
+                and ${IS_FITTING.sql}
               limit 1
             ) job
           )`

@@ -43,13 +43,16 @@ export async function registerWorker(execute: Execute, schema: string, registrat
     on conflict (id) do update set beat_at = now()`)
 }
 
-/** Removes a worker from the register after it has released its jobs, and releases all queues that it still holds. */
+/**
+ * Removes a worker from the register after it has released its jobs, and releases all queues and slots that it still holds.
+ */
 export async function unregisterWorker(execute: Execute, schema: string, id: string): Promise<void> {
   await execute(statement`
     with unlocked as (
       update ${identifier(schema)}._private_job_queues set locked_at = null, locked_by = null where locked_by = ${id}::text
     ), ended as (
-      delete from ${identifier(ownSchema(schema))}.leases where worker = ${id}::text
+      delete from ${identifier(ownSchema(schema))}.leases where worker = ${id}::text returning slots
     )
-    delete from ${identifier(ownSchema(schema))}.workers where id = ${id}::text`)
+    delete from ${identifier(ownSchema(schema))}.workers where id = ${id}::text
+    returning (select count(pg_notify('jobs:insert', '{"count":1}')) from (select from ended limit 1) ended)::text`)
 }

@@ -115,7 +115,7 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     claims,
     most: sequences.most,
     pollIntervalMs: options.pollIntervalMs,
-    file: createFiling({ execute: claiming.execute, schema, tasks: claiming.tasks, limited: choice.limited, logger }),
+    file: createFiling({ execute: claiming.execute, schema, tasks: claiming.tasks, choice, logger }),
     insist: work => claiming.outage.outlast(work, closing),
     onFreed: policy.freed
   })

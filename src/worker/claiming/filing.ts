@@ -1,5 +1,6 @@
 import { laneOf } from '../../limit/lane.ts'
 import type { Logger } from '../../logger.ts'
+import type { Choice } from '../../sql/flow/choice.ts'
 import { fileJobs, findUnfiled, type UnfiledJob } from '../../sql/flow/filing.ts'
 import type { Execute } from '../../sql/statement.ts'
 import { type AnyTask, optionsOf } from '../../task.ts'
@@ -10,8 +11,7 @@ export interface FilingOptions {
   readonly schema: string
   /** The tasks of the worker, by name. */
   readonly tasks: ReadonlyMap<string, AnyTask>
-  /** The names of those that have limits. */
-  readonly limited: readonly string[]
+  readonly choice: Choice
   readonly logger: Logger
 }
 
@@ -19,7 +19,7 @@ export interface FilingOptions {
  * Puts jobs into lanes that the call which has scheduled them has not put there: it knew only the name of the task, or the
  * task had no limits yet.
  */
-export function createFiling({ execute, schema, tasks, limited, logger }: FilingOptions): () => Promise<void> {
+export function createFiling({ execute, schema, tasks, choice, logger }: FilingOptions): () => Promise<void> {
   function toLane({ id, task, payload }: UnfiledJob): string {
     const limit = optionsOf(tasks.get(task)).limit!
     try {
@@ -32,7 +32,7 @@ export function createFiling({ execute, schema, tasks, limited, logger }: Filing
   }
 
   return async () => {
-    const jobs = await execute<UnfiledJob>(findUnfiled(schema, limited, MOST))
+    const jobs = await execute<UnfiledJob>(findUnfiled(schema, choice, MOST))
     if (jobs.length === 0) return
     await fileJobs(
       execute,

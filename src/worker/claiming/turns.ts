@@ -2,8 +2,6 @@ import { claimingTimings } from '../../rules/timings.ts'
 
 /** What a claim has got from a lane. */
 export interface Outcome {
-  /** How many slots. */
-  readonly slots: number
   /** How many slots it has left for others. */
   readonly spare: number
   /** Whether the lane has more jobs than the claim has got. */
@@ -31,11 +29,11 @@ export interface Turns {
   /** Call with lanes that were tried, and got nothing: all slots of a limit that they share are in use, or their own. */
   gotNothing(lanes: readonly { readonly id: number; readonly isStalled: boolean }[], isVain: boolean): void
   /**
-   * Adds lanes that have due jobs to the ring, unless it is too early to try them again. Returns how many.
+   * Adds lanes that have due jobs to the ring, unless it is too early to try them again.
    *
    * @param areAll whether no other lanes have any
    */
-  found(lanes: readonly number[], areAll: boolean): number
+  found(lanes: readonly number[], areAll: boolean): void
   /** Call when slots of the worker are free again. */
   freed(lanes: readonly number[]): void
   /** Call when jobs may have been scheduled, or slots of others may be free. */
@@ -117,7 +115,6 @@ export function createTurns(pollIntervalMs: number, holds: (lane: number) => boo
         const due = new Set(lanes)
         for (const lane of blocked.keys()) if (!due.has(lane)) blocked.delete(lane)
       }
-      return ring.length
     },
     freed(lanes) {
       const known = new Set(ring)
