@@ -1,6 +1,7 @@
 import { createBatchSizer } from '../../src/worker/claiming/batch-size.ts'
 import { resolveOptions } from '../../src/worker/options.ts'
 import { assert, suite } from '../helpers/suite.ts'
+import { virtualTime } from '../helpers/virtual-time.ts'
 
 const test = suite('the number of jobs that are fetched at once')
 
@@ -41,23 +42,17 @@ function reachable(limits: Limits): Set<number> {
 }
 
 function sizeAfter(limits: Limits, events: readonly Event[]): number {
-  const now = performance.now
-  let nowMs = 0
-  performance.now = () => nowMs
-  try {
-    const sizer = createBatchSizer(limits)
-    for (const event of events) {
-      if (event === 'returned') {
-        sizer.givenBack()
-        continue
-      }
-      // A fetch that takes longer than the jobs of the one before is worth more of them.
-      sizer.fetching()
-      nowMs += 10
-      sizer.fetched(Array.from({ length: event === 'more' ? sizer.size : 0 }, () => ({ job_queue_id: null })))
+  using time = virtualTime()
+  const sizer = createBatchSizer(limits)
+  for (const event of events) {
+    if (event === 'returned') {
+      sizer.givenBack()
+      continue
     }
-    return sizer.size
-  } finally {
-    performance.now = now
+    // A fetch that takes longer than the jobs of the one before is worth more of them.
+    sizer.fetching()
+    time.pass(10)
+    sizer.fetched(Array.from({ length: event === 'more' ? sizer.size : 0 }, () => ({ job_queue_id: null })))
   }
+  return sizer.size
 }

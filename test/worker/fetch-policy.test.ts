@@ -1,21 +1,23 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { silentLogger } from '../../src/logger.ts'
 import { claimingTimings } from '../../src/rules/timings.ts'
 import type { Scan } from '../../src/sql/worker/claim/queues.ts'
 import type { ClaimedJob } from '../../src/sql/worker/claim.ts'
 import { createFetchPolicy, type FetchPolicy, type FetchState } from '../../src/worker/claiming/fetch-policy.ts'
+import { pauseAfterMany } from '../../src/worker/claiming/pace.ts'
 import { resolveOptions } from '../../src/worker/options.ts'
-import { onceDone } from '../helpers/cleanup.ts'
 import { assert, suite } from '../helpers/suite.ts'
-import { until } from '../helpers/until.ts'
+import { type VirtualTime, virtualTime } from '../helpers/virtual-time.ts'
 
 const test = suite('what a worker does about new jobs')
 
-// So long that a rest does not end by itself, on however busy a machine.
-Object.assign(claimingTimings, { delayMs: 60_000, longestRestMs: 60_000 })
-
 const CONCURRENCY = 4
 const SIZE = CONCURRENCY * 5
+
+let time: VirtualTime
+test.before.each(() => {
+  time = virtualTime()
+})
+test.after.each(() => time[Symbol.dispose]())
 
 test('is to ask, to run what it has got, and to sleep when that is not enough', async () => {
   const { policy, engine } = start()
@@ -72,8 +74,7 @@ test('is to rest after many fetches in vain, until one will hardly be in vain', 
     await Promise.resolve()
     assert.is(policy.state, 'resting')
     hurry(policy)
-    const turn = new Promise(resolve => setImmediate(resolve, 'not yet'))
-    assert.is.not(await Promise.race([asking, turn]), 'not yet')
+    assert.is.not(await Promise.race([asking, settled('not yet')]), 'not yet')
     assert.is(policy.state, 'fetching')
     assert.is(engine.wakes, 0)
   }
@@ -102,7 +103,7 @@ test('is to ask for the queues that it has released, once, whether it looks for 
   policy.fetched(jobs(1))
   policy.settled({ released: [7], keepsJobs: false })
   assert.equal(await fetch(), ['first', [7]])
-  await sleep(10)
+  time.pass(10)
   policy.fetched(jobs(1))
   policy.settled({ released: [7, 8], keepsJobs: false })
   assert.equal(await fetch(), ['none', [7, 8]])
@@ -124,7 +125,10 @@ test('is to tell the others of jobs that only they take on a queue that it has r
   await release()
   await release()
   assert.equal(engine.others, [1])
-  await until(() => engine.others.length === 2)
+  time.pass(claimingTimings.forwardEveryMs - 1)
+  assert.equal(engine.others, [1])
+  time.pass(1)
+  assert.equal(engine.others, [1, 1])
 })
 
 test('is to tell the others of jobs that it gives back, and to take no more than it can run', async () => {
@@ -138,7 +142,11 @@ test('is to tell the others of jobs that it gives back, and to take no more than
 
 test('is to look when jobs come due: at its start, after an empty fetch, when jobs run again', async () => {
   const { policy, engine } = start()
-  const looked = (times: number): Promise<unknown> => until(() => engine.looks === times)
+  const looked = async (times: number): Promise<void> => {
+    await settled()
+    time.pass(pauseAfterMany(claimingTimings.duePauseMs, times))
+    assert.is(engine.looks, times)
+  }
   await looked(1)
   policy.settled({ released: [], keepsJobs: true })
   await looked(2)
@@ -149,7 +157,11 @@ test('is to look when jobs come due: at its start, after an empty fetch, when jo
   await looked(4)
   engine.due.push(1)
   policy.scheduled()
-  await until(() => engine.wakes === 1)
+  await settled()
+  assert.is(engine.looks, 5)
+  assert.is(engine.wakes, 0)
+  time.pass(2)
+  assert.is(engine.wakes, 1)
 })
 
 /** The engine, and the database, as far as the policy knows them. */
@@ -182,8 +194,12 @@ function start(): { readonly policy: FetchPolicy; readonly engine: Surroundings 
     },
     logger: silentLogger
   })
-  onceDone(() => policy.stop())
   return { policy, engine }
+}
+
+/** Resolves once all that needs no time has happened. */
+function settled<T>(value?: T): Promise<T | undefined> {
+  return new Promise(resolve => setImmediate(resolve, value))
 }
 
 /** Has it fetch in vain so often that the next fetch rests. */

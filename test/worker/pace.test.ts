@@ -1,19 +1,27 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { claimingTimings } from '../../src/rules/timings.ts'
 import { createPacer, type Pacer, pauseAfterMany } from '../../src/worker/claiming/pace.ts'
-import { onceDone } from '../helpers/cleanup.ts'
 import { assert, suite } from '../helpers/suite.ts'
-import { until } from '../helpers/until.ts'
+import { type VirtualTime, virtualTime } from '../helpers/virtual-time.ts'
 
 const test = suite('the pace of fetches')
 
-const QUEUED = [{ job_queue_id: 1 }]
-const PARALLEL = [{ job_queue_id: null }]
+type Jobs = readonly { job_queue_id: number | null }[]
 
-/** Polls come so seldom that a test that has to wait for one fails. */
+const QUEUED: Jobs = [{ job_queue_id: 1 }]
+const PARALLEL: Jobs = [{ job_queue_id: null }]
+
+/** Polls come so seldom that none comes during a test. */
 const SELDOM_MS = 600_000
 
-/** How long an expensive fetch takes. A scan is then paused for half a second at least. */
+/** How long an expensive fetch takes. A scan is then paused for half a second. */
 const LONG_MS = 10
+const SCAN_PAUSE_MS = 500
+
+let time: VirtualTime
+test.before.each(() => {
+  time = virtualTime()
+})
+test.after.each(() => time[Symbol.dispose]())
 
 test('looks for queues each time, while that is cheap or finds some', async () => {
   const { pacer } = await start()
@@ -36,46 +44,35 @@ test('pauses the look for queues after one that was expensive and in vain, and l
       pacer.scheduled()
       assert.is(await fetch(pacer, PARALLEL), false)
     }
-    await until(() => counts.wakes === 1)
+    time.pass(SCAN_PAUSE_MS - 1)
+    assert.is(counts.wakes, 0)
+    time.pass(1)
+    assert.is(counts.wakes, 1)
     assert.is(await fetch(pacer, []), true)
   }
 })
 
 test('does not wake the worker for a look that no fetch has missed', async () => {
-  const { pacer, counts } = await start(20)
+  const { pacer, counts } = await start()
   assert.is(await fetch(pacer, [], LONG_MS), true)
-  await sleep(60)
+  time.pass(SELDOM_MS)
   assert.is(counts.wakes, 0)
   assert.is(await fetch(pacer, []), true)
 })
 
 test('takes no fetch for expensive only because the server is far away', async () => {
-  const now = performance.now
-  let nowMs = 0
-  performance.now = () => nowMs
-  try {
-    const pacer = createPacer(SELDOM_MS, () => {})
-    for (const tookMs of [200, 203, 200, 198, 201]) {
-      const { scans } = await pacer.turn()
-      nowMs += tookMs
-      pacer.fetched([])
-      assert.is(scans, 'first')
-    }
-    await pacer.turn()
-    nowMs += 210
-    pacer.fetched([])
-    assert.is((await pacer.turn()).scans, 'none')
-    pacer.stop()
-  } finally {
-    performance.now = now
-  }
+  const { pacer } = open()
+  for (const tookMs of [200, 203, 200, 198, 201]) assert.is(await turnOf(pacer, [], { tookMs }), 'first')
+  assert.is(await turnOf(pacer, [], { tookMs: 210 }), 'first')
+  assert.is(await turnOf(pacer, []), 'none')
 })
 
 test('looks for queues after a poll interval at the latest', async () => {
   const { pacer, counts } = await start(LONG_MS)
   await fetch(pacer, [], LONG_MS)
   assert.is(await fetch(pacer, []), false)
-  await until(() => counts.wakes === 1)
+  time.pass(LONG_MS)
+  assert.is(counts.wakes, 1)
   assert.is(await fetch(pacer, []), true)
 })
 
@@ -83,16 +80,17 @@ test('takes no fetch without a look for queues for one in vain', async () => {
   const { pacer, counts } = await start()
   await fetch(pacer, [], LONG_MS)
   assert.is(await fetch(pacer, PARALLEL, LONG_MS), false)
-  await until(() => counts.wakes === 1)
+  time.pass(SCAN_PAUSE_MS)
+  assert.is(counts.wakes, 1)
   assert.is(await fetch(pacer, QUEUED), true)
   assert.is(await fetch(pacer, []), true)
 })
 
 test('looks at all queues after a fetch that may have missed some, and at the first jobs again once it has found one', async () => {
   const { pacer, counts } = await start()
-  assert.is(await turnOf(pacer, [], true), 'first')
+  assert.is(await turnOf(pacer, [], { isCovered: true }), 'first')
   assert.is(await turnOf(pacer, QUEUED), 'all')
-  assert.is(await turnOf(pacer, [], true), 'first')
+  assert.is(await turnOf(pacer, [], { isCovered: true }), 'first')
   assert.is(await turnOf(pacer, QUEUED), 'all')
   assert.is(await turnOf(pacer, []), 'first')
   assert.is(counts.wakes, 0)
@@ -112,11 +110,14 @@ test('has a fetch made now that looks at all queues, even one after many that we
 test('looks for no queues for a while after a look at all queues in vain, however cheap, but takes other jobs', async () => {
   for (const jobs of [[], PARALLEL]) {
     const { pacer, counts } = await start()
-    assert.is(await turnOf(pacer, [], true), 'first')
+    assert.is(await turnOf(pacer, [], { isCovered: true }), 'first')
     assert.is(await turnOf(pacer, jobs), 'all')
     assert.is(await turnOf(pacer, PARALLEL), 'none')
     assert.is(await turnOf(pacer, []), 'none')
-    await until(() => counts.wakes === 1)
+    time.pass(SCAN_PAUSE_MS - 1)
+    assert.is(counts.wakes, 0)
+    time.pass(1)
+    assert.is(counts.wakes, 1)
     assert.is(await turnOf(pacer, QUEUED), 'first')
   }
 })
@@ -142,6 +143,7 @@ test('delays cheap fetches after many in vain, longer and longer', async () => {
   const turn = begin(pacer)
   await turn.hasBegun
   assert.is(turn.isOver, false)
+  time.pass(pauseAfterMany(claimingTimings.delayMs, 1))
   await turn.over
   pacer.fetched(PARALLEL)
   await fetch(pacer, [])
@@ -150,20 +152,6 @@ test('delays cheap fetches after many in vain, longer and longer', async () => {
     [10, 10, 20, 40, 100]
   )
 })
-
-interface Started {
-  readonly pacer: Pacer
-  readonly counts: { wakes: number }
-}
-
-/** Makes a pacer that knows how long a cheap fetch takes. */
-async function start(pollIntervalMs = SELDOM_MS): Promise<Started> {
-  const counts = { wakes: 0 }
-  const pacer = createPacer(pollIntervalMs, () => void counts.wakes++)
-  onceDone(() => pacer.stop())
-  await fetch(pacer, PARALLEL)
-  return { pacer, counts }
-}
 
 test('looks for queues again at once after a fetch that took long because it returned many jobs', async () => {
   const { pacer } = await start()
@@ -175,24 +163,38 @@ test('looks for queues again at once after a fetch that took long because it ret
   assert.is(await fetch(pacer, []), false)
 })
 
+interface Started {
+  readonly pacer: Pacer
+  readonly counts: { wakes: number }
+}
+
+/** Makes a pacer that knows how long a cheap fetch takes. */
+async function start(pollIntervalMs = SELDOM_MS): Promise<Started> {
+  const started = open(pollIntervalMs)
+  await fetch(started.pacer, PARALLEL)
+  return started
+}
+
+function open(pollIntervalMs = SELDOM_MS): Started {
+  const counts = { wakes: 0 }
+  return { pacer: createPacer(pollIntervalMs, () => void counts.wakes++), counts }
+}
+
 /** A fetch that need not wait. Returns whether it looks for queues. */
-async function fetch(pacer: Pacer, jobs: readonly { job_queue_id: number | null }[], tookMs = 0): Promise<boolean> {
+async function fetch(pacer: Pacer, jobs: Jobs, tookMs = 0): Promise<boolean> {
   const turn = begin(pacer)
   await turn.hasBegun
   assert.ok(turn.isOver, 'it waits')
   const { scans } = await turn.over
-  if (tookMs > 0) await sleep(tookMs)
+  time.pass(tookMs)
   pacer.fetched(jobs)
   return scans !== 'none'
 }
 
-/** A fetch that takes no time. Returns where it looks for queues. */
-async function turnOf(
-  pacer: Pacer,
-  jobs: readonly { job_queue_id: number | null }[],
-  isCovered = false
-): Promise<string> {
+/** Like {@linkcode fetch}. Returns where it looks for queues. */
+async function turnOf(pacer: Pacer, jobs: Jobs, { isCovered = false, tookMs = 0 } = {}): Promise<string> {
   const { scans } = await pacer.turn()
+  time.pass(tookMs)
   pacer.fetched(jobs, isCovered)
   return scans
 }
