@@ -39,9 +39,17 @@ export async function createProgram(files: Record<string, string>, env: Record<s
   return {
     directory,
     start: startIn,
-    run: (args, own) => startIn(args, own).exit,
-    shell: (line, own) => launch('sh', ['-c', line], { PATH: path, ...own }).exit
+    run: (args, own) => startIn(args, own).exit.then(calmed),
+    shell: (line, own) => launch('sh', ['-c', line], { PATH: path, ...own }).exit.then(calmed)
   }
+}
+
+/** Leaves out what the program says where the database takes its time, as it may on a busy machine. */
+function calmed(exit: Exit): Exit {
+  const [stdout, stderr] = [exit.stdout, exit.stderr].map(text =>
+    text.replace(/^.*Waiting for the database .*\n/gm, '')
+  )
+  return { ...exit, stdout, stderr } as Exit
 }
 
 /** Where nothing listens. */

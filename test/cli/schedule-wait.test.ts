@@ -34,9 +34,10 @@ test("fails with the task's error", async () => {
 })
 
 test('says after the timeout that the job goes on', async () => {
-  const { code, stderr } = await run(['bg', 'schedule', 'Double', '--in', '1h', '--wait', '--timeout', '3s'])
+  const child = start(['bg', 'schedule', 'Double', '--in', '1h', '--wait', '--timeout', '3s'])
+  const { code, stderr } = await child.exit
   assert.is(code, 1)
-  assert.not.match(stderr, /Waiting for the database/)
+  assert.not.match(child.text, /Scheduled[\s\S]*Waiting for the database/)
   assert.match(stderr, /after 3000 ms it is not due yet\. The job continues/)
 })
 

@@ -15,11 +15,7 @@ async function onDatabase(options?: DatabaseOptions): Promise<Program & { label:
   return {
     directory: program.directory,
     start: (args, env) => program.start(args, withUrl(env)),
-    run: async (args, env) => {
-      const exit = await program.run(args, withUrl(env))
-      // Said where the database takes its time, as it may on a busy machine.
-      return { ...exit, stderr: exit.stderr.replace(/^Waiting for the database .*\n/gm, '') }
-    },
+    run: (args, env) => program.run(args, withUrl(env)),
     shell: (line, env) => program.shell(line, withUrl(env)),
     label: `${username}@${host}${pathname}`
   }

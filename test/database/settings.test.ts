@@ -30,7 +30,7 @@ const settings: Record<string, string>[] = [
   { default_transaction_isolation: 'serializable', default_transaction_deferrable: 'on' },
   { statement_timeout: '5s', lock_timeout: '2s', idle_in_transaction_session_timeout: '5s' },
   // Longer than a busy machine takes between two statements, shorter than three beats of the worker.
-  { idle_session_timeout: '2s' },
+  { idle_session_timeout: '4s' },
   { enable_seqscan: 'off', enable_nestloop: 'off', plan_cache_mode: 'force_custom_plan' },
   { enable_indexscan: 'off', enable_bitmapscan: 'off', enable_hashjoin: 'off', plan_cache_mode: 'force_generic_plan' },
   { standard_conforming_strings: 'off', backslash_quote: 'off', escape_string_warning: 'on' }
@@ -53,7 +53,7 @@ const odd: Record<string, string> = {
   intervalstyle: 'sql_standard',
   search_path: 'nowhere',
   default_transaction_isolation: 'serializable',
-  idle_session_timeout: '2s',
+  idle_session_timeout: '4s',
   lock_timeout: '2s',
   enable_seqscan: 'off',
   standard_conforming_strings: 'off'

@@ -1,6 +1,7 @@
 import { createBackground } from '../../src/background.ts'
 import { executeIn } from '../../src/database/connections/session.ts'
 import { Queue } from '../../src/queue.ts'
+import { upkeepTimings } from '../../src/rules/timings.ts'
 import { createPartitions } from '../../src/sql/ledger/partitions.ts'
 import type { TaskContext } from '../../src/task.ts'
 import { createDatabase, type TestDatabase } from '../helpers/database.ts'
@@ -127,6 +128,7 @@ test('gives itself the time to rescue the jobs of a worker that has died, and ru
 test('removes old runs, and makes room for new ones', async () => {
   const database = await prepared()
   const { sql } = database
+  upkeepTimings.onceMs = 60_000
   await createPartitions(executeIn(sql), 'kretes', { from: 18_000, to: 18_001 })
   const worker = await work(database, { tasks: { Count: () => {} }, once: true })
   await worker.finished
