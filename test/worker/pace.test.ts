@@ -13,9 +13,10 @@ const PARALLEL: Jobs = [{ job_queue_id: null }]
 /** Polls come so seldom that none comes during a test. */
 const SELDOM_MS = 600_000
 
-/** How long an expensive fetch takes. A scan is then paused for half a second. */
+/** How long an expensive fetch takes, and for how long there is no scan after one in vain, and after six. */
 const LONG_MS = 10
-const SCAN_PAUSE_MS = 500
+const SCAN_PAUSE_MS = 50
+const LONG_PAUSE_MS = 500
 
 let time: VirtualTime
 test.before.each(() => {
@@ -114,11 +115,28 @@ test('looks for no queues for a while after a look at all queues in vain, howeve
     assert.is(await turnOf(pacer, jobs), 'all')
     assert.is(await turnOf(pacer, PARALLEL), 'none')
     assert.is(await turnOf(pacer, []), 'none')
-    time.pass(SCAN_PAUSE_MS - 1)
+    time.pass(LONG_PAUSE_MS - 1)
     assert.is(counts.wakes, 0)
     time.pass(1)
     assert.is(counts.wakes, 1)
     assert.is(await turnOf(pacer, QUEUED), 'first')
+  }
+})
+
+test('pauses the look for queues for much longer after several in a row that were expensive and in vain', async () => {
+  const { pacer } = await start()
+  for (let round = 0; round < 2; round++) {
+    for (let n = 0; n < 5; n++) {
+      assert.is(await turnOf(pacer, [], { tookMs: LONG_MS }), 'first')
+      assert.is(await turnOf(pacer, PARALLEL), 'none')
+      time.pass(SCAN_PAUSE_MS)
+    }
+    assert.is(await turnOf(pacer, [], { tookMs: LONG_MS }), 'first')
+    time.pass(LONG_PAUSE_MS - 1)
+    assert.is(await turnOf(pacer, PARALLEL), 'none')
+    time.pass(1)
+    // One that is cheap, or finds a job, ends the row.
+    assert.is(await turnOf(pacer, round === 0 ? [] : QUEUED), 'first')
   }
 })
 

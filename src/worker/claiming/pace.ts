@@ -26,8 +26,9 @@ export interface Pacer {
 /**
  * To find queues, a fetch looks at the first jobs of all queues. If these are all of queues that are paused or that
  * workers hold, the next fetch looks at each queue. After such a scan in vain, or an expensive one, further fetches do not
- * scan for a while: longer after a slower scan. They still take jobs without a queue, and jobs of the queues that this
- * worker has released. If there were such fetches, `wake` then makes the worker scan again.
+ * scan for a while: longer after a slower scan, and much longer after some of them in a row. The first ones may be slow only
+ * because the server has to plan the fetch on a new connection. Fetches still take jobs without a queue, and jobs of the
+ * queues that this worker has released. If there were such fetches, `wake` then makes the worker scan again.
  *
  * Other empty fetches may be expensive, too: they pass over jobs that this worker does not run. After such a fetch the
  * next one is delayed: longer after a slower fetch, and longer after several of them, unless the next fetch will probably
@@ -41,6 +42,7 @@ export function createPacer(pollIntervalMs: number, wake: () => void): Pacer {
   let leastMs = Number.POSITIVE_INFINITY
   let waitUntilMs = 0
   let expensiveInRow = 0
+  let slowScansInRow = 0
   let emptyInRow = 0
   let isHopeful = false
   let scans: Scan = 'first'
@@ -104,10 +106,12 @@ export function createPacer(pollIntervalMs: number, wake: () => void): Pacer {
       if (isCovered) return true
       const isInVain = scans !== 'none' && !jobs.some(job => job.job_queue_id !== null)
       if (isInVain && (wasExpensive || scans === 'all')) {
-        scanAgainMs =
-          nowMs + Math.min(pollIntervalMs, Math.max(tookMs, scans === 'all' ? LEAST_SCAN_MS : 0) * SCAN_FACTOR)
+        slowScansInRow++
+        const factor = scans === 'all' || slowScansInRow > FEW ? SCAN_FACTOR : FIRST_SCAN_FACTOR
+        scanAgainMs = nowMs + Math.min(pollIntervalMs, Math.max(tookMs, scans === 'all' ? LEAST_SCAN_MS : 0) * factor)
         return false
       }
+      if (scans !== 'none') slowScansInRow = 0
       expensiveInRow = count === 0 && wasExpensive ? expensiveInRow + 1 : 0
       emptyInRow = count === 0 ? emptyInRow + 1 : 0
       const restMs = emptyInRow > MANY ? pauseAfterMany(claimingTimings.delayMs, emptyInRow - MANY) : 0
@@ -141,11 +145,12 @@ const JOB_MS = 0.03
 /** Expensive empty fetches take at most about a twentieth of a worker's time. */
 const WAIT_FACTOR = 20
 
-/** Scans in vain take at most about a fiftieth of a worker's time. */
+/** Scans in vain take at most about a fiftieth of a worker's time, and the first few in a row a fifth. */
 const SCAN_FACTOR = 50
+const FIRST_SCAN_FACTOR = 5
 
 /** After more empty fetches in a row than this, cheap fetches are delayed, too. */
 const MANY = 20
 
-/** After so many more fetches or looks in vain, the pause doubles. */
+/** After so many more fetches or looks in vain, the pause doubles, and after so many slow scans it is long. */
 const FEW = 5
