@@ -39,7 +39,7 @@ export type { Why, WhyJob } from './src/diagnose/why.ts'
 export type { Duration, DurationUnits } from './src/duration.ts'
 export type { ForeignTransaction } from './src/enqueue/adapters.ts'
 export { BackgroundError, type BackgroundErrorCode, PermanentError, Snooze } from './src/errors.ts'
-export type { LimitChange, LimitControl, LimitState, LimitTarget } from './src/flow/limits.ts'
+export type { LimitChange, LimitControl, LimitSettings, LimitState, LimitTarget } from './src/flow/limits.ts'
 export type { Pause, PauseOptions, PauseTarget, Pausing } from './src/flow/pauses.ts'
 export type * from './src/job.ts'
 export type { JsonOf } from './src/json.ts'
@@ -48,10 +48,12 @@ export {
   type AnyLimit,
   Limit,
   type LimitKey,
+  type LimitNumbers,
   type LimitOptions,
   type Limits,
   type TaskLimits
 } from './src/limit/limit.ts'
+export { RateLimited, type RateLimitedOptions } from './src/limit/rate-limited.ts'
 export type { TaskVersion } from './src/limit/version.ts'
 export type { LogFields, Logger } from './src/logger.ts'
 export type { BulkOptions, BulkResult } from './src/manage/bulk.ts'
@@ -66,6 +68,7 @@ export type { RecurringJob, RecurringPage } from './src/recurring/entry.ts'
 export type { RecurringOptions } from './src/recurring/options.ts'
 export type { RecurringFilter, RecurringJobs } from './src/recurring/recurring.ts'
 export type { JobReference } from './src/reference.ts'
+export type { Rate } from './src/rules/rates.ts'
 export type { Keep } from './src/rules/retention.ts'
 export type { JobState, RunState } from './src/rules/states.ts'
 export type * from './src/run.ts'

@@ -184,8 +184,9 @@ const queueColumns: readonly Column<QueueStatus>[] = [
 
 const limitColumns: readonly Column<LimitState>[] = [
   { title: 'limit', cell: ({ name, perKey }) => `${name}${perKey ? ' per key' : ''}`, least: LEAST_NAME },
-  { title: 'slots', align: 'right', cell: ({ concurrency }) => number(concurrency) },
+  { title: 'slots', align: 'right', cell: ({ concurrency }) => (concurrency === null ? '' : number(concurrency)) },
   { title: 'in use', align: 'right', cell: ({ used }) => number(used) },
+  { title: 'rate', align: 'right', cell: ({ rate }) => rate ?? '' },
   { title: 'waiting', align: 'right', cell: ({ waiting }) => number(waiting) }
 ]
 

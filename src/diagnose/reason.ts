@@ -17,6 +17,8 @@ export type ReasonCode =
   | 'queue-held'
   | 'behind-in-queue'
   | 'limit-reached'
+  | 'rate-reached'
+  | 'rate-limited'
   | 'workers-busy'
   | 'behind-others'
   | 'due'

@@ -1,6 +1,5 @@
 import { resumeCommand } from '../flow/pauses.ts'
 import type { Choice } from '../sql/flow/choice.ts'
-import { readLimitsOf } from '../sql/flow/limited-job.ts'
 import { listPauses, type PauseRow } from '../sql/flow/pauses.ts'
 import { versionOf } from '../sql/flow/versions.ts'
 import type { WorkerRow } from '../sql/ledger/status.ts'
@@ -10,6 +9,7 @@ import { toDate } from '../sql/times.ts'
 import { counted, lengthOf } from '../text/amounts.ts'
 import { didYouMean, nearMatches } from '../text/suggest.ts'
 import type { Reason, ReasonCode } from './reason.ts'
+import { whileLimited } from './why-limited.ts'
 
 /** Finds out why a due job does not run although no worker holds it. The most important reason comes first. */
 export async function reasonsWhileDue(
@@ -133,26 +133,6 @@ async function behindInQueue(access: Access, { id, queue }: LiveJobRow): Promise
   const message = `${counted(count, 'job')} of its queue ${queue} ${come} before it${next}`
   return [{ code: 'behind-in-queue', message, count, job: first }]
 }
-
-async function whileLimited(access: Access, { id, task }: LiveJobRow): Promise<Reason[]> {
-  const limited = await readLimitsOf(access, id)
-  if (!limited) return []
-  const { key, before } = limited
-  return limited.limits.flatMap(({ name, isKeyed, concurrency, used, workers }): Reason[] => {
-    if (used < concurrency) return []
-    const [kind, ...rest] = name.split(' ')
-    const limit = kind === 'limit' ? `the limit ${rest.join(' ')}` : `the limit of ${task}`
-    const ofKey = isKeyed ? ` for the key ${key === '' ? "''" : key}` : ''
-    const shown = workers.slice(0, MOST_WORKERS).join(', ')
-    const by = workers.length > MOST_WORKERS ? `${shown} and ${workers.length - MOST_WORKERS} more` : shown
-    const place = `${counted(before, 'job')} of ${key === null ? 'its task' : 'its key'} ${before === 1 ? 'comes' : 'come'} before it`
-    const message = `It waits for ${limit}${ofKey}: ${used} of ${concurrency} in use, by ${by}; ${place}`
-    return [{ code: 'limit-reached', message, count: before }]
-  })
-}
-
-/** The most workers in a message. */
-const MOST_WORKERS = 3
 
 /** The most names in a message. */
 const MOST_TASKS = 10

@@ -3,7 +3,9 @@ import { checkText } from '../check/text.ts'
 import { checkWholeNumber } from '../check/values.ts'
 import { BackgroundError } from '../errors.ts'
 import type { Limit } from '../limit/limit.ts'
-import { type LimitStateRow, listLimits, setLimit } from '../sql/flow/limits.ts'
+import { toRate } from '../limit/rate.ts'
+import type { Rate } from '../rules/rates.ts'
+import { type LimitSetting, type LimitStateRow, listLimits, setLimit } from '../sql/flow/limits.ts'
 import type { Access } from '../sql/statement.ts'
 import { toDate } from '../sql/times.ts'
 import { type AnyTask, nameOfTask } from '../task.ts'
@@ -24,9 +26,23 @@ export interface LimitTarget {
 }
 
 /** What to set a limit to. */
-export interface LimitChange extends LimitTarget {
-  /** How many jobs run at the same time from now on: from 1 to 1,000,000. */
-  concurrency: number
+export type LimitChange = LimitSettings &
+  (Required<Pick<LimitSettings, 'concurrency'>> | Required<Pick<LimitSettings, 'rate'>>)
+
+/** A limit, and what to set it to: its concurrency or its rate, or both. */
+export interface LimitSettings extends LimitTarget {
+  /**
+   * How many jobs run at the same time from now on: from 1 to 1,000,000.
+   *
+   * @default no change
+   */
+  concurrency?: number
+  /**
+   * How many jobs begin within a period from now on, as in `'100/min'`.
+   *
+   * @default no change
+   */
+  rate?: Rate
 }
 
 /** A limit, and how much of it is in use. */
@@ -37,16 +53,24 @@ export interface LimitState {
   readonly name: string
   /** Whether each key has the limit for itself. */
   readonly perKey: boolean
-  /** How many jobs run at the same time: for each key, if it has keys. */
-  readonly concurrency: number
-  /** What the code of the newest worker declares. */
-  readonly declared: number
+  /** How many jobs run at the same time: for each key, if it has keys. `null` if it does not limit that. */
+  readonly concurrency: number | null
+  /** How many jobs begin within a period: for each key, if it has keys. `null` if it does not limit that. */
+  readonly rate: Rate | null
+  /** The `concurrency` that the code of the newest worker declares. */
+  readonly declaredConcurrency: number | null
+  /** The `rate` that the code of the newest worker declares. */
+  readonly declaredRate: Rate | null
   /** When it was set to something else, or `null`. */
   readonly setAt: Date | null
+  /** Until when a {@linkcode RateLimited} holds it, or `null`; the latest time of all keys. */
+  readonly heldUntil: Date | null
   /** How many slots are in use, of all keys together. */
   readonly used: number
   /** How many keys use slots; 0 without keys. */
   readonly keys: number
+  /** How many jobs have begun within the last period of the rate, of all keys together; `null` without a rate. */
+  readonly begun: number | null
   /** How many due jobs with this limit wait, for a slot or for another reason. */
   readonly waiting: number
   /** For how long the oldest of these jobs has been due, in milliseconds; `null` if none waits. */
@@ -58,23 +82,24 @@ export interface LimitControl {
   /**
    * Sets a limit. It holds for all workers at once, and over restarts and deployments, until `reset`. Jobs that run go on:
    * with a lower limit, no new ones begin until enough of them are over. Jobs that a worker has fetched may still begin for
-   * half a second (its `localQueueTtl`).
+   * half a second (its `localQueueTtl`). Workers hear of a new rate within a second.
    *
-   * @throws {TypeError} if not exactly one of `task` and `limit` is given, or an option has the wrong type
-   * @throws {RangeError} if `concurrency` is out of range
+   * @throws {TypeError} if not exactly one of `task` and `limit` is given, neither `concurrency` nor `rate`, or an option
+   * has the wrong type
+   * @throws {RangeError} if `concurrency` or `rate` is out of range
    * @throws {BackgroundError} `NO_LIMIT` if no worker has registered such a limit, or `perKey` must say which one;
    * `NO_DATABASE` if there is no database, `MIGRATION` if its schema is missing or out of date
    * @example
    * ```ts
    * import { Background } from 'kretes'
    *
-   * await Background.limits.set({ limit: 'stripe', concurrency: 5 })
+   * await Background.limits.set({ limit: 'stripe', concurrency: 5, rate: '20/s' })
    * await Background.limits.set({ task: 'SendEmail', concurrency: 2 })
    * ```
    */
   set(change: LimitChange): Promise<LimitState>
   /**
-   * Takes back what was set: what the code declares holds again.
+   * Takes back what was set, and ends all holds: what the code declares holds again.
    *
    * @throws {TypeError} if not exactly one of `task` and `limit` is given
    * @throws {BackgroundError} as for `set`
@@ -104,7 +129,7 @@ export interface LimitControl {
 export const LIMIT_TARGET: Names<LimitTarget> = { task: true, limit: true, perKey: true }
 
 /** The names of the {@linkcode LimitChange}, for checks. */
-export const LIMIT_CHANGE: Names<LimitChange> = { ...LIMIT_TARGET, concurrency: true }
+export const LIMIT_CHANGE: Names<LimitChange> = { ...LIMIT_TARGET, concurrency: true, rate: true }
 
 /**
  * Creates the calls that list and change limits.
@@ -114,10 +139,10 @@ export const LIMIT_CHANGE: Names<LimitChange> = { ...LIMIT_TARGET, concurrency: 
 export function createLimitControl(
   use: <Result>(doing: string, work: (database: { readonly access: Access }) => Promise<Result>) => Promise<Result>
 ): LimitControl {
-  async function change(target: LimitTarget, concurrency: number | null, doing: string): Promise<LimitState> {
+  async function change(target: LimitTarget, setting: LimitSetting | null, doing: string): Promise<LimitState> {
     const { label, names } = toNames(target, doing)
     return await use(`${doing} of ${label}`, async ({ access }) => {
-      const found = await setLimit(access, names, concurrency)
+      const found = await setLimit(access, names, setting)
       const limits = await listLimits(access)
       const limit = found.length === 1 ? limits.find(one => nameIn(one) === found[0]) : undefined
       if (limit) return toLimitState(limit)
@@ -129,8 +154,13 @@ export function createLimitControl(
     async set(options) {
       const doing = 'set the limit'
       refuseUnknown(options, LIMIT_CHANGE, doing)
-      checkWholeNumber(options.concurrency, [1, 1_000_000], doing, 'concurrency')
-      return await change(options, options.concurrency, doing)
+      const { concurrency, rate } = options
+      if (concurrency === undefined && rate === undefined) {
+        throw new TypeError(`Cannot ${doing}: give concurrency or rate, or both`)
+      }
+      if (concurrency !== undefined) checkWholeNumber(concurrency, [1, 1_000_000], doing, 'concurrency')
+      const parts = rate === undefined ? undefined : toRate(rate, doing, 'rate')
+      return await change(options, { concurrency, rate: parts }, doing)
     },
     async reset(target) {
       const doing = 'reset the limit'
@@ -177,6 +207,7 @@ function nameIn({ kind, name, perKey }: LimitStateRow): string {
 }
 
 /** Reads a row of the view. */
-export function toLimitState({ setAt, ...rest }: LimitStateRow): LimitState {
-  return { ...rest, setAt: setAt === null ? null : toDate(setAt) }
+export function toLimitState({ setAt, heldUntil, ...rest }: LimitStateRow): LimitState {
+  const read = (time: string | null): Date | null => (time === null ? null : toDate(time))
+  return { ...rest, setAt: read(setAt), heldUntil: read(heldUntil) }
 }

@@ -1,14 +1,19 @@
 import { createHash } from 'node:crypto'
 import { checkText } from '../check/text.ts'
 import { LANE, MOST_LETTERS } from '../rules/lanes.ts'
+import type { RateParts } from '../rules/rates.ts'
 import { describe } from '../text/describe.ts'
 import { type AnyLimit, type Limits, nameOf } from './limit.ts'
+import { toRate } from './rate.ts'
 
 /** A limit as the database knows it. */
 export interface NamedLimit {
   /** Its kind and its name: `task SendEmail`, `key SendEmail` if each key has the limit, `limit stripe`, `queue crm`. */
   readonly name: string
-  readonly concurrency: number
+  /** `null` if any number of jobs may run at the same time. */
+  readonly concurrency: number | null
+  /** `null` if any number of jobs may begin within a period. */
+  readonly rate: RateParts | null
   readonly isKeyed: boolean
 }
 
@@ -16,7 +21,8 @@ export interface NamedLimit {
 export function limitsOf(task: string, given: Limits<never> | undefined): readonly NamedLimit[] {
   return toList(given).map(limit => ({
     name: nameOf(task, limit),
-    concurrency: limit.concurrency,
+    concurrency: limit.concurrency ?? null,
+    rate: limit.rate === undefined ? null : toRate(limit.rate, `read the limits of ${task}`, 'the rate'),
     isKeyed: limit.per !== undefined
   }))
 }

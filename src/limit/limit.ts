@@ -2,15 +2,32 @@ import { type Names, refuseUnknown } from '../check/options.ts'
 import { checkText } from '../check/text.ts'
 import { checkWholeNumber } from '../check/values.ts'
 import { MOST_LETTERS } from '../rules/lanes.ts'
+import type { Rate } from '../rules/rates.ts'
 import { describe } from '../text/describe.ts'
+import { toRate } from './rate.ts'
 
 /** The key of a job for a limit. Jobs with the same key share the limit. A number and its text are the same key. */
 export type LimitKey = string | number | bigint | boolean | null
 
-/** How many jobs may run at the same time. */
-export interface LimitOptions<Input extends object = object> {
-  /** How many jobs run at the same time, on all workers together: from 1 to 1,000,000. */
-  concurrency: number
+/** How many jobs may run at the same time, or begin within a period, or both. */
+export type LimitOptions<Input extends object = object> = LimitNumbers<Input> &
+  (Required<Pick<LimitNumbers, 'concurrency'>> | Required<Pick<LimitNumbers, 'rate'>>)
+
+/** The options of a limit. It has a concurrency or a rate, or both. */
+export interface LimitNumbers<Input extends object = object> {
+  /**
+   * How many jobs run at the same time, on all workers together: from 1 to 1,000,000.
+   *
+   * @default no limit, if there is a rate
+   */
+  concurrency?: number
+  /**
+   * How many jobs begin within a period, on all workers together: `'100/min'` are 100 within any 60 seconds. 1 to 1,000,000
+   * jobs in 1 second to 366 days. Each attempt of a job counts.
+   *
+   * @default no limit, if there is a concurrency
+   */
+  rate?: Rate
   /**
    * Returns the key of a job, from its payload as JSON holds it. Each key has the limit for itself.
    *
@@ -20,7 +37,7 @@ export interface LimitOptions<Input extends object = object> {
 }
 
 /** A limit that several tasks share. Make it with {@linkcode Limit.for}. */
-export interface Limit<Input extends object = object> extends Readonly<LimitOptions<Input>> {
+export type Limit<Input extends object = object> = Readonly<LimitOptions<Input>> & {
   /** The name of the limit. */
   readonly name: string
 }
@@ -31,8 +48,8 @@ export type Limits<Input extends object = object> = AnyLimit<Input> | readonly A
 /** The limits of a task. */
 export interface TaskLimits<Input extends object = object> {
   /**
-   * How many of the task's jobs run at the same time, on all workers together; or a list of such limits, which all hold. A
-   * task with limits has no queue.
+   * How many of the task's jobs run at the same time or begin within a period, on all workers together; or a list of such
+   * limits, which all hold. A task with limits has no queue.
    *
    * @default no limit
    */
@@ -49,7 +66,7 @@ export type AnyLimit<Input extends object> = LimitOptions<Input> | Limit<Input>
  * ```ts
  * import { defineTask, Limit } from 'kretes'
  *
- * const limit = Limit.for('stripe', { concurrency: 20 })
+ * const limit = Limit.for('stripe', { concurrency: 20, rate: '90/s' })
  * export const ChargeCard = defineTask({ name: 'ChargeCard', limit, run: async () => {} })
  * export const RefundCard = defineTask({ name: 'RefundCard', limit, run: async () => {} })
  * ```
@@ -61,7 +78,7 @@ export const Limit: {
    *
    * @param name 1 to 128 characters
    * @throws {TypeError} if the name or an option has the wrong type, or there is no such option
-   * @throws {RangeError} if the name is empty or too long, or `concurrency` is out of range
+   * @throws {RangeError} if the name is empty or too long, or `concurrency` or `rate` is out of range
    * @example
    * ```ts
    * import { Limit } from 'kretes'
@@ -125,12 +142,16 @@ function checkLimit(limit: unknown, names: Readonly<Record<string, true>>, doing
   }
   refuseUnknown(limit, names, doing, 'option of a limit')
   if ('name' in names && 'name' in limit) checkName(limit.name, doing, "the limit's name")
-  const { concurrency, per } = limit as LimitOptions
-  checkWholeNumber(concurrency, [1, 1_000_000], doing, "the limit's concurrency")
+  const { concurrency, rate, per } = limit as LimitOptions
+  if (concurrency === undefined && rate === undefined) {
+    throw new TypeError(`Cannot ${doing}: the limit has neither a concurrency nor a rate`)
+  }
+  if (concurrency !== undefined) checkWholeNumber(concurrency, [1, 1_000_000], doing, "the limit's concurrency")
+  if (rate !== undefined) toRate(rate, doing, "the limit's rate")
   if (per !== undefined && typeof per !== 'function') {
     throw new TypeError(`Cannot ${doing}: the limit's per is ${describe(per)}, not a function`)
   }
 }
 
-const OPTIONS: Names<LimitOptions> = { concurrency: true, per: true }
+const OPTIONS: Names<LimitOptions> = { concurrency: true, rate: true, per: true }
 const LIMIT: Names<Limit> = { ...OPTIONS, name: true }

@@ -78,6 +78,10 @@ export const claimingTimings = {
   delayMs: 10,
   /** The longest pause after many fetches or looks that were cheap and in vain. */
   longestRestMs: 100,
+  /** How long after their claim jobs of limits with a rate may begin. Those that have not begun by then are given back. */
+  beginWithinMs: 500,
+  /** The shortest time between two looks at limits that may have been changed. */
+  limitsPauseMs: 1_000,
   /** How often a worker writes the endings of jobs while it runs further jobs of their queues. */
   partMs: 10,
   /** The shortest time between two notifications that a worker passes on to others. */

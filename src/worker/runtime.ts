@@ -217,6 +217,7 @@ export async function startRuntime(runtimeOptions: RuntimeOptions): Promise<Runt
       onListeningLost: listening.lost,
       onCancelled: cancellations.notified,
       onRecurring: recurring.notified,
+      onLimits: claiming.limitsChanged,
       onMigrated: schemaWatch.ask
     })
   } catch (error) {

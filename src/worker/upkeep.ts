@@ -6,13 +6,14 @@ import { connect } from '../database/open.ts'
 import { dropPartitions, makeRoom, tidyLedger } from '../ledger/prune.ts'
 import type { Logger } from '../logger.ts'
 import { upkeepTimings } from '../rules/timings.ts'
+import { forgetStarts } from '../sql/flow/rates.ts'
 import type { Partition } from '../sql/ledger/upkeep.ts'
 import type { Connections } from '../sql/statement.ts'
 import type { LedgerSettings } from './options.ts'
 
 /** The options of {@linkcode startUpkeep}. */
 export interface UpkeepOptions {
-  /** The settings of the ledger. `undefined` turns upkeep off. */
+  /** The settings of the ledger. `undefined` if it is off. */
   readonly settings: LedgerSettings | undefined
   readonly connections: Connections
   readonly url: string | undefined
@@ -53,6 +54,7 @@ export function startUpkeep({ settings, connections, url, schema, logger }: Upke
   async function tidy(): Promise<void> {
     try {
       const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout(upkeepTimings.foldingMs)])
+      await forgetStarts(connections.execute, schema)
       const tidied = settings && (await tidyLedger(connections, schema, settings, limit))
       if (tidied?.isBehind && !isStopped) {
         logger.warn('Folding the counters of runs did not finish in time; the next round continues', {

@@ -192,7 +192,8 @@ test('a worker whose reader has gone works on', async () => {
   const { run, shell } = await onDatabase()
   for (let count = 0; count < 3; count++) await run(['bg', 'schedule', 'Greet'])
   const { stdout, stderr } = await shell('(kretes bg --once --log-format json; echo "ended with $?" >&2) | head -1')
-  assert.match(stdout, /^\{.*\}\n$/)
+  // The line may say that the worker waits for the database, and is left out then.
+  assert.match(stdout, /^(?:\{.*\}\n)?$/)
   assert.is(stderr, 'ended with 0\n')
   const rest = await run(['bg', '--once'])
   assert.not.match(rest.stdout, 'Greet 1')

@@ -39,6 +39,8 @@ const REASONS: Record<ReasonCode, true> = {
   gone: true,
   'never-existed': true,
   'limit-reached': true,
+  'rate-reached': true,
+  'rate-limited': true,
   'newer-version': true,
   'next-occurrence': true,
   'no-worker': true,

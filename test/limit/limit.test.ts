@@ -17,6 +17,12 @@ const ALLOWED: readonly [what: string, limit: unknown][] = [
   ['nothing', undefined],
   ['a limit', one],
   ['the largest limit', { concurrency: 1_000_000 }],
+  ['a rate', { rate: '100/min' }],
+  ['a rate and a concurrency', { concurrency: 5, rate: '10/30s' }],
+  ['a rate and a concurrency that is undefined', { concurrency: undefined, rate: '10/30s' }],
+  ['a concurrency and a rate that is undefined', { concurrency: 5, rate: undefined }],
+  ['a rate for each key', { rate: '1/s', per }],
+  ['a rate for all jobs, and another for each key', [{ rate: '100/s' }, { rate: '1/s', per }]],
   ['a limit for each key', { concurrency: 1, per }],
   ['a function that is undefined', { concurrency: 1, per: undefined }],
   ['a shared limit', stripe],
@@ -35,12 +41,43 @@ for (const [what, limit] of ALLOWED) {
 }
 
 const RANGE = 'not a whole number from 1 to 1,000,000'
+const NEITHER = 'Cannot define Charge: the limit has neither a concurrency nor a rate'
+const NO_RATE = "not a rate such as '100/min' or '10/30s'"
 const REFUSED: readonly [what: string, limit: unknown, type: ErrorConstructor, message: string | RegExp][] = [
   ['a number', 5, TypeError, /^Cannot define Charge: .*\b5, not an object$/],
   ['null', null, TypeError, /^Cannot define Charge: .*\bnull, not an object$/],
   ['a text', 'stripe', TypeError, /^Cannot define Charge: .*"stripe", not an object$/],
   ['a list with a number', [one, 5], TypeError, /^Cannot define Charge: .*\b5, not an object$/],
-  ['no concurrency', {}, TypeError, "Cannot define Charge: the limit's concurrency is of type undefined, not a number"],
+  ['neither a concurrency nor a rate', {}, TypeError, NEITHER],
+  ['a key alone', { per }, TypeError, NEITHER],
+  ['a concurrency and a rate that are undefined', { concurrency: undefined, rate: undefined }, TypeError, NEITHER],
+  ['one of two limits with neither', [one, { per }], TypeError, NEITHER],
+  ['a wrong rate', { rate: '5' }, TypeError, `Cannot define Charge: the limit's rate is "5", ${NO_RATE}`],
+  [
+    'a wrong rate beside a concurrency',
+    { concurrency: 5, rate: 5 },
+    TypeError,
+    `Cannot define Charge: the limit's rate is 5, ${NO_RATE}`
+  ],
+  [
+    'a wrong concurrency beside a rate',
+    { concurrency: 0, rate: '5/s' },
+    RangeError,
+    `Cannot define Charge: the limit's concurrency is 0, ${RANGE}`
+  ],
+  [
+    'a concurrency of null beside a rate',
+    { concurrency: null, rate: '5/s' },
+    TypeError,
+    "Cannot define Charge: the limit's concurrency is null, not a number"
+  ],
+  [
+    'a rate for no job',
+    { rate: '0/s' },
+    RangeError,
+    "Cannot define Charge: the limit's rate is for 0 jobs, not for 1 to 1,000,000"
+  ],
+  ['a misspelt rate', { rates: '5/s' }, TypeError, /there is no option of a limit rates\. Did you mean rate\?$/],
   [
     'a text as number',
     { concurrency: '5' },
@@ -82,6 +119,7 @@ const REFUSED: readonly [what: string, limit: unknown, type: ErrorConstructor, m
     TypeError,
     'Cannot define Charge: two limits are the same. Leave out the larger one'
   ],
+  ['a concurrency and a rate as two limits', [one, { rate: '5/s' }], TypeError, /two limits are the same\. /],
   [
     'the same shared limit twice',
     [stripe, Limit.for('stripe', { concurrency: 5 })],
@@ -127,6 +165,7 @@ names('returns a limit that cannot be changed, by a name of 1 to 128 characters'
   const limit = Limit.for('it\'s "x" 😀', { concurrency: 3, per })
   assert.equal({ ...limit }, { name: 'it\'s "x" 😀', concurrency: 3, per })
   assert.ok(Object.isFrozen(limit))
+  assert.equal({ ...Limit.for('a', { rate: '5/s' }) }, { name: 'a', rate: '5/s' })
   assert.is(Limit.for('x'.repeat(128), one).name.length, 128)
 })
 
@@ -154,7 +193,16 @@ for (const [what, name, options, type, message] of [
     'a',
     { concurrency: 1, name: 'b' },
     TypeError,
-    'Cannot define the limit a: there is no option of a limit name, only concurrency, per'
+    /^Cannot define the limit a: there is no option of a limit name\b/
+  ],
+  ['neither', 'a', {}, TypeError, 'Cannot define the limit a: the limit has neither a concurrency nor a rate'],
+  ['a wrong rate', 'a', { rate: '5/' }, TypeError, `Cannot define the limit a: the limit's rate is "5/", ${NO_RATE}`],
+  [
+    'a rate for more jobs than a million',
+    'a',
+    { rate: '1000001/s' },
+    RangeError,
+    "Cannot define the limit a: the limit's rate is for 1000001 jobs, not for 1 to 1,000,000"
   ],
   ['no options', 'a', undefined, TypeError, /^Cannot define the limit a: .*not an object$/]
 ] as const) {

@@ -31,6 +31,7 @@ for (const major of [22, 24, 26]) {
         'Limit',
         'PermanentError',
         'Queue',
+        'RateLimited',
         'Snooze',
         'createBackground',
         'defineTask'

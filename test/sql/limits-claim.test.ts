@@ -52,7 +52,17 @@ async function claim(session: Session, worker: string, lanes: readonly number[])
     queues: { kind: 'except', names: [] },
     limited: []
   } as const
-  const request = { worker, lanes, choice, slots: 10, jobs: 100, run: 1, most: new Map<number, number>() }
+  const request = {
+    worker,
+    lanes,
+    choice,
+    slots: 10,
+    jobs: 100,
+    run: 1,
+    most: new Map<number, number>(),
+    number: 0,
+    beginWithinMs: 500
+  }
   const { text, values } = claimLanes('graphile_worker', request)
   const rows = await session.unsafe<{ id: string | null; job_queue_id: number }[]>(text, values as never[])
   return rows.filter(({ id }) => id !== null).map(({ job_queue_id }) => job_queue_id)
@@ -103,7 +113,9 @@ test('leave a key to each other that one of them is busy with, and take others',
       slots: 10,
       jobs: 100,
       run: 1,
-      most: new Map()
+      most: new Map(),
+      number: 0,
+      beginWithinMs: 500
     })
     assert.is((await sql.unsafe(text, values as never[])).length, 2)
   })

@@ -257,6 +257,7 @@ async function startOn(
     onListeningLost() {},
     onCancelled() {},
     onRecurring() {},
+    onLimits() {},
     onMigrated() {}
   }
   await lookingForLocks(() => engine.start(surroundings))

@@ -3,7 +3,8 @@ import { silentLogger } from '../../src/logger.ts'
 import type { Execute, Statement } from '../../src/sql/statement.ts'
 import { createClaims } from '../../src/worker/claiming/claims.ts'
 import { createFetchPolicy } from '../../src/worker/claiming/fetch-policy.ts'
-import { createLanes } from '../../src/worker/claiming/lanes.ts'
+import { createLanes } from '../../src/worker/claiming/limits/lanes.ts'
+import { createStarts } from '../../src/worker/claiming/limits/starts.ts'
 import { createSequences } from '../../src/worker/claiming/sequences.ts'
 import { createSettlement } from '../../src/worker/claiming/settle.ts'
 import { createJobStore, type JobStoreOptions } from '../../src/worker/claiming/store.ts'
@@ -103,6 +104,8 @@ function createStore(given: Pick<JobStoreOptions, 'execute'> & Partial<JobStoreO
     pollIntervalMs: 1_000,
     file: async () => {},
     insist: work => work(),
+    limitsOf: () => [],
+    onReady() {},
     onFreed() {}
   })
   return createJobStore({
@@ -114,12 +117,14 @@ function createStore(given: Pick<JobStoreOptions, 'execute'> & Partial<JobStoreO
     choice,
     claims,
     lanes,
+    starts: createStarts({ execute: given.execute, schema: 'graphile_worker', engine, insist: work => work() }),
     policy,
     sequences: createSequences({
       giveBackAfterMs: 500,
       perform: nothing,
       settle: nothing,
       giveBack: nothing,
+      mayBegin: () => true,
       draining: signal
     }),
     settlement: createSettlement({ mend: async () => {}, strip: () => undefined, logger: silentLogger, signal }),

@@ -1,4 +1,4 @@
-import type { LimitState, LimitTarget } from '../../../src/flow/limits.ts'
+import type { LimitChange, LimitState, LimitTarget } from '../../../src/flow/limits.ts'
 import { defineCommand, type Group } from '../../command.ts'
 import { withBackground } from '../../database.ts'
 import { databaseUrl, flag, text, wholeNumber } from '../../input/options.ts'
@@ -36,19 +36,23 @@ const set = defineCommand({
   summary: 'Set a limit for all workers, until reset',
   options: {
     ...targetOptions,
-    concurrency: wholeNumber('--concurrency <number>', 'How many jobs run at the same time', [1, 1_000_000])
+    concurrency: wholeNumber('--concurrency <number>', 'How many jobs run at the same time', [1, 1_000_000]),
+    rate: text('--rate <rate>', 'How many jobs begin within a period: 100/min, 10/30s')
   },
-  examples: program => [`  $ ${program} set --limit stripe --concurrency 5`],
+  examples: program => [`  $ ${program} set --limit stripe --concurrency 5 --rate 20/s`],
 
   async run({ options }, context) {
-    const { concurrency } = options
+    const { concurrency, rate } = options
     const target = readTarget(options, 'set a limit')
-    if (concurrency === undefined) throw new UsageError('Cannot set a limit: say to what: --concurrency <number>')
+    if (concurrency === undefined && rate === undefined) {
+      throw new UsageError('Cannot set a limit: say to what: --concurrency <number> or --rate <rate>')
+    }
+    const change = { ...target, concurrency, rate } as LimitChange
     const limit = await withBackground(options, context, background =>
-      background.limits.set({ ...target, concurrency }).catch(explainMisuse)
+      background.limits.set(change).catch(explainMisuse)
     )
     if (options.json) context.output.json(limit)
-    else context.output.line(`Set ${labelOf(limit)} to ${limit.concurrency}. The code declares ${limit.declared}`)
+    else context.output.line(`Set ${labelOf(limit)} to ${sizeOf(limit)}. The code declares ${declaredOf(limit)}`)
     return 0
   }
 })
@@ -66,7 +70,7 @@ const reset = defineCommand({
       background.limits.reset(target).catch(explainMisuse)
     )
     if (options.json) context.output.json(limit)
-    else context.output.line(`Reset ${labelOf(limit)} to ${limit.concurrency}`)
+    else context.output.line(`Reset ${labelOf(limit)} to ${sizeOf(limit)}`)
     return 0
   }
 })
@@ -94,14 +98,26 @@ function labelOf({ kind, name, perKey }: LimitState): string {
   return oneLine(`the limit ${kind === 'task' ? 'of ' : ''}${name}${perKey ? ' for each key' : ''}`)
 }
 
+/** What a limit lets through: `5 at a time, 20/s`. */
+function sizeOf({ concurrency, rate }: Pick<LimitState, 'concurrency' | 'rate'>): string {
+  return [concurrency === null ? [] : `${concurrency} at a time`, rate ?? []].flat().join(', ')
+}
+
+function declaredOf({ declaredConcurrency, declaredRate }: LimitState): string {
+  return sizeOf({ concurrency: declaredConcurrency, rate: declaredRate })
+}
+
 const COLUMNS: readonly Column<LimitState>[] = [
   { title: 'LIMIT', least: 10, cell: ({ name }) => name },
   {
     title: 'OF',
     cell: ({ kind, perKey }) => `${kind === 'task' ? 'task' : 'several tasks'}${perKey ? ', per key' : ''}`
   },
-  { title: 'SLOTS', align: 'right', cell: ({ concurrency }) => String(concurrency) },
+  { title: 'SLOTS', align: 'right', cell: ({ concurrency }) => (concurrency === null ? '' : String(concurrency)) },
   { title: 'IN USE', align: 'right', cell: ({ used }) => String(used) },
+  { title: 'RATE', align: 'right', cell: ({ rate }) => rate ?? '' },
+  { title: 'BEGUN', align: 'right', cell: ({ begun }) => (begun === null ? '' : String(begun)) },
   { title: 'WAITING', align: 'right', cell: ({ waiting }) => String(waiting) },
-  { title: 'CHANGED', cell: ({ setAt, declared }) => (setAt ? `${plainTime(setAt)}, from ${declared}` : '') }
+  { title: 'HELD UNTIL', cell: ({ heldUntil }) => (heldUntil ? plainTime(heldUntil) : '') },
+  { title: 'CHANGED', cell: limit => (limit.setAt ? `${plainTime(limit.setAt)}, from ${declaredOf(limit)}` : '') }
 ]

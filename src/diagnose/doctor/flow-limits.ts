@@ -9,16 +9,18 @@ import type { Limits } from './limits.ts'
 export async function examineLimits(access: Access, { limitWaitMs }: Limits): Promise<Finding[]> {
   const [limits, leases, workers] = [await listLimits(access), await readLeases(access), await readWorkers(access)]
   const alive = new Set(workers.flatMap(({ id, isAlive }) => (isAlive ? [id] : [])))
-  const findings = limits.flatMap(({ kind, name, perKey, concurrency, waiting, oldestMs }) => {
+  const findings = limits.flatMap(({ kind, name, perKey, concurrency, rate, waiting, oldestMs }) => {
     if (oldestMs === null || oldestMs < limitWaitMs) return []
     const [label, target] = kind === 'task' ? [`of ${name}`, `--task ${name}`] : [name, `--limit ${name}`]
     const each = perKey ? ' for each key' : ''
-    const message = `The limit ${label} (${concurrency} at a time${each}) may be too low: ${counted(waiting, 'due job')} ${waiting === 1 ? 'waits' : 'wait'}, the oldest for ${lengthOf(oldestMs)}`
+    const sizes = [concurrency === null ? [] : `${concurrency} at a time`, rate ?? []].flat().join(', ')
+    const options = [concurrency === null ? [] : '--concurrency <number>', rate === null ? [] : '--rate <rate>'].flat()
+    const message = `The limit ${label} (${sizes}${each}) may be too low: ${counted(waiting, 'due job')} ${waiting === 1 ? 'waits' : 'wait'}, the oldest for ${lengthOf(oldestMs)}`
     return [
       warning(
         'limit-starves',
         message,
-        `Raise it, if its service can bear more: kretes background limits set ${target} --concurrency <number>`
+        `Raise it, if its service can bear more: kretes background limits set ${target} ${options.join(' ')}`
       )
     ]
   })

@@ -3,6 +3,7 @@ import { createLanes } from '../flow/claim-lanes.ts'
 import { indexLanes } from '../flow/lane-index.ts'
 import { createLimits } from '../flow/limits.ts'
 import { createPauses } from '../flow/pauses.ts'
+import { createRates } from '../flow/rates.ts'
 import { createDefinitions } from '../jobs/definitions.ts'
 import { splitCounters } from '../ledger/counters.ts'
 import { identifyPartitions } from '../ledger/partitions.ts'
@@ -91,9 +92,16 @@ export const migrations: readonly Migration[] = [
     async apply(execute, own, engine) {
       await createLimits(execute, own)
       await indexLanes(execute, engine)
-      await createLanes(execute, own, engine)
       await execute(statement`
         alter table ${identifier(own)}.workers add column if not exists holds_lock boolean not null default false`)
+    }
+  },
+  {
+    id: 15,
+    name: 'add rates',
+    async apply(execute, own, engine) {
+      await createRates(execute, own)
+      await createLanes(execute, own, engine)
     }
   }
 ]

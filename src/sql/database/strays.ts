@@ -74,6 +74,7 @@ const OURS = textArray([
   'counters',
   'declared_limits',
   'definitions',
+  'holds',
   'jobs',
   'leases',
   'ledger',
@@ -89,6 +90,7 @@ const OURS = textArray([
   'recurring_versions',
   'runs',
   'schedules',
+  'starts',
   'tasks',
   'waiters',
   'workers'

@@ -4,7 +4,14 @@ import { BYTES, MOST_BYTES } from '../worker/claim/size.ts'
 import { IS_LANED } from './lane-index.ts'
 import { CONCURRENCY } from './limits.ts'
 import { isRunnable } from './pauses.ts'
+import { areCounted, RATE_COUNT, RATE_PERIOD } from './rates.ts'
 import { isFitting } from './versions.ts'
+
+/** How many jobs of a lane with a rate a worker gets for each slot: few, since others cannot begin any of them meanwhile. */
+const MOST_RATED = 5
+
+/** When to try a lane again that has left what may begin now to others, in milliseconds. */
+const SOON_MS = 25
 
 /** How long a worker counts as waiting for a slot after it has asked last. */
 const WANTED_FOR = '3 seconds'
@@ -15,6 +22,9 @@ const WANTED_FOR = '3 seconds'
  *
  * A limit that is counted for each key, and that only one task has, is the limit of a single lane. The row of the lane is
  * locked anyway, so the limit is not.
+ *
+ * A limit with a rate leaves as many jobs as may begin now. The function counts them as begun at the latest time at which
+ * they may begin, in a row of its own for each lane: number `first_number` is the one of the first lane.
  */
 export async function createLanes(execute: Execute, own: string, schema: string): Promise<void> {
   const [engine, tables] = [identifier(schema).sql, identifier(own).sql]
@@ -22,10 +32,12 @@ export async function createLanes(execute: Execute, own: string, schema: string)
   await execute({
     text: `
 create or replace function ${tables}.claim_lanes(
-  me text, lanes int[], runs int[], tasks text[], task_versions jsonb, most_slots int, most_jobs int
+  me text, lanes int[], runs int[], tasks text[], task_versions jsonb, most_slots int, most_jobs int, first_number bigint,
+  begin_within interval
 ) returns table (
   id bigint, job_queue_id int, task_id int, payload json, priority int2, run_at timestamptz, attempts int2, max_attempts int2,
-  key text, created_at timestamptz, locked_at timestamptz, flags jsonb, last_error text, task_name text, slots int, spare int
+  key text, created_at timestamptz, locked_at timestamptz, flags jsonb, last_error text, task_name text, slots int, spare int,
+  is_longer bool, number bigint, ready_ms float8, lane_key text
 ) language plpgsql set jit = off as $function$
 #variable_conflict use_column
 declare
@@ -34,6 +46,8 @@ declare
   chosen record;
   free record;
   granted int;
+  most int;
+  ready_in float8;
   room bigint := ${MOST_BYTES};
 begin
   select array_agg(task.id) as ids, jsonb_object_agg(task.id, task.identifier) as names,
@@ -55,7 +69,7 @@ begin
   for update;
 
   for lane in
-    select queue.id, given.run,
+    select queue.id, given.run, given.place,
       substr(queue.queue_name, ${LANE.length + 2} + length(split_part(queue.queue_name, ' ', 2))) as key,
       (select coalesce(array_agg(limit_name), '{}') from json_array_elements_text(definitions.definition -> 'limits') limit_name) as limits
     from unnest(lanes, runs) with ordinality given (id, run, place)
@@ -67,30 +81,53 @@ begin
     exit when most_slots <= 0 or most_jobs <= 0 or room <= 0;
     -- A task that has no limits any more may still have jobs in lanes.
     select
-      least(most_jobs, coalesce(min(limits.free - limits.wanted), most_jobs)) as slots,
-      min(limits.free - limits.wanted) filter (where not is_keyed) <= 0 as are_all_used,
-      coalesce(min(limits.free) > 0 and max(limits.wanted) > 0, false) as are_wanted,
-      coalesce(bool_or(limits.is_shared), false) as are_shared
+      least(most_jobs, coalesce(min(least(share.slots, share.begins)), most_jobs)) as slots,
+      min(share.begins) as begins,
+      coalesce(bool_or(limits.is_rated), false) as is_rated,
+      coalesce(min(least(share.slots, share.begins)) filter (where not limits.is_keyed) <= 0, false) as are_all_used,
+      coalesce(min(least(limits.slots, limits.begins)) > 0 and bool_or(limits.slots > 0 and limits.wanted > 0), false) as are_wanted,
+      coalesce(bool_or(limits.is_shared), false) as are_shared,
+      -- A lane that waits for a slot as well does not know when it is ready.
+      case when min(share.slots) <= 0 then null else max(coalesce(limits.ready_ms, case when share.begins <= 0 then ${SOON_MS} end)) end as ready_ms
     into free
     from (
       select
         limits.name like 'limit %' as is_shared,
         limits.is_keyed,
-        ${CONCURRENCY.sql} - held.used as free,
+        ${RATE_COUNT.sql} is not null as is_rated,
+        ${CONCURRENCY.sql} - held.used as slots,
+        case when holds.until is not null then 0 else ${RATE_COUNT.sql} - starts.count end as begins,
+        ${toMs(`greatest(holds.until, case when starts.count >= ${RATE_COUNT.sql} then starts.first + ${RATE_PERIOD.sql} end)`)} as ready_ms,
         case when limits.name like 'limit %' then (
           select count(distinct leases.worker) from ${tables}.leases
-          where leases.limit_name = limits.name and leases.part = case when limits.is_keyed then lane.key else '' end
+          where leases.limit_name = limits.name and leases.part = part.name
             and leases.worker <> me and leases.since > clock_timestamp() - interval '${WANTED_FOR}'
             and leases.wanted_at < coalesce(held.wanted_at, clock_timestamp())
         ) else 0 end as wanted
       from ${tables}.declared_limits limits
+      cross join lateral (select case when limits.is_keyed then lane.key else '' end as name) part
       cross join lateral (
         select coalesce(sum(leases.slots), 0) as used, min(leases.wanted_at) filter (where leases.worker = me) as wanted_at
         from ${tables}.leases
-        where leases.limit_name = limits.name and leases.part = case when limits.is_keyed then lane.key else '' end
+        where leases.limit_name = limits.name and leases.part = part.name
       ) held
+      cross join lateral (
+        select coalesce(sum(starts.count), 0) as count, ${FIRST} as first
+        from ${tables}.starts
+        where ${RATE_COUNT.sql} is not null and ${areCounted('part.name').sql}
+      ) starts
+      left join ${tables}.holds on holds.limit_name = limits.name and holds.part = part.name and holds.until > clock_timestamp()
       where limits.name = any(lane.limits)
-    ) limits;
+    ) limits
+    -- Workers that wait for longer get the next slots. Of the jobs that may begin, each worker gets as many.
+    cross join lateral (
+      select
+        limits.slots - limits.wanted as slots,
+        case
+          when limits.begins > limits.wanted then ceil(limits.begins / (1.0 + limits.wanted))
+          when limits.begins is not null then 0
+        end as begins
+    ) share;
     granted := least(free.slots, most_slots);
     -- These slots are for workers that wait for longer.
     if free.are_wanted then perform pg_notify('jobs:insert', '{"count":1}'); end if;
@@ -106,14 +143,16 @@ begin
         on conflict on constraint leases_pkey do update
         set since = excluded.since, wanted_at = coalesce(leases.wanted_at, excluded.wanted_at);
       end if;
-      -- Any lane may get the next slot.
-      if free.are_all_used then
+      -- Any lane may get the next slot, or the worker knows when to try this one again.
+      if free.are_all_used or free.ready_ms is not null then
         return query select null::bigint, lane.id, null::int, null::json, null::int2, null::timestamptz, null::int2, null::int2,
-          null::text, null::timestamptz, null::timestamptz, null::jsonb, null::text, null::text, 0, 0;
+          null::text, null::timestamptz, null::timestamptz, null::jsonb, null::text, null::text, 0, 0, false, null::bigint,
+          free.ready_ms, lane.key;
       end if;
       continue;
     end if;
 
+    most := least(granted * case when free.is_rated then least(lane.run, ${MOST_RATED}) else lane.run end, most_jobs, free.begins);
     select array_agg(found.id) as ids, count(*)::int as count, sum(found.bytes) as bytes into chosen
     from (
       select next.id, next.bytes, sum(next.bytes) over (order by next.place) - next.bytes as before
@@ -124,7 +163,7 @@ begin
           from ${engine}._private_jobs job
           where job.job_queue_id = lane.id and ${IS_LANED.sql} and job.task_id = any(known.ids) and job.run_at <= now() and ${fits}
           order by job.priority, job.run_at, job.id
-          limit least(granted * lane.run, most_jobs)
+          limit most
           for update skip locked
         ) job
       ) next
@@ -140,13 +179,42 @@ begin
     on conflict on constraint leases_pkey do update
       set slots = leases.slots + excluded.slots, since = excluded.since, wanted_at = null;
 
+    ready_in := null;
+    if free.is_rated then
+      delete from ${tables}.starts where ctid = any(array(
+        select starts.ctid
+        from ${tables}.starts
+        join ${tables}.declared_limits limits on limits.name = starts.limit_name
+        where limits.name = any(lane.limits) and starts.part = case when limits.is_keyed then lane.key else '' end
+          and starts.at < clock_timestamp() - ${RATE_PERIOD.sql}
+        for update of starts skip locked
+      ));
+      insert into ${tables}.starts (limit_name, part, worker, number, count, at)
+      select limits.name, case when limits.is_keyed then lane.key else '' end, me, first_number + lane.place, chosen.count,
+        clock_timestamp() + begin_within
+      from ${tables}.declared_limits limits
+      where limits.name = any(lane.limits) and ${RATE_COUNT.sql} is not null;
+      if chosen.count >= free.begins then
+        select max(rate.ready_ms) into ready_in
+        from ${tables}.declared_limits limits
+        cross join lateral (
+          select ${toMs(`${FIRST} + ${RATE_PERIOD.sql}`)} as ready_ms, sum(starts.count) as count
+          from ${tables}.starts
+          where ${areCounted("case when limits.is_keyed then lane.key else '' end").sql}
+        ) rate
+        where limits.name = any(lane.limits) and rate.count >= ${RATE_COUNT.sql};
+        ready_in := coalesce(ready_in, ${SOON_MS});
+      end if;
+    end if;
+
     return query
       update ${engine}._private_jobs job
       set attempts = job.attempts + 1, locked_by = me, locked_at = now()
       where job.id = any(chosen.ids)
       returning
         job.id, job.job_queue_id, job.task_id, job.payload, job.priority, job.run_at, job.attempts, job.max_attempts, job.key,
-        job.created_at, job.locked_at, job.flags, job.last_error, known.names ->> job.task_id::text, granted, (free.slots - granted)::int;
+        job.created_at, job.locked_at, job.flags, job.last_error, known.names ->> job.task_id::text, granted, (free.slots - granted)::int,
+        chosen.count >= most, case when free.is_rated then first_number + lane.place end, ready_in, lane.key;
     most_slots := most_slots - granted;
     most_jobs := most_jobs - chosen.count;
     room := room - chosen.bytes;
@@ -154,4 +222,12 @@ begin
 end $function$`,
     values: []
   })
+}
+
+/** When the first of the counted jobs has begun, or may have. A row of a worker has the latest time for that. */
+const FIRST = "min(case when starts.worker = '' then starts.at else starts.at - begin_within end)"
+
+/** In how many milliseconds a time comes. */
+function toMs(time: string): string {
+  return `(extract(epoch from ${time} - clock_timestamp()) * 1000)::float8`
 }

@@ -3,11 +3,12 @@ import { type Execute, type Fragment, identifier, type Statement, statement, tex
 import type { ClaimedJob } from '../worker/claim.ts'
 import type { Choice } from './choice.ts'
 import { IS_LANED } from './lane-index.ts'
+import { CONCURRENCY } from './limits.ts'
 import { isRunnable } from './pauses.ts'
 
 /**
- * A job of a lane. A lane without an id has left nothing, because all slots of a limit for all its keys are in use: it may get
- * the next one.
+ * A job of a lane. A row without an id is of a lane that has left nothing: all slots of a limit for all its keys are in use, and
+ * it may get the next one, or it is known when its jobs may begin.
  */
 export interface LaneJob extends Omit<ClaimedJob, 'id'> {
   readonly id: string | null
@@ -15,6 +16,14 @@ export interface LaneJob extends Omit<ClaimedJob, 'id'> {
   readonly slots: number
   /** How many more slots of the lane are free. */
   readonly spare: number
+  /** Whether the lane may have more jobs than the worker has got. */
+  readonly is_longer: boolean
+  /** If the lane has a rate, the number of the row that counts these jobs as begun. */
+  readonly number: string | null
+  /** If no more jobs of the lane may begin now: in how many milliseconds the next one may. */
+  readonly ready_ms: number | null
+  /** The key of the lane; empty without keys. */
+  readonly lane_key: string
 }
 
 /** What a claim of lanes asks for. */
@@ -31,18 +40,23 @@ export interface LanesRequest {
   readonly run: number
   /** The maximum number of jobs for each slot of slow lanes, by the id of the lane. */
   readonly most: ReadonlyMap<number, number>
+  /** The jobs of the lanes are counted in rows with the numbers after this one. */
+  readonly number: number
+  /** How many milliseconds after the claim a job with a rate may begin, if it has not begun earlier. */
+  readonly beginWithinMs: number
 }
 
 /** Claims jobs of lanes, as many as their limits leave room for. */
 export function claimLanes(schema: string, request: LanesRequest): Statement {
-  const { worker, lanes, choice, slots, jobs, run, most } = request
+  const { worker, lanes, choice, slots, jobs, run, most, number, beginWithinMs } = request
   const slow = lanes.map(lane => most.get(lane) ?? run)
   return {
     ...statement`
     select *, null::text as queue_name, null::json as rest
     from ${identifier(ownSchema(schema))}.claim_lanes(
       ${worker}::text, ${textArray(lanes)}::text::int[], ${textArray(slow)}::text::int[], ${textArray(choice.tasks)}::text::text[],
-      ${JSON.stringify(choice.versions)}::text::jsonb, ${slots}::text::int, ${jobs}::text::int
+      ${JSON.stringify(choice.versions)}::text::jsonb, ${slots}::text::int, ${jobs}::text::int,
+      ${number}::text::bigint, ${beginWithinMs}::text::float8 * interval '1 millisecond'
     )
     order by job_queue_id, priority, run_at, id`,
     name: 'kretes_claim_lanes'
@@ -58,7 +72,9 @@ export function releaseLanes(
   worker: string,
   lanes: readonly { readonly id: number; readonly slots: number }[]
 ): Statement {
-  const leases: Fragment = { sql: `${identifier(ownSchema(schema)).sql}.leases` }
+  const tables = identifier(ownSchema(schema)).sql
+  const leases: Fragment = { sql: `${tables}.leases` }
+  const limits: Fragment = { sql: `${tables}.declared_limits` }
   return {
     ...statement`
     with left_over (lane, slots) as (
@@ -78,6 +94,7 @@ export function releaseLanes(
       select from left_over
       join ${leases} leases on leases.worker = ${worker}::text and leases.lane = left_over.lane
       join ${leases} others on others.limit_name = leases.limit_name and others.part = leases.part
+      join ${limits} limits on limits.name = leases.limit_name and ${CONCURRENCY} is not null
       where leases.limit_name like 'limit %' and others.worker <> leases.worker
         and others.wanted_at is not null and others.since > now() - interval '10 seconds'
     )`,

@@ -1,18 +1,30 @@
 import { LIMITED } from '../../rules/lanes.ts'
+import type { Rate } from '../../rules/rates.ts'
 import { ownSchema } from '../names.ts'
 import { type Access, identifier, statement } from '../statement.ts'
 import { IS_LANED, limitKey } from './lane-index.ts'
-import { CONCURRENCY } from './limits.ts'
+import { CONCURRENCY, RATE_TEXT } from './limits.ts'
+import { areCounted, RATE_COUNT, RATE_PERIOD } from './rates.ts'
 
 /** A limit of a job. */
 export interface LimitOfJob {
   /** Its kind and its name. */
   readonly name: string
   readonly isKeyed: boolean
-  readonly concurrency: number
+  /** `null` if any number of jobs may run at the same time. */
+  readonly concurrency: number | null
   readonly used: number
   /** The workers that use slots, those with the most first. */
   readonly workers: readonly string[]
+  /** `null` if any number of jobs may begin within a period. */
+  readonly rate: Rate | null
+  /** How many jobs may begin within the period, and how many have. */
+  readonly most: number | null
+  readonly begun: number
+  /** When the first of these jobs counts no more. */
+  readonly next: string | null
+  /** Until when the limit is held. */
+  readonly heldUntil: string | null
 }
 
 /** What the limits of a job leave. */
@@ -42,15 +54,27 @@ export async function readLimitsOf({ execute, schema }: Access, id: string): Pro
       ),
       'limits', coalesce((
         select json_agg(json_build_object(
-          'name', limits.name, 'isKeyed', is_keyed, 'concurrency', ${CONCURRENCY}, 'used', held.used, 'workers', held.workers
+          'name', limits.name, 'isKeyed', is_keyed, 'concurrency', ${CONCURRENCY}, 'used', held.used, 'workers', held.workers,
+          'rate', ${RATE_TEXT}, 'most', ${RATE_COUNT}, 'begun', starts.count, 'next', starts.first + ${RATE_PERIOD},
+          'heldUntil', (
+            select until from ${own}.holds where limit_name = limits.name and holds.part = part.name and until > clock_timestamp()
+          )
         ) order by limits.name)
         from ${own}.declared_limits limits, lateral (
+          select case when is_keyed then coalesce(limit_key, '') else '' end as name
+        ) part, lateral (
+          select coalesce(sum(count), 0) as count, min(at) filter (where later < ${RATE_COUNT}) as first
+          from (
+            select count, at, coalesce(sum(count) over (order by at desc, number rows between unbounded preceding and 1 preceding), 0) as later
+            from ${own}.starts where ${areCounted('part.name')}
+          ) starts
+        ) starts, lateral (
           select
             coalesce(sum(slots), 0) as used,
             coalesce(json_agg(worker order by slots desc, worker), '[]') as workers
           from (
             select worker, sum(slots) as slots from ${own}.leases
-            where slots > 0 and limit_name = limits.name and part = case when is_keyed then coalesce(limit_key, '') else '' end
+            where slots > 0 and limit_name = limits.name and leases.part = part.name
             group by worker
           ) held
         ) held

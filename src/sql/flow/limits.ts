@@ -1,14 +1,17 @@
+import type { Rate, RateParts } from '../../rules/rates.ts'
 import { ownSchema } from '../names.ts'
 import { type Access, type Execute, type Fragment, identifier, statement, textArray } from '../statement.ts'
 import { dueSince } from '../times.ts'
 import { notifyWorkers } from '../worker/notify.ts'
 import { IS_LANED } from './lane-index.ts'
+import { areCounted, LIMITS_CHANNEL, RATE_COUNT } from './rates.ts'
 
 /** A limit that a worker registers. */
 export interface LimitRow {
   /** Its kind and its name. */
   readonly name: string
-  readonly concurrency: number
+  readonly concurrency: number | null
+  readonly rate: RateParts | null
   readonly isKeyed: boolean
 }
 
@@ -47,26 +50,38 @@ export async function createLimits(execute: Execute, own: string): Promise<void>
 export async function registerLimits(execute: Execute, schema: string, limits: readonly LimitRow[]): Promise<void> {
   if (limits.length === 0) return
   await execute(statement`
-    insert into ${identifier(ownSchema(schema))}.declared_limits as limits (name, concurrency, is_keyed)
-    select distinct on (item ->> 'name') item ->> 'name', (item ->> 'concurrency')::int, (item ->> 'isKeyed')::bool
+    insert into ${identifier(ownSchema(schema))}.declared_limits as limits (name, concurrency, rate_count, rate_ms, is_keyed)
+    select distinct on (item ->> 'name')
+      item ->> 'name', (item ->> 'concurrency')::int, (item #>> '{rate, count}')::int, (item #>> '{rate, periodMs}')::bigint,
+      (item ->> 'isKeyed')::bool
     from json_array_elements(${JSON.stringify(limits)}::text::json) item
     order by 1
-    on conflict (name) do update set concurrency = excluded.concurrency, is_keyed = excluded.is_keyed
-    where (limits.concurrency, limits.is_keyed) <> (excluded.concurrency, excluded.is_keyed)`)
+    on conflict (name) do update
+      set concurrency = excluded.concurrency, rate_count = excluded.rate_count, rate_ms = excluded.rate_ms,
+        is_keyed = excluded.is_keyed
+    where (limits.concurrency, limits.rate_count, limits.rate_ms, limits.is_keyed)
+      is distinct from (excluded.concurrency, excluded.rate_count, excluded.rate_ms, excluded.is_keyed)`)
 }
 
 /** The number of slots of a row of `limits`. */
 export const CONCURRENCY: Fragment = { sql: 'coalesce(limits.set_concurrency, limits.concurrency)' }
+
+/** The rate of a row of `limits` as text, such as `100/min`; `null` without one. */
+export const RATE_TEXT: Fragment = rateText(RATE_COUNT.sql, 'coalesce(limits.set_rate_ms, limits.rate_ms)')
 
 /** A row of the view `limits`, as JSON. */
 export interface LimitStateRow {
   readonly kind: 'task' | 'shared'
   readonly name: string
   readonly perKey: boolean
-  readonly concurrency: number
-  readonly declared: number
+  readonly concurrency: number | null
+  readonly rate: Rate | null
+  readonly declaredConcurrency: number | null
+  readonly declaredRate: Rate | null
   readonly setAt: string | null
+  readonly heldUntil: string | null
   readonly used: number
+  readonly begun: number | null
   readonly keys: number
   readonly waiting: number
   /** How long the oldest of the waiting jobs has been due; `null` if none waits. */
@@ -93,22 +108,51 @@ export async function createLimitsView(execute: Execute, own: string, engine: st
       group by of_tasks.name
     ), held as (
       select limit_name as name, sum(slots) as used, count(distinct part) as keys from ${tables}.leases where slots > 0 group by limit_name
+    ), begun as (
+      select limits.name, sum(starts.count) as begun
+      from ${tables}.declared_limits limits
+      join ${tables}.starts on ${areCounted('starts.part')}
+      group by limits.name
+    ), holds as (
+      select limit_name as name, max(until) as until from ${tables}.holds where until > now() group by limit_name
     )
     select
       case split_part(limits.name, ' ', 1) when 'limit' then 'shared' else 'task' end as kind,
       substr(limits.name, strpos(limits.name, ' ') + 1) as name,
       is_keyed as per_key,
       ${CONCURRENCY} as concurrency,
+      ${RATE_TEXT} as rate,
       limits.concurrency as declared_concurrency,
+      ${rateText('limits.rate_count', 'limits.rate_ms')} as declared_rate,
       set_at,
+      until as held_until,
       coalesce(used, 0) as used,
       case when is_keyed then coalesce(keys, 0) end as keys_used,
+      case when ${RATE_COUNT} is not null then coalesce(begun, 0) end as begun,
       coalesce(jobs, 0) as waiting,
       now() - oldest as oldest_waiting
     from ${tables}.declared_limits limits
     left join waiting using (name)
     left join held using (name)
+    left join begun using (name)
+    left join holds using (name)
     where limits.name in (select of_tasks.name from of_tasks)`)
+}
+
+function rateText(count: string, ms: string): Fragment {
+  return {
+    sql: `${count} || '/' || case
+        when ${ms} = 1000 then 's'
+        when ${ms} = 60000 then 'min'
+        when ${ms} = 3600000 then 'h'
+        when ${ms} = 86400000 then 'd'
+        when ${ms} % 86400000 = 0 then ${ms} / 86400000 || 'd'
+        when ${ms} % 3600000 = 0 then ${ms} / 3600000 || 'h'
+        when ${ms} % 60000 = 0 then ${ms} / 60000 || 'min'
+        when ${ms} % 1000 = 0 then ${ms} / 1000 || 's'
+        else ${ms} || 'ms'
+      end`
+  }
 }
 
 /** Lists the limits: shared ones first. */
@@ -119,17 +163,25 @@ export async function listLimits({ execute, schema }: Access): Promise<readonly 
   return JSON.parse(row!.limits)
 }
 
+/** What to set a limit to. What is `undefined` stays. */
+export interface LimitSetting {
+  readonly concurrency?: number | undefined
+  readonly rate?: RateParts | undefined
+}
+
 /**
- * Sets the number of slots of a limit, or takes that back, and tells the workers. Returns the names among the given ones
- * that exist. If there is not exactly one, nothing has happened.
+ * Sets a limit, or takes that back and ends its holds, and tells the workers. Returns the names among the given ones that
+ * exist. If there is not exactly one, nothing has happened.
  *
- * @param concurrency `null` for what the code declares
+ * @param setting `null` for what the code declares
  */
 export async function setLimit(
   { execute, schema }: Access,
   names: readonly string[],
-  concurrency: number | null
+  setting: LimitSetting | null
 ): Promise<readonly string[]> {
+  const { concurrency = null, rate = null } = setting ?? {}
+  const isReset: Fragment = { sql: String(setting === null) }
   const [row] = await execute<{ names: string }>(statement`
     with found as materialized (
       select name from ${identifier(ownSchema(schema))}.declared_limits
@@ -138,13 +190,22 @@ export async function setLimit(
       )
     ), changed as (
       update ${identifier(ownSchema(schema))}.declared_limits limits
-      set set_concurrency = ${concurrency}::text::int,
-        set_at = case when ${concurrency}::text is not null then clock_timestamp() end
+      set
+        set_concurrency = case when not ${isReset} then coalesce(${concurrency}::text::int, set_concurrency) end,
+        set_rate_count = case when not ${isReset} then coalesce(${rate?.count ?? null}::text::int, set_rate_count) end,
+        set_rate_ms = case when not ${isReset} then coalesce(${rate?.periodMs ?? null}::text::bigint, set_rate_ms) end,
+        set_at = case when not ${isReset} then clock_timestamp() end
       where name in (select name from found) and 1 = (select count(*) from found)
+    ), ended as (
+      delete from ${identifier(ownSchema(schema))}.holds
+      where ${isReset} and limit_name in (select name from found) and 1 = (select count(*) from found)
     )
     select coalesce(json_agg(name), '[]')::text as names from found`)
   const found: string[] = JSON.parse(row!.names)
-  if (found.length === 1) await notifyWorkers(execute, 1)
+  if (found.length === 1) {
+    await notifyWorkers(execute, 1)
+    await execute(statement`select pg_notify(${LIMITS_CHANNEL}::text, '')`)
+  }
   return found
 }
 
@@ -162,8 +223,9 @@ export async function readLeases({ execute, schema }: Access): Promise<readonly 
 
 const AS_JSON: Fragment = {
   sql: `json_build_object(
-      'kind', kind, 'name', name, 'perKey', per_key, 'concurrency', concurrency, 'declared', declared_concurrency,
-      'setAt', set_at, 'used', used, 'keys', coalesce(keys_used, 0), 'waiting', waiting,
+      'kind', kind, 'name', name, 'perKey', per_key, 'concurrency', concurrency, 'rate', rate,
+      'declaredConcurrency', declared_concurrency, 'declaredRate', declared_rate, 'setAt', set_at, 'heldUntil', held_until,
+      'used', used, 'keys', coalesce(keys_used, 0), 'begun', begun, 'waiting', waiting,
       'oldestMs', extract(epoch from oldest_waiting) * 1000
     )`
 }

@@ -51,7 +51,21 @@ export type Next =
    * The job runs again, and the attempt does not count. It runs after a delay, at a time in ISO 8601, or when it was
    * due before.
    */
-  | { readonly kind: 'wait'; readonly delayMs?: number | undefined; readonly runAt?: string | undefined }
+  | {
+      readonly kind: 'wait'
+      readonly delayMs?: number | undefined
+      readonly runAt?: string | undefined
+      readonly holds?: Hold | undefined
+    }
+
+/** A limit of which no jobs begin for a while: for a time from the end of the run, or until a time in ISO 8601. */
+export interface Hold {
+  /** The name of the limit in the database. If it has keys, only the key of the job is held. */
+  readonly limit: string
+  readonly isKeyed: boolean
+  readonly delayMs?: number | undefined
+  readonly until?: string | undefined
+}
 
 /**
  * How many milliseconds ago a run ended. If a run could not be written for longer than half a day, it counts as half a

@@ -1,3 +1,4 @@
+import { LIMITS_CHANNEL } from '../flow/rates.ts'
 import { CANCEL_CHANNEL } from '../jobs/cancel.ts'
 import { RECURRING_CHANNEL } from '../recurring/row.ts'
 import { type Execute, type Statement, statement } from '../statement.ts'
@@ -7,8 +8,8 @@ export async function notifyWorkers(execute: Execute, count: number): Promise<vo
   await execute(statement`select pg_notify('jobs:insert', json_build_object('count', ${count}::text::int)::text)`)
 }
 
-/** Listens for cancelled jobs, and for changed recurring jobs. */
+/** Listens for cancelled jobs, and for changed recurring jobs and limits. */
 export const listenStatement: Statement = {
-  text: `listen "${CANCEL_CHANNEL}"; listen "${RECURRING_CHANNEL}"`,
+  text: `listen "${CANCEL_CHANNEL}"; listen "${RECURRING_CHANNEL}"; listen "${LIMITS_CHANNEL}"`,
   values: []
 }

@@ -1,3 +1,4 @@
+import { limitsOf } from '../../limit/lane.ts'
 import type { Logger } from '../../logger.ts'
 import type { Choice } from '../../sql/flow/choice.ts'
 import type { Kept } from '../../sql/ledger/record.ts'
@@ -5,9 +6,10 @@ import type { Execute } from '../../sql/statement.ts'
 import { hasDueJobs, nextDueTimes } from '../../sql/worker/due.ts'
 import { notifyWorkers } from '../../sql/worker/notify.ts'
 import { findUnknownTasks } from '../../sql/worker/unknown-tasks.ts'
-import type { AnyTask } from '../../task.ts'
+import { type AnyTask, optionsOf } from '../../task.ts'
 import type { Engine } from '../engine/engine.ts'
 import type { JobStore } from '../engine/store.ts'
+import type { Claim } from '../execution/claim.ts'
 import type { Endings } from '../execution/ending.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { Outage } from '../outage.ts'
@@ -16,9 +18,10 @@ import type { RecurringClock } from '../recurring/clock.ts'
 import type { Upkeep } from '../upkeep.ts'
 import type { Claims } from './claims.ts'
 import { createFetchPolicy } from './fetch-policy.ts'
-import { createFiling } from './filing.ts'
 import { createIdleCheck } from './idle.ts'
-import { createLanes } from './lanes.ts'
+import { createFiling } from './limits/filing.ts'
+import { createLanes } from './limits/lanes.ts'
+import { createStarts } from './limits/starts.ts'
 import type { ClaimRunner } from './run-claims.ts'
 import { createSequences } from './sequences.ts'
 import { createSettlement } from './settle.ts'
@@ -62,6 +65,8 @@ export interface Claiming {
   run(job: string): Promise<void>
   /** Call when a notification of new jobs arrives. Any login can send one. */
   scheduled(): void
+  /** Call when a notification of changed limits arrives. Any login can send one. */
+  limitsChanged(): void
   /** Resolves once the worker holds no job and none is due. */
   whenIdle(): Promise<void>
   /** Warns now about jobs that no worker will run. */
@@ -100,11 +105,14 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     logger,
     signal: closing
   })
+  const insist = (work: () => Promise<unknown>): Promise<unknown> => claiming.outage.outlast(work, closing)
+  const starts = createStarts({ execute: claiming.execute, schema, engine, insist })
   const sequences = createSequences({
     giveBackAfterMs: options.localQueueTtlMs,
-    perform: runner.perform,
+    perform,
     settle: ended => store.settleClaims(ended),
     giveBack: unbegun => store.giveBackFollowers(unbegun),
+    mayBegin: claim => lanes.mayBegin(claim),
     draining
   })
   const lanes = createLanes({
@@ -116,7 +124,9 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     most: sequences.most,
     pollIntervalMs: options.pollIntervalMs,
     file: createFiling({ execute: claiming.execute, schema, tasks: claiming.tasks, choice, logger }),
-    insist: work => claiming.outage.outlast(work, closing),
+    insist,
+    limitsOf: task => limitsOf(task, optionsOf(claiming.tasks.get(task)).limit),
+    onReady: policy.ready,
     onFreed: policy.freed
   })
   const store = createJobStore({
@@ -125,6 +135,7 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     concurrency: options.concurrency,
     localQueueSize: options.localQueueSize,
     lanes,
+    starts,
     policy,
     settlement,
     sequences,
@@ -144,6 +155,19 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
       if (claims.size === 0) idle.check()
     }
   })
+
+  function perform(claim: Claim): Promise<void> {
+    return claim.lane ? performLimited(claim) : runner.perform(claim)
+  }
+
+  async function performLimited(claim: Claim): Promise<void> {
+    if (claim.counted) claim.onBegin = () => starts.begin(claim)
+    await runner.perform(claim)
+    await starts.notBegun([claim])
+    const next = claim.ending?.next
+    if (next?.kind === 'wait' && next.holds) lanes.hold(claim, next.holds)
+  }
+
   draining.addEventListener('abort', policy.drain)
   return {
     store,
@@ -156,6 +180,7 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
       lanes.expect()
       policy.scheduled()
     },
+    limitsChanged: lanes.changed,
     whenIdle: idle.whenIdle,
     warnOfUnknownTasks: unknownTasks.look,
     stop() {

@@ -1,5 +1,5 @@
 import type { ClaimedJob } from '../../sql/worker/claim.ts'
-import { type Claim, type Lane, toClaim } from '../execution/claim.ts'
+import { type Claim, type Counted, type Lane, toClaim } from '../execution/claim.ts'
 
 /** The claims of a worker: each job that it has locked, until the database has confirmed how the job ended. */
 export interface Claims {
@@ -10,12 +10,31 @@ export interface Claims {
   /**
    * Adds the jobs of a fetch. Returns those that the engine is to run: of several jobs of a queue only the first, and of a
    * lane as many as it has got slots. Their claims have the others as followers.
+   *
+   * @param times of a claim of lanes
    */
-  add(rows: readonly (ClaimedJob & { readonly slots?: number })[]): readonly ClaimedJob[]
+  add(rows: readonly (ClaimedJob & LaneFacts)[], times?: LaneTimes): readonly ClaimedJob[]
   /** Removes claims. Call when the database has confirmed how they ended. */
   confirm(claims: readonly Claim[]): void
   /** The lanes whose jobs the worker holds, by their ids. */
   readonly lanes: Map<number, Lane>
+}
+
+/** Times of a claim of lanes, by `performance.now()`. */
+export interface LaneTimes {
+  /** When it was sent. */
+  readonly claimedMs: number
+  /** The latest time at which its jobs of limits with a rate may begin. */
+  readonly beginByMs: number
+}
+
+/** What a claim says about a job of a lane. */
+export interface LaneFacts {
+  /** How many slots the worker has got for the jobs of this lane. */
+  readonly slots?: number
+  /** If its lane has a rate, the number of the row that counts it as begun. */
+  readonly number?: string | null
+  readonly lane_key?: string
 }
 
 /**
@@ -27,8 +46,8 @@ export function createClaims(): Claims {
   const newest = new Map<string, Claim>()
   const lanes = new Map<number, Lane>()
 
-  function laneOf(id: number): Lane {
-    const lane = lanes.get(id) ?? { id, slots: 0, used: 0, waiting: [] }
+  function laneOf(id: number, task: string, key: string): Lane {
+    const lane = lanes.get(id) ?? { id, task, key, slots: 0, used: 0, waiting: [] }
     lanes.set(id, lane)
     return lane
   }
@@ -40,11 +59,16 @@ export function createClaims(): Claims {
     },
     all: () => all.values(),
     of: job => newest.get(job),
-    add(rows) {
+    add(rows, { claimedMs, beginByMs } = NO_TIMES) {
       const fetch = {}
       const sequences = new Map<
         number,
-        { readonly followers: Claim[]; readonly lane: Lane | undefined; firsts: number }
+        {
+          readonly followers: Claim[]
+          readonly lane: Lane | undefined
+          readonly counted: Counted | undefined
+          firsts: number
+        }
       >()
       return rows.filter(row => {
         const claim = toClaim(row)
@@ -53,14 +77,18 @@ export function createClaims(): Claims {
         if (claim.queueId === null) return true
         let sequence = sequences.get(claim.queueId)
         if (!sequence) {
-          const lane = row.slots === undefined ? undefined : laneOf(claim.queueId)
+          const lane = row.slots === undefined ? undefined : laneOf(claim.queueId, row.task_name, row.lane_key ?? '')
           if (lane) lane.slots += row.slots!
-          sequence = { followers: lane?.waiting ?? [], lane, firsts: row.slots ?? 1 }
+          const counted = row.number ? { number: Number(row.number), open: 0, beginByMs, startsMs: [] } : undefined
+          sequence = { followers: lane?.waiting ?? [], lane, counted, firsts: row.slots ?? 1 }
           sequences.set(claim.queueId, sequence)
         }
         claim.fetch = fetch
         claim.followers = sequence.followers
         claim.lane = sequence.lane
+        claim.counted = sequence.counted
+        claim.claimedMs = claimedMs
+        if (claim.counted) claim.counted.open++
         if (sequence.firsts-- > 0) {
           if (claim.lane) claim.lane.used++
           return true
@@ -77,6 +105,8 @@ export function createClaims(): Claims {
     }
   }
 }
+
+const NO_TIMES: LaneTimes = { claimedMs: Number.NEGATIVE_INFINITY, beginByMs: Number.POSITIVE_INFINITY }
 
 /** Takes the jobs that were fetched together with a claim and have not begun. */
 export function takeFollowers({ followers, fetch }: Claim): readonly Claim[] {

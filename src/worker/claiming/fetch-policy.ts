@@ -58,6 +58,8 @@ export interface FetchPolicy {
   failed(): void
   /** Call when the database has confirmed how jobs ended. */
   settled(change: Settled): void
+  /** Call when jobs may begin for which a limit left no room before. */
+  ready(): void
   /** Call when other workers may have slots of limits that this worker has held. */
   freed(): void
   /**
@@ -165,6 +167,10 @@ export function createFetchPolicy(given: FetchPolicyOptions): FetchPolicy {
       for (const queue of queues) released.add(queue)
       // If this worker is too busy for the queue's next job, another worker may run it.
       if (queues.length > 0) this.freed()
+    },
+    ready() {
+      pacer.hurry()
+      engine.wake()
     },
     freed() {
       if (pacer.hurry()) return

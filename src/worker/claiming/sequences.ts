@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { claimingTimings } from '../../rules/timings.ts'
-import type { Claim } from '../execution/claim.ts'
+import type { Claim, Lane } from '../execution/claim.ts'
 import { takeFollowers } from './claims.ts'
 
 /** The options of {@linkcode createSequences}. */
@@ -13,6 +13,8 @@ export interface SequencesOptions {
   settle(claims: readonly Claim[]): Promise<void>
   /** Unlocks jobs that have not begun, and leaves their queue locked. Rejects only if the worker stops. */
   giveBack(claims: readonly Claim[]): Promise<void>
+  /** Whether a job may begin now. Those that may not are given back. */
+  mayBegin(claim: Claim): boolean
   /** Aborts when the worker begins no more jobs. */
   readonly draining: AbortSignal
 }
@@ -27,7 +29,15 @@ export interface Sequences {
    * Returns the jobs of a sequence that has run whose endings are not written yet, by the id of its first job. Each call
    * returns another sequence.
    */
-  takeEnded(first: string): readonly Claim[] | undefined
+  takeEnded(first: string): Ended | undefined
+}
+
+/** A sequence that is over. */
+export interface Ended {
+  /** The jobs whose endings are not written yet. */
+  readonly claims: readonly Claim[]
+  /** The lane of its jobs, if they have limits. */
+  readonly lane: Lane | undefined
 }
 
 /**
@@ -37,16 +47,27 @@ export interface Sequences {
  * The endings of a sequence are written together when it is over. A long sequence writes them in parts meanwhile.
  */
 export function createSequences(options: SequencesOptions): Sequences {
-  const { giveBackAfterMs, perform, settle, draining } = options
+  const { giveBackAfterMs, perform, settle, giveBack, draining } = options
   const running = new Set<Sequence>()
-  const ended = new Map<string, (readonly Claim[])[]>()
+  const ended = new Map<string, Ended[]>()
   const most = new Map<number, number>()
   let isWriting = false
 
   function run(first: Claim): Promise<void> {
     const { queueId, followers } = first
+    if (!options.mayBegin(first)) return refuse(first)
     const isAlone = queueId === null || (followers.length === 0 && !most.has(queueId))
     return isAlone ? perform(first) : runAll(first, queueId)
+  }
+
+  /** Gives back a sequence that may not begin any more. */
+  async function refuse(first: Claim): Promise<void> {
+    await giveBack([first, ...takeFollowers(first)]).catch(() => {})
+    end(first, [])
+  }
+
+  function end({ job: { id }, lane }: Claim, claims: readonly Claim[]): void {
+    ended.set(id, [...(ended.get(id) ?? []), { claims, lane }])
   }
 
   async function runAll(first: Claim, queue: number): Promise<void> {
@@ -63,7 +84,7 @@ export function createSequences(options: SequencesOptions): Sequences {
       learn(queue, sequence)
       // The end of the last job unlocks the queue, so everything else is written before.
       await sequence.end()
-      ended.set(first.job.id, [...(ended.get(first.job.id) ?? []), sequence.take()])
+      end(first, sequence.take())
     }
   }
 
@@ -101,9 +122,9 @@ export function createSequences(options: SequencesOptions): Sequences {
     run,
     takeEnded(first) {
       const sequences = ended.get(first)
-      const claims = sequences?.shift()
+      const sequence = sequences?.shift()
       if (sequences?.length === 0) ended.delete(first)
-      return claims
+      return sequence
     }
   }
 }
@@ -128,7 +149,8 @@ class Sequence {
     this.#options = options
     this.#unwritten = [first]
     this.#first = first
-    this.#timer = setTimeout(() => this.#cutLate(), options.giveBackAfterMs)
+    const beginByMs = first.counted?.beginByMs ?? Number.POSITIVE_INFINITY
+    this.#timer = setTimeout(() => this.#cutLate(), Math.min(options.giveBackAfterMs, beginByMs - performance.now()))
   }
 
   get durationMs(): number {
@@ -143,8 +165,13 @@ class Sequence {
       this.#cutLate()
       return undefined
     }
-    const next = this.#first.followers.shift()
+    const [next] = this.#first.followers
     if (!next) return undefined
+    if (!this.#options.mayBegin(next)) {
+      this.cut()
+      return undefined
+    }
+    this.#first.followers.shift()
     const last = this.#unwritten.at(-1)
     if (last) last.keepsQueue = true
     this.begun++

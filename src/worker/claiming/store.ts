@@ -1,5 +1,6 @@
 import { untilAborted } from '../../async/abort.ts'
 import type { Choice } from '../../sql/flow/choice.ts'
+import { holdLimits } from '../../sql/flow/rates.ts'
 import type { Kept } from '../../sql/ledger/record.ts'
 import type { Execute } from '../../sql/statement.ts'
 import { type ClaimedJob, claimJobs, jobsOf } from '../../sql/worker/claim.ts'
@@ -12,7 +13,8 @@ import type { Claim, Lane } from '../execution/claim.ts'
 import type { Outage } from '../outage.ts'
 import { type Claims, takeFollowers } from './claims.ts'
 import type { Fetch, FetchPolicy } from './fetch-policy.ts'
-import type { LaneClaim, Lanes } from './lanes.ts'
+import type { LaneClaim, Lanes } from './limits/lanes.ts'
+import type { Starts } from './limits/starts.ts'
 import type { Sequences } from './sequences.ts'
 import type { Settlement } from './settle.ts'
 
@@ -34,6 +36,7 @@ export interface JobStoreOptions {
   readonly settlement: Settlement
   readonly sequences: Sequences
   readonly lanes: Lanes
+  readonly starts: Starts
   readonly outage: Outage
   /** Aborts when the worker fetches no more jobs. */
   readonly draining: AbortSignal
@@ -137,6 +140,11 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
       const endings = part.flatMap(({ ending, keepsQueue }) =>
         keepsQueue && ending ? { ...ending, keepsQueue } : (ending ?? [])
       )
+      // Before the jobs are free, so that no worker takes them at once.
+      if (endings.some(({ next }) => next.kind === 'wait' && next.holds)) {
+        await outage.outlast(() => execute(holdLimits(schema, engine.id, endings)), closing)
+        lanes.held(part)
+      }
       for (const statement of settleJobs(schema, kept, engine.id, endings)) {
         await outage.outlast(() => execute(statement), closing)
       }
@@ -154,6 +162,8 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
       const ids = part.map(({ job }) => job.id)
       await outage.outlast(() => execute(giveBackJobs(schema, engine.id, ids, keepsQueues)), closing)
       claims.confirm(part)
+      await options.starts.notBegun(part)
+      lanes.returned(part)
       // The end of the job before them will tell of the others of a queue that is still locked.
       const free = keepsQueues ? part.filter(({ lane }) => lane) : part
       if (free.length > 0) {
@@ -183,8 +193,8 @@ export function createJobStore(options: JobStoreOptions): ClaimStore {
         const alone = sequence ? undefined : claims.of(id)
         // The engine has failed the first job of a sequence without running it.
         if (alone && alone.followers.length > 0) await giveBack(takeFollowers(alone), true)
-        over.push((sequence?.[0] ?? alone)?.lane)
-        for (const claim of sequence ?? (alone ? [alone] : [])) {
+        over.push((sequence ?? alone)?.lane)
+        for (const claim of sequence?.claims ?? (alone ? [alone] : [])) {
           if (!claim.ending) await options.refuse(claim, new Error(error ?? 'The run ended without a result'))
           ended.push(claim)
         }

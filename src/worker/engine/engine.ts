@@ -16,6 +16,7 @@ import { EventEmitter } from 'node:events'
 import type { Runner, TaskList, WorkerEvents } from 'graphile-worker'
 import { loadWithHome } from '../../database/home-directory.ts'
 import type { Logger } from '../../logger.ts'
+import { LIMITS_CHANNEL } from '../../sql/flow/rates.ts'
 import { CANCEL_CHANNEL } from '../../sql/jobs/cancel.ts'
 import { RECURRING_CHANNEL } from '../../sql/recurring/row.ts'
 import type { Outage } from '../outage.ts'
@@ -59,6 +60,8 @@ export interface EngineSurroundings {
   onCancelled(notice?: string): void
   /** Called with a notification that a recurring job has an earlier occurrence. */
   onRecurring(): void
+  /** Called with a notification that a limit was set. */
+  onLimits(): void
   /** Called when the engine's schema may have been migrated. */
   onMigrated(): void
 }
@@ -149,7 +152,7 @@ interface EngineState {
 }
 
 function follow(state: EngineState, surroundings: EngineSurroundings): WorkerEvents {
-  const { onScheduled, onListening, onListeningLost, onCancelled, onRecurring, onMigrated } = surroundings
+  const { onScheduled, onListening, onListeningLost, onCancelled, onRecurring, onLimits, onMigrated } = surroundings
   const events: WorkerEvents = new EventEmitter()
   events.on('pool:create', ({ workerPool }) => {
     state.id = workerPool.id
@@ -169,6 +172,7 @@ function follow(state: EngineState, surroundings: EngineSurroundings): WorkerEve
     if (message.channel === 'jobs:insert') onScheduled()
     if (message.channel === CANCEL_CHANNEL) onCancelled(message.payload)
     if (message.channel === RECURRING_CHANNEL) onRecurring()
+    if (message.channel === LIMITS_CHANNEL) onLimits()
     if (message.channel === 'worker:migrate') {
       // Any login can send this notification, and after this event the engine would end because of it.
       message.payload = ''

@@ -29,6 +29,12 @@ export interface Claim {
   fetch: object | undefined
   /** The lane of a job with limits. */
   lane: Lane | undefined
+  /** The jobs that the database counts as begun together with this one, if its lane has a rate. */
+  counted: Counted | undefined
+  /** When it was asked for, by `performance.now()`; only for jobs of lanes. */
+  claimedMs: number
+  /** Called when the task begins. If it throws, the task does not. */
+  onBegin: (() => void) | undefined
   /** Whether the worker goes on with a follower, so that the queue stays locked when this run is over. */
   keepsQueue: boolean
   /** Set while the task or its `onFailure` runs. */
@@ -40,12 +46,27 @@ export interface Claim {
 /** A lane whose jobs a worker holds. */
 export interface Lane {
   readonly id: number
+  /** The name of the task of its jobs, and their key; without keys, that is empty. */
+  readonly task: string
+  readonly key: string
   /** How many of its jobs the worker may run at the same time, by the database. */
   slots: number
   /** How many of the slots are in use: of each, the engine has a job. */
   used: number
   /** Those that have not begun, in order, except the first ones, which the engine knows. */
   readonly waiting: Claim[]
+}
+
+/** Jobs of a lane that the database counts as begun, until it hears when they have. */
+export interface Counted {
+  /** The number of the row that counts them. */
+  readonly number: number
+  /** How many of them have neither begun nor were given back. */
+  open: number
+  /** None of them may begin after this time, by `performance.now()`. */
+  readonly beginByMs: number
+  /** When jobs have begun. */
+  readonly startsMs: number[]
 }
 
 /** Creates the claim of a fetched job. */
@@ -74,6 +95,9 @@ export function toClaim(row: ClaimedJob): Claim {
     followers: NONE,
     fetch: undefined,
     lane: undefined,
+    counted: undefined,
+    claimedMs: Number.NEGATIVE_INFINITY,
+    onBegin: undefined,
     keepsQueue: false,
     run: undefined,
     ending: undefined

@@ -1,5 +1,7 @@
 import { compileBackoff } from '../../backoff.ts'
 import { isPermanent, isSnooze, readSnooze } from '../../errors.ts'
+import type { NamedLimit } from '../../limit/lane.ts'
+import { isRateLimited, limitToHold } from '../../limit/rate-limited.ts'
 import type { Logger } from '../../logger.ts'
 import { messageOf, readThrown } from '../../text/thrown.ts'
 import type { ActiveRun } from './active-run.ts'
@@ -20,7 +22,12 @@ export type Verdict = (
   | { readonly kind: 'failed' }
   /** The worker is stopping. Another worker runs the job, and the attempt does not count. */
   | { readonly kind: 'released' }
-  | { readonly kind: 'snoozed'; readonly delayMs?: number | undefined; readonly until?: Date | undefined }
+  | {
+      readonly kind: 'snoozed'
+      readonly delayMs?: number | undefined
+      readonly until?: Date | undefined
+      readonly holds?: NamedLimit | undefined
+    }
 ) & { readonly error?: unknown }
 
 /** Decides what happens to a job after a run. An interrupted run counts as interrupted, even if its task succeeds. */
@@ -32,7 +39,8 @@ export function decide(run: ActiveRun, plan: Plan, result: Result, logger: Logge
   if (interruption?.kind === 'cancel') return { kind: 'cancelled', error }
   if (!isSnooze(error)) return judge(run, plan, error, logger)
   try {
-    return { kind: 'snoozed', ...readSnooze(error), error }
+    const holds = isRateLimited(error) ? limitToHold(error, plan.limits, run.job.task) : undefined
+    return { kind: 'snoozed', ...readSnooze(error), holds, error }
   } catch (cause) {
     return judge(run, plan, new RangeError(readThrown(cause, MOST_CHARACTERS).message, { cause: error }), logger)
   }

@@ -100,7 +100,7 @@ export function createEndings({ ledger, logger, fit = FITS_ALL }: EndingsOptions
     readPayload,
     of(claim, run, verdict, { payload, hasBegun }) {
       const state = stateOf(verdict, run)
-      const next = nextOf(verdict, () => fit.text(describeError(verdict.error, redactor)))
+      const next = nextOf(verdict, claim, () => fit.text(describeError(verdict.error, redactor)))
       const result = verdict.kind === 'succeeded' ? readResult(claim, verdict.value) : NO_RESULT
       return create(claim, run, state, next, { error: readError(state, verdict.error), result, payload, hasBegun })
     },
@@ -154,7 +154,7 @@ function stateOf(verdict: Verdict, run: ActiveRun): RunState {
   return run.interruption?.kind === 'timeout' ? 'timed out' : 'failed'
 }
 
-function nextOf(verdict: Verdict, describe: () => string): Next {
+function nextOf(verdict: Verdict, { lane }: Claim, describe: () => string): Next {
   switch (verdict.kind) {
     case 'succeeded':
     case 'cancelled':
@@ -165,8 +165,17 @@ function nextOf(verdict: Verdict, describe: () => string): Next {
       return { kind: 'retry', reason: describe(), delayMs: verdict.delayMs }
     case 'released':
       return { kind: 'wait' }
-    case 'snoozed':
-      return { kind: 'wait', delayMs: verdict.delayMs, runAt: verdict.until?.toISOString() }
+    case 'snoozed': {
+      const { delayMs, until, holds } = verdict
+      // The job keeps its place, and the limit is held.
+      if (lane && holds) {
+        return {
+          kind: 'wait',
+          holds: { limit: holds.name, isKeyed: holds.isKeyed, delayMs, until: until?.toISOString() }
+        }
+      }
+      return { kind: 'wait', delayMs, runAt: until?.toISOString() }
+    }
   }
 }
 
@@ -174,5 +183,8 @@ function nextOf(verdict: Verdict, describe: () => string): Next {
 function stripNext(next: Next, reason: string): Next {
   if (next.kind === 'remove') return next
   if (next.kind !== 'wait') return { ...next, reason }
+  if (next.holds?.until !== undefined) {
+    return { kind: 'wait', holds: { ...next.holds, until: undefined, delayMs: workerTimings.snoozeFallbackMs } }
+  }
   return next.runAt === undefined ? next : { kind: 'wait', delayMs: workerTimings.snoozeFallbackMs }
 }

@@ -45,7 +45,7 @@ export function createExecutor({ logger, backoff, endings }: ExecutorOptions): E
 
   /** The steps of a run: prepare, perform, decide, report, and keep the ending in the claim until it is written. */
   async function execute(claim: Claim, task: AnyTask, prepare?: () => Promise<void>): Promise<void> {
-    const plan = planOf(task)
+    const plan = planOf(claim.job.task, task)
     const refusal = prepare && (await refusalOf(claim, prepare))
     const run = begin(claim)
     try {
@@ -87,10 +87,12 @@ export function createExecutor({ logger, backoff, endings }: ExecutorOptions): E
   }
 
   /** Runs the task. Only the task itself decides whether it has failed. */
-  async function perform({ payload }: Claim, task: AnyTask, run: ActiveRun, plan: Plan): Promise<Result> {
+  async function perform(claim: Claim, task: AnyTask, run: ActiveRun, plan: Plan): Promise<Result> {
+    const { payload } = claim
     reportStart(logger, run)
     if (plan.timeoutMs !== undefined) run.interruptAfter(plan.timeoutMs)
     try {
+      claim.onBegin?.()
       // The fast path: most runs have no time limit and are not tracked.
       const value = await (plan.timeoutMs === undefined && !isTracking()
         ? task(payload, run)

@@ -23,10 +23,13 @@ function describe(verdict: Verdict): { level: keyof Logger; event: string; text:
     case 'released':
       return { level: 'warn', event: 'released', text: 'stopped; another worker will run it' }
     case 'snoozed': {
-      const { until: runAt, delayMs } = verdict
-      const snoozed = { level: 'info', event: 'snoozed' } as const
-      if (!runAt) return { ...snoozed, text: `is snoozed for ${delayMs} ms`, details: { delayMs } }
-      return { ...snoozed, text: `is snoozed until ${runAt.toISOString()}`, details: { runAt } }
+      const { until: runAt, delayMs, holds } = verdict
+      const level = 'info'
+      const event = 'snoozed'
+      const is = holds ? 'is rate limited' : 'is snoozed'
+      const limit = holds && { limit: holds.name }
+      if (!runAt) return { level, event, text: `${is} for ${delayMs} ms`, details: { delayMs, ...limit } }
+      return { level, event, text: `${is} until ${runAt.toISOString()}`, details: { runAt, ...limit } }
     }
     case 'failed':
       return { level: 'error', event: 'failed', text: 'failed for good', details: { isLast: true } }

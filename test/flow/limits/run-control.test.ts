@@ -41,17 +41,27 @@ async function prepareLimits(): Promise<Prepared> {
 
 const { database, background } = await prepareLimits()
 const { limits } = background
-const STRIPE = { kind: 'shared', name: 'stripe', perKey: false, concurrency: 20, declared: 20, setAt: null }
-const IDLE = { used: 0, keys: 0, waiting: 0, oldestMs: null }
+const STRIPE = {
+  kind: 'shared',
+  name: 'stripe',
+  perKey: false,
+  concurrency: 20,
+  rate: null,
+  declaredConcurrency: 20,
+  declaredRate: null,
+  setAt: null,
+  heldUntil: null
+}
+const IDLE = { begun: null, used: 0, keys: 0, waiting: 0, oldestMs: null }
 
 test.before.each(() => database.sql`update kretes.declared_limits set set_concurrency = null, set_at = null`)
 
 test('list what the workers have registered, shared limits first', async () => {
   assert.equal(await limits.list(), [
     { ...STRIPE, ...IDLE },
-    { ...STRIPE, ...IDLE, kind: 'task', name: 'Both', concurrency: 7, declared: 7 },
-    { ...STRIPE, ...IDLE, kind: 'task', name: 'Both', perKey: true, concurrency: 3, declared: 3 },
-    { ...STRIPE, ...IDLE, kind: 'task', name: 'Charge', perKey: true, concurrency: 2, declared: 2 }
+    { ...STRIPE, ...IDLE, kind: 'task', name: 'Both', concurrency: 7, declaredConcurrency: 7 },
+    { ...STRIPE, ...IDLE, kind: 'task', name: 'Both', perKey: true, concurrency: 3, declaredConcurrency: 3 },
+    { ...STRIPE, ...IDLE, kind: 'task', name: 'Charge', perKey: true, concurrency: 2, declaredConcurrency: 2 }
   ])
 })
 
@@ -62,7 +72,7 @@ test('change a limit by its name or by itself, and take that back', async () => 
   assert.ok(set.setAt! >= now && set.setAt! <= new Date(Date.now() + 60_000))
   assert.equal((await limits.list())[0], set)
   const again = await limits.set({ limit: Limit.for('stripe', { concurrency: 1 }), concurrency: 1_000_000 })
-  assert.equal([again.concurrency, again.declared], [1_000_000, 20])
+  assert.equal([again.concurrency, again.declaredConcurrency], [1_000_000, 20])
   assert.equal(await limits.reset({ limit: 'stripe' }), { ...STRIPE, ...IDLE })
   assert.equal(await limits.reset({ limit: 'stripe' }), { ...STRIPE, ...IDLE })
   const Charge = defineTask({ name: 'Charge', run })
@@ -83,7 +93,7 @@ test('tell the workers of each change', async () => {
 test('change one of two limits of a task if perKey says which', async () => {
   for (const isKeyed of [true, false]) {
     const set = await limits.set({ task: 'Both', perKey: isKeyed, concurrency: 1 })
-    assert.equal([set.perKey, set.concurrency, set.declared], [isKeyed, 1, isKeyed ? 3 : 7])
+    assert.equal([set.perKey, set.concurrency, set.declaredConcurrency], [isKeyed, 1, isKeyed ? 3 : 7])
     const others = (await limits.list()).filter(({ setAt }) => setAt !== null)
     assert.equal(others, [set])
     assert.is((await limits.reset({ task: 'Both', perKey: isKeyed })).concurrency, isKeyed ? 3 : 7)
@@ -145,7 +155,7 @@ for (const [concurrency, type] of [
   test(`refuse a concurrency of ${inspect(concurrency)}`, async () => {
     const error = await limits.set({ limit: 'stripe', concurrency: concurrency as number }).catch(error => error)
     assert.instance(error, type, String(error))
-    assert.match(error.message, /^Cannot set the limit: concurrency is /)
+    assert.match(error.message, /^Cannot set the limit: (?:concurrency is |give concurrency or rate)/)
     assert.equal((await limits.list())[0], { ...STRIPE, ...IDLE })
   })
 }
@@ -238,7 +248,7 @@ test('hold over a restart and a deployment, until they are taken back', async ()
   await work(database, { tasks: { Held: taskOf(5) }, ...POLL })
   await registered(database)
   const [limit] = await background.limits.list()
-  assert.equal([limit?.concurrency, limit?.declared, limit?.setAt], [2, 5, setAt])
+  assert.equal([limit?.concurrency, limit?.declaredConcurrency, limit?.setAt], [2, 5, setAt])
   await background.scheduleMany({ task: taskOf(5), payloads: payloads(20) })
   await areRunning(record, 2)
   record.open()

@@ -96,6 +96,20 @@ test('do not grow when the answer to a claim is lost, and its jobs run once', as
   assert.equal([record.begun.length, record.most], [20, 5])
 })
 
+test('let as many jobs begin within a period when the answer to a claim is lost', async () => {
+  const { database, background } = await prepare()
+  const record = createRecord()
+  const proxy = await createLosing(database.url, 'claim_lanes')
+  const Rated = defineTask({ name: 'Rated', limit: { rate: '8/h' }, run: record.pass('Rated') })
+  proxy.lose(1)
+  await work({ ...database, url: proxy.url }, { tasks: { Rated } })
+  await background.scheduleMany({ task: Rated, payloads: payloads(9) })
+  await haveEnded(record, 8)
+  assert.is(proxy.lost, 1)
+  await until(async () => (await background.limits.list())[0]?.begun === 8)
+  assert.is(record.begun.length, 8)
+})
+
 test('are right after a claim whose answer is lost, while others of its jobs run', async () => {
   const { database, background } = await prepare()
   const record = createRecord()

@@ -40,7 +40,7 @@ why('names the limit, how much is in use, by which worker, and how many jobs com
   await areRunning(record, 2)
   const [worker] = await database.sql<{ id: string }[]>`select id from kretes.workers`
   for (const [index, place] of [
-    [2, '0 jobs of its task come before it'],
+    [2, 'no job of its task comes before it'],
     [3, '1 job of its task comes before it'],
     [4, '2 jobs of its task come before it']
   ] as const) {
@@ -70,7 +70,7 @@ why('names the key, and nothing for a key that has a slot', async () => {
     const shown = key === '' ? "''" : String(key)
     const [message] = limitsIn(await settled(prepared, waiting))
     assert.match(message!, `It waits for the limit of Charge for the key ${shown}: 1 of 1 in use, by `)
-    assert.match(message!, / 0 jobs of its (key|task) come before it$/)
+    assert.match(message!, / no job of its (key|task) comes before it$/)
     await until(async () => codesOf(await background.why(running))[0] === 'running')
     assert.equal(limitsIn(await background.why(running)), [])
   }

@@ -1,12 +1,17 @@
-import { claimingTimings } from '../../rules/timings.ts'
-import type { Choice } from '../../sql/flow/choice.ts'
-import { claimLanes, findLanes, type LaneJob, releaseLanes, releaseOtherLanes } from '../../sql/flow/lanes.ts'
-import type { Execute } from '../../sql/statement.ts'
-import type { ClaimedJob, ClaimRest } from '../../sql/worker/claim.ts'
-import type { Engine } from '../engine/engine.ts'
-import type { Lane } from '../execution/claim.ts'
-import type { Claims } from './claims.ts'
-import { createTurns } from './turns.ts'
+import type { NamedLimit } from '../../../limit/lane.ts'
+import { claimingTimings } from '../../../rules/timings.ts'
+import type { Choice } from '../../../sql/flow/choice.ts'
+import { claimLanes, findLanes, type LaneJob, releaseLanes, releaseOtherLanes } from '../../../sql/flow/lanes.ts'
+import { forgetClaims } from '../../../sql/flow/rates.ts'
+import type { Execute } from '../../../sql/statement.ts'
+import type { ClaimedJob, ClaimRest } from '../../../sql/worker/claim.ts'
+import type { Hold } from '../../../sql/worker/ending.ts'
+import type { Engine } from '../../engine/engine.ts'
+import type { Claim, Lane } from '../../execution/claim.ts'
+import type { Claims } from '../claims.ts'
+import { createHolds } from './holds.ts'
+import { readLanes } from './rows.ts'
+import { createTurns, type Vain } from './turns.ts'
 
 /** The options of {@linkcode createLanes}. */
 export interface LanesOptions {
@@ -23,6 +28,10 @@ export interface LanesOptions {
   file(): Promise<void>
   /** Repeats work until it is done or the worker stops. */
   insist(work: () => Promise<unknown>): Promise<unknown>
+  /** Returns the limits of a task. */
+  limitsOf(task: string): readonly NamedLimit[]
+  /** Called when jobs of a lane may begin now. */
+  onReady(): void
   /** Called when slots are free that this worker has held. */
   onFreed(): void
 }
@@ -56,6 +65,16 @@ export interface Lanes {
   look(): void
   /** Call when the engine is done with jobs: of the lanes of those that have one, a slot is not in use any more. */
   release(lanes: readonly (Lane | undefined)[]): void
+  /** Whether a job may begin now: its limits are not held, and the database still counts on it. */
+  mayBegin(claim: Claim): boolean
+  /** Lets no fetched job of a limit begin in this worker: a run has asked to hold the limit. */
+  hold(claim: Claim, hold: Hold): void
+  /** Call when the database knows of the holds of claims. It decides about jobs that are fetched from now on. */
+  held(claims: readonly Claim[]): void
+  /** Call when limits may have been changed. */
+  changed(): void
+  /** Call when jobs were given back. If they have a rate, others of their lanes may begin now. */
+  returned(claims: readonly Claim[]): void
   /** Removes leases that the database may have given the worker for a claim whose answer was lost. */
   recover(): Promise<void>
   stop(): void
@@ -69,14 +88,21 @@ export interface Lanes {
 export function createLanes(options: LanesOptions): Lanes {
   const { execute, schema, engine, choice, claims, most, insist } = options
   const turns = createTurns(options.pollIntervalMs, lane => claims.lanes.has(lane))
+  /** The number of the last row of starts that a claim may have made, and those of claims without an answer. */
+  let number = 0
+  let lost: { after: number; to: number }[] = []
   /** The next look begins after this lane. */
   let cursor = 0
   let found: Pick<ClaimRest, 'hasLanes' | 'hasUnfiled'> = { hasLanes: false, hasUnfiled: false }
   let nextLookMs = Number.NEGATIVE_INFINITY
   let timer: NodeJS.Timeout | undefined
+  let timerMs = 0
   /** Claims and releases happen one after another: a release says how many slots the worker keeps. */
   let turn: Promise<unknown> = Promise.resolve()
   let isReleasing = false
+  const holds = createHolds(options.limitsOf)
+  let changing: NodeJS.Timeout | undefined
+  let lastChangeMs = Number.NEGATIVE_INFINITY
   /** Whether a fetch had no room for jobs of lanes. */
   let isOwed = false
 
@@ -104,20 +130,23 @@ export function createLanes(options: LanesOptions): Lanes {
   /** Lets the next look be soon. */
   function lookWithin(ms: number): void {
     nextLookMs = Math.min(nextLookMs, performance.now() + ms)
-    if (!timer) return
-    clearTimeout(timer)
-    timer = undefined
-    lookLater()
+    if (timer) lookLater()
   }
 
-  /** A worker that fetches nothing looks again in time. */
+  /** A worker that fetches nothing looks again in time, and tries lanes again when their rests end. */
   function lookLater(): void {
-    timer ??= setTimeout(
+    const atMs = Math.min(nextLookMs, turns.nextRestMs)
+    if (timer && timerMs <= atMs) return
+    clearTimeout(timer)
+    timerMs = atMs
+    timer = setTimeout(
       () => {
         timer = undefined
-        if (engine.isHungry) engine.wake()
+        if (!engine.isHungry) return
+        if (turns.nextRestMs <= performance.now()) options.onReady()
+        else engine.wake()
       },
-      Math.max(1, nextLookMs - performance.now())
+      Math.max(1, atMs - performance.now())
     )
     timer.unref()
   }
@@ -125,23 +154,31 @@ export function createLanes(options: LanesOptions): Lanes {
   async function claimNext({ slots, jobs }: Room): Promise<LaneClaim> {
     const batch = turns.take(MOST_LANES)
     if (batch.length === 0) return NOTHING
-    const rows = await execute<LaneJob>(
-      claimLanes(schema, { worker: engine.id, lanes: batch, choice, slots, jobs, run: RUN, most })
-    )
-    const { found, lanes, stalled } = read(rows)
+    const { beginWithinMs } = claimingTimings
+    const request = { worker: engine.id, lanes: batch, choice, slots, jobs, run: RUN, most, number, beginWithinMs }
+    number += MOST_LANES
+    // Before the claim, so that jobs with a rate begin no later than the database expects.
+    const claimedMs = performance.now()
+    const rows = await execute<LaneJob>(claimLanes(schema, request)).catch(error => {
+      const last = lost.at(-1)
+      if (last?.to === request.number) last.to = number
+      else lost.push({ after: request.number, to: number })
+      throw error
+    })
+    const { found, lanes, idle } = readLanes(rows)
     const granted = [...lanes.values()].reduce((sum, lane) => sum + lane.slots, 0)
     // A claim that has got enough has not tried the lanes after the last one.
     const isEnough = granted >= slots || found.length >= jobs
     const tried = isEnough ? batch.findLastIndex(lane => lanes.has(lane)) + 1 : batch.length
     turns.putBack(batch.slice(tried))
-    const others: { id: number; isStalled: boolean }[] = []
+    const others: Vain[] = []
     for (const id of batch.slice(0, tried)) {
       const lane = lanes.get(id)
-      if (lane) turns.got(id, { ...lane, isLonger: lane.count >= lane.slots * (most.get(id) ?? RUN) })
-      else others.push({ id, isStalled: stalled.has(id) })
+      if (lane) turns.got(id, lane)
+      else others.push({ id, isStalled: idle.has(id), readyMs: idle.get(id) ?? null })
     }
     turns.gotNothing(others, lanes.size === 0)
-    return { firsts: claims.add(found), count: found.length }
+    return { firsts: claims.add(found, { claimedMs, beginByMs: claimedMs + beginWithinMs }), count: found.length }
   }
 
   async function release(): Promise<void> {
@@ -201,49 +238,46 @@ export function createLanes(options: LanesOptions): Lanes {
         // The worker stops otherwise, and removes all its leases.
       }).catch(() => {})
     },
+    mayBegin: claim => holds.mayBegin(claim),
+    hold: holds.hold,
+    held: holds.held,
+    changed() {
+      // Any login can send the notification.
+      changing ??= setTimeout(
+        () => {
+          changing = undefined
+          lastChangeMs = performance.now()
+          turns.endRests()
+          lookWithin(0)
+          lookLater()
+        },
+        Math.max(0, lastChangeMs + claimingTimings.limitsPauseMs - performance.now())
+      )
+    },
+    returned(claims) {
+      const ids = claims.flatMap(({ lane }) => lane?.id ?? [])
+      if (ids.length === 0) return
+      turns.endRests(ids)
+      lookWithin(0)
+    },
     recover: () =>
       inTurn(async () => {
         const lanes = [...claims.lanes.values()]
         const ids = lanes.map(({ id }) => id)
         await releaseOtherLanes(execute, schema, engine.id, ids)
+        if (lost.length > 0) {
+          await execute(forgetClaims(schema, engine.id, lost))
+          turns.endRests()
+          lookWithin(0)
+        }
+        lost = []
         if (lanes.length > 0) await execute(releaseLanes(schema, engine.id, lanes))
       }),
-    stop: () => clearTimeout(timer)
-  }
-}
-
-/** Reads the rows of a claim. */
-function read(rows: readonly LaneJob[]): {
-  readonly found: readonly (LaneJob & ClaimedJob)[]
-  readonly lanes: ReadonlyMap<number, Got>
-  readonly stalled: ReadonlySet<number>
-} {
-  const found: (LaneJob & ClaimedJob)[] = []
-  const lanes = new Map<number, Got>()
-  const stalled = new Set<number>()
-  for (const row of rows) {
-    const id = row.job_queue_id!
-    if (!isJob(row)) {
-      stalled.add(id)
-      continue
+    stop() {
+      clearTimeout(timer)
+      clearTimeout(changing)
     }
-    found.push(row)
-    const lane = lanes.get(id) ?? { slots: row.slots, spare: row.spare, count: 0 }
-    lane.count++
-    lanes.set(id, lane)
   }
-  return { found, lanes, stalled }
-}
-
-function isJob(row: LaneJob): row is LaneJob & ClaimedJob {
-  return row.id !== null
-}
-
-/** What a claim has got from a lane. */
-interface Got {
-  readonly slots: number
-  readonly spare: number
-  count: number
 }
 
 const NOTHING: LaneClaim = { firsts: [], count: 0 }

@@ -1,9 +1,9 @@
-import { laneOf } from '../../limit/lane.ts'
-import type { Logger } from '../../logger.ts'
-import type { Choice } from '../../sql/flow/choice.ts'
-import { fileJobs, findUnfiled, type UnfiledJob } from '../../sql/flow/filing.ts'
-import type { Execute } from '../../sql/statement.ts'
-import { type AnyTask, optionsOf } from '../../task.ts'
+import { laneOf } from '../../../limit/lane.ts'
+import type { Logger } from '../../../logger.ts'
+import type { Choice } from '../../../sql/flow/choice.ts'
+import { fileJobs, findUnfiled, type UnfiledJob } from '../../../sql/flow/filing.ts'
+import type { Execute } from '../../../sql/statement.ts'
+import { type AnyTask, optionsOf } from '../../../task.ts'
 
 /** The options of {@linkcode createFiling}. */
 export interface FilingOptions {
