@@ -27,7 +27,7 @@ export interface Upkeep {
   recorded(): void
   /** Creates the missing partition for today's runs. Call when a run could not be recorded without it. */
   mend(): Promise<void>
-  /** Does the first round now, unless it is done already. Waits 5 seconds at most; another worker does the rest. */
+  /** Does the first round now, unless it is done already, or under way. Waits 5 seconds at most; another worker does the rest. */
   runOnce(): Promise<void>
   stop(): void
 }
@@ -41,13 +41,20 @@ export function startUpkeep({ settings, connections, url, schema, logger }: Upke
   const stopping = new AbortController()
   let isStopped = false
   let rounds = 0
+  let latest: Promise<void> | undefined
   let foldingUntilMs = 0
   let lastProblem = ''
+
+  /** Begins a round. */
+  function begin(): Promise<void> {
+    latest = round()
+    return latest
+  }
 
   async function round(): Promise<void> {
     const isDue = rounds++ % IDLE_EVERY === 0
     if (isDue || performance.now() < foldingUntilMs) await tidy()
-    if (!isStopped) timer = setTimeout(round, upkeepTimings.everyMs * (0.5 + Math.random()))
+    if (!isStopped) timer = setTimeout(begin, upkeepTimings.everyMs * (0.5 + Math.random()))
     timer?.unref()
   }
 
@@ -100,7 +107,7 @@ export function startUpkeep({ settings, connections, url, schema, logger }: Upke
   }
 
   // Upkeep starts a little later, so that it does not slow down the start of the worker.
-  timer = setTimeout(round, upkeepTimings.firstAfterMs * (0.5 + Math.random()))
+  timer = setTimeout(begin, upkeepTimings.firstAfterMs * (0.5 + Math.random()))
   timer.unref()
   return {
     recorded() {
@@ -108,9 +115,8 @@ export function startUpkeep({ settings, connections, url, schema, logger }: Upke
     },
     mend: () => makeRoom(connections.execute, schema),
     async runOnce() {
-      if (rounds > 0) return
-      clearTimeout(timer)
-      await Promise.race([round(), sleep(upkeepTimings.onceMs, undefined, { ref: false })])
+      if (!latest) clearTimeout(timer)
+      await Promise.race([latest ?? begin(), sleep(upkeepTimings.onceMs, undefined, { ref: false })])
     },
     stop() {
       isStopped = true
