@@ -80,7 +80,7 @@ const EVENTS: ReadonlyMap<unknown, Event> = new Map<unknown, Event>([
   ['job.started', { sign: 'started', say: fields => `started${describeAttempt(fields)}` }],
   ['job.succeeded', { sign: 'succeeded', say: fields => `${took(fields)}${describeAttempt(fields)}` }],
   ['job.failed', { sign: 'error', say: describeFailure }],
-  ['job.snoozed', { sign: 'snoozed', say: fields => `snoozed until ${describeTime(fields.runAt)}` }],
+  ['job.snoozed', { sign: 'snoozed', say: describeSnooze }],
   ['job.cancelled', { sign: 'cancelled', say: fields => `cancelled after ${took(fields)}` }],
   ['job.released', { sign: 'warn', say: fields => `stopped after ${took(fields)}, another worker runs it again` }]
 ])
@@ -108,6 +108,11 @@ function pad(number: number, width: number): string {
 
 function took({ durationMs }: LogFields): string {
   return shortLength(Number(durationMs))
+}
+
+function describeSnooze({ limit, runAt, delayMs }: LogFields): string {
+  const until = runAt === undefined ? `for ${shortLength(Number(delayMs))}` : `until ${describeTime(runAt)}`
+  return `${limit === undefined ? 'snoozed' : 'rate limited'} ${until}`
 }
 
 function describeFailure(fields: LogFields): string {

@@ -60,7 +60,7 @@ export const peerTimings = {
   staleAfterMs: 6_000,
   /**
    * The same for a worker that had its lock at its last beat. This is longer than the pause between two beats, and leaves some
-   * time to take the lock again. It is short because nobody can use the slots of a lost worker before its jobs are released.
+   * time to take the lock again. It is short: until then, nobody can use the slots of that worker.
    */
   lostAfterMs: 2_500,
   /** How long workers may take to come back after an outage before a worker may declare another one dead. */

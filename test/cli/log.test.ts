@@ -32,6 +32,17 @@ const cases: [name: string, fields: LogFields, reads: string][] = [
     { event: 'job.failed', ...job, attempt: 25, isLast: true, durationMs: 57 },
     '✗ SendEmail 12  failed after 57 ms, attempt 25 of 25, not tried again'
   ],
+  ['a snooze', { event: 'job.snoozed', ...job, delayMs: 3_600_000 }, '… SendEmail 12  snoozed for 1 h'],
+  [
+    'a snooze until a time',
+    { event: 'job.snoozed', ...job, runAt: new Date('2030-01-31T08:00:00Z') },
+    '… SendEmail 12  snoozed until 2030-01-31T08:00:00.000Z'
+  ],
+  [
+    'a held limit',
+    { event: 'job.snoozed', ...job, delayMs: 30_000, limit: 'limit stripe' },
+    '… SendEmail 12  rate limited for 30 s'
+  ],
   ['a name that objects have', { event: 'constructor' }, '· words'],
   [
     "a task's own words",

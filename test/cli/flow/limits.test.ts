@@ -100,7 +100,7 @@ test('show what has begun, what waits, and until when a limit is held, as do why
     JSON.parse((await run(['bg', 'schedule', 'Sync', JSON.stringify({ shop }), '--json'])).stdout).id
   const worker = start(['bg'])
   await schedule('slow')
-  await worker.output(/ snoozed until 2999-01-01T00:00:00\.000Z/)
+  await worker.output(/ rate limited until 2999-01-01T00:00:00\.000Z/)
   const waiting = await schedule('fast')
   worker.kill('SIGTERM')
   assert.is((await worker.exit).code, 0)

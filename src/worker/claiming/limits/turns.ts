@@ -101,7 +101,7 @@ export function createTurns(pollIntervalMs: number, holds: (lane: number) => boo
     stalled = []
   }
 
-  /** A rest is no longer than a poll interval, because the limit may be changed. */
+  /** A rest is no longer than a poll interval, because the notification of a change may be lost. */
   function rest(lane: number, readyMs: number, hasGot: boolean): void {
     const untilMs = performance.now() + Math.min(Math.max(readyMs, LEAST_REST_MS), pollIntervalMs)
     resting.set(lane, { untilMs, hasGot })
