@@ -99,7 +99,7 @@ test('db url starts the server, which waits for the one who asked, and stops a w
   const sql = postgres(stdout.trim(), { max: 1 })
   assert.is((await sql`select 1 as one`)[0]?.one, 1)
   await sql.end()
-  await until(() => !isRunning(program), { timeoutMs: 60_000 })
+  await until(() => !isRunning(program))
 })
 
 test('db start leaves a server running until db stop, and db status tells of it', async () => {

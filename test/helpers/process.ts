@@ -129,7 +129,7 @@ export function start(command: string, args: readonly string[] = [], options: St
 }
 
 /** For how long a process that starts may say nothing on a machine that does much else. */
-const HUNG_MS = 90_000
+const HUNG_MS = 180_000
 
 /** Starts a process and waits for its end. */
 export function run(command: string, args: readonly string[] = [], options: StartOptions = {}): Promise<Exit> {

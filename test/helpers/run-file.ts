@@ -78,4 +78,4 @@ function parse(report: string): { passed: number; failed: number } {
 }
 
 /** How long a file may take to clean up. */
-const CLEANUP_MS = 10_000
+const CLEANUP_MS = 30_000

@@ -89,7 +89,7 @@ async function runSuites(): Promise<void> {
   running = 'cleaning up'
   await cleanUp().catch(error => fail('cleaning up', error))
   isFinished = true
-  setTimeout(failOpenHandles, 5_000).unref()
+  setTimeout(failOpenHandles, 15_000).unref()
 }
 
 function fail(where: string, error: unknown): void {

@@ -116,7 +116,7 @@ export function openTerminal(command: string, args: readonly string[], options: 
       return rowsShown().some(row => row.isWrapped)
     },
     exit,
-    async see(pattern, timeoutMs = 30_000) {
+    async see(pattern, timeoutMs = 180_000) {
       const look = (): RegExpMatchArray | null => terminal.lines.join('\n').match(pattern)
       const found = await until(() => look() ?? isEnded, { timeoutMs }).catch(() => undefined)
       const match = typeof found === 'object' ? found : look()

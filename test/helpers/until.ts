@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 /** For how long, and how often, {@linkcode until} asks. */
 export interface UntilOptions {
-  /** @default 20,000 */
+  /** @default 180,000: this decides only when a failure is told, and a busy machine may be ten times slower. */
   timeoutMs?: number
   /** @default 10 */
   intervalMs?: number
@@ -12,7 +12,7 @@ export interface UntilOptions {
 
 /** Asks until the answer is truthy, and returns it. */
 export async function until<T>(condition: () => T | Promise<T>, options: UntilOptions = {}): Promise<T> {
-  const { timeoutMs = 20_000, intervalMs = 10, what = condition.toString() } = options
+  const { timeoutMs = 180_000, intervalMs = 10, what = condition.toString() } = options
   const deadline = performance.now() + timeoutMs
   for (;;) {
     const answer = await condition()

@@ -225,6 +225,6 @@ function whenFirst(background: Client, job: JobReference, code: ReasonCode): Pro
       const why = await background.why(job)
       return why.reasons[0]?.code === code && why
     },
-    { timeoutMs: 40_000, what: code }
+    { what: code }
   ) as Promise<Why>
 }

@@ -41,7 +41,7 @@ for (const [what, limit, key] of LIMITS) {
     const record = createRecord()
     const Tick = defineTask({ name: 'Tick', limit, run: record.hold('Tick') as never })
     await runFour(prepared, Tick, record, 'allow')
-    await until(async () => (await waitingJobs(database)).every(({ isLimited }) => isLimited), { timeoutMs: 5_000 })
+    await until(async () => (await waitingJobs(database)).every(({ isLimited }) => isLimited))
     assert.is(record.running.length, 1)
     const waiting = await waitingJobs(database)
     assert.equal(

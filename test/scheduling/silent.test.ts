@@ -51,7 +51,7 @@ test('is told from one that waits for a lock, with a pooler in between or withou
       other.schedule({ task: 'Waiting', key: 'held', keyMode: 'unsafeDedupe' })
     ]
     // The second look is not taken unless the first one has found it at work.
-    await until(() => proxy.accepted() >= 3 && pooled.accepted() >= 3, { timeoutMs: 80_000 })
+    await until(() => proxy.accepted() >= 3 && pooled.accepted() >= 3)
     return { calls: waiting }
   })
   assert.is((await Promise.all(calls)).length, 2)

@@ -34,7 +34,7 @@ test('occurrences come by the clock of the database, if those of workers and app
   const afterMs = await readNow()
   const findLeft = () =>
     sql`select from kretes.schedules where last_at is null or last_at < to_timestamp(${afterMs + 3_000} / 1000.0)`
-  await until(async () => (await findLeft()).length === 0, { timeoutMs: 90_000, what: 'the occurrences' })
+  await until(async () => (await findLeft()).length === 0, { what: 'the occurrences' })
 
   const jobs = await sql<{ schedule: string; occurrence: Date; early: boolean }[]>`
     select schedule, occurrence, min(scheduled_at) < occurrence as early

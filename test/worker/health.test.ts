@@ -83,8 +83,8 @@ for (const hangs of ['all connections', 'only the one that hears of jobs']) {
     await until(async () => (await ask(port, '/ready')).body.isListening)
     if (hangs === 'all connections') proxy.hang()
     else assert.is(proxy.hang(await listeningPort(database)), 1)
-    await until(() => proxy.hanging() === 0, { timeoutMs: 120_000, what: 'the connections to be given up' })
-    await until(async () => (await ask(port, '/ready')).status === 200, { timeoutMs: 120_000 })
+    await until(() => proxy.hanging() === 0, { what: 'the connections to be given up' })
+    await until(async () => (await ask(port, '/ready')).status === 200)
     // There is no poll by which it could learn of this one.
     await fill(database, 'Count', 1)
     await until(() => ran === 1)

@@ -108,7 +108,7 @@ test('fetches no more once too many jobs wait to be written off', async () => {
   await beats(database, 2)
   assert.ok(runs.size < 3_000, `${runs.size} were run`)
   await database.sql`alter table kretes.mislaid rename to ledger`
-  await until(async () => (await left(database)) === 0, { timeoutMs: 60_000 })
+  await until(async () => (await left(database)) === 0)
   assert.is(runs.size, 4_000)
   await demandAll(database, log, 4_000)
 })

@@ -39,7 +39,7 @@ test('gives the jobs and queues of a dead worker to others, at no cost of an att
   const attempts: number[] = []
   const Note = (_: object, { attempt }: TaskContext): void => void attempts.push(attempt)
   await work(database, { tasks: { Note }, logger })
-  await until(async () => (await countJobs(database)) === 0, { timeoutMs: 30_000 })
+  await until(async () => (await countJobs(database)) === 0)
   assert.equal(attempts, [1, 1, 1, 1])
   const [lost] = logger.of('worker.lost')
   assert.equal([lost?.level, lost?.fields.worker, lost?.fields.rescued], ['warn', 'worker-dead', 3])
@@ -74,7 +74,7 @@ test('gives them to others without a ledger, though nobody has made room there f
   const logger = createRecorder()
   let ran = 0
   await work(database, { tasks: { Note: () => void ran++ }, logger, ledger: false })
-  await until(() => ran === 2, { timeoutMs: 30_000 })
+  await until(() => ran === 2)
   assert.equal(logger.of('worker.lost')[0]?.fields.rescued, 2)
   assert.is(logger.of('worker.rescue-failed').length, 0)
 })
@@ -95,7 +95,7 @@ test('is none the worse for a dead one whose jobs it cannot give to others, and 
   const logger = createRecorder()
   let ran = 0
   await work(database, { tasks: { Note: () => void ran++ }, logger })
-  await until(async () => ((await sql`select last_value from tries`)[0]?.last_value ?? 0) >= 3, { timeoutMs: 60_000 })
+  await until(async () => ((await sql`select last_value from tries`)[0]?.last_value ?? 0) >= 3)
   await until(() => logger.of('worker.lost').some(({ fields }) => fields.worker === 'worker-b'))
   const failed = logger.of('worker.rescue-failed').filter(({ level }) => level === 'error')
   assert.equal(
@@ -152,7 +152,7 @@ test('leaves alone what a process has locked that is no worker of ours', async (
   await pretendDead(database, 'worker-dead')
   const logger = createRecorder()
   await work(database, { tasks: { Note: () => {} }, logger })
-  await until(() => logger.of('worker.lost').length === 1, { timeoutMs: 30_000 })
+  await until(() => logger.of('worker.lost').length === 1)
   const [job] = await sql`select locked_by, attempts from graphile_worker.jobs`
   assert.equal({ ...job }, { locked_by: 'somebody-else', attempts: 1 })
 })
@@ -210,11 +210,11 @@ test('does not take one for dead that is silent and holds its lock', async () =>
   })
   const logger = createRecorder()
   await work(database, { tasks: { Note: () => {} }, logger })
-  await until(() => logger.of('worker.lost').length === 1, { timeoutMs: 30_000 })
+  await until(() => logger.of('worker.lost').length === 1)
   assert.is((await sql`select from kretes.workers where id = 'worker-silent'`).length, 1)
   held.resolve()
   await holding
-  await until(() => logger.of('worker.lost').length === 2, { timeoutMs: 30_000 })
+  await until(() => logger.of('worker.lost').length === 2)
 })
 
 test('notices that it was taken for dead, and goes on under a new name', async () => {

@@ -48,7 +48,7 @@ test('runs all jobs of a queue, one after another', async () => {
   await fill(database, 'Count', 50, { queues: 5 })
   const order: number[] = []
   const Count = ({ n }: { n: number }): void => void order.push(n)
-  const worker = await work(database, { tasks: { Count }, once: true, pollInterval: 30_000 })
+  const worker = await work(database, { tasks: { Count }, once: true, pollInterval: 600_000 })
   await worker.finished
   assert.is(order.length, 100)
   assert.is(await countJobs(database), 0)
@@ -63,7 +63,7 @@ test('does not wait for the next attempt of what failed', async () => {
     runs++
     throw new Error('always')
   }
-  const worker = await work(database, { tasks: { Fail }, once: true, pollInterval: 30_000 })
+  const worker = await work(database, { tasks: { Fail }, once: true, pollInterval: 600_000 })
   await worker.finished
   assert.is(runs, 6)
   const rows = await database.sql`select from graphile_worker.jobs where attempts = 1 and locked_at is null`
@@ -80,14 +80,14 @@ test('runs what a job schedules for at once', async () => {
     if (left === 0) return
     await background.schedule({ task: 'Chain', payload: { left: left - 1 }, queue: Queue.for('chain') })
   }
-  const worker = await work(database, { tasks: { Chain }, once: true, pollInterval: 30_000 })
+  const worker = await work(database, { tasks: { Chain }, once: true, pollInterval: 600_000 })
   await worker.finished
   assert.equal(seen, [5, 4, 3, 2, 1, 0])
 })
 
 test('ends at once on an empty database, and leaves no connection', async () => {
   const database = await createDatabase({ isEmpty: true })
-  const worker = await work(database, { tasks: { Count: () => {} }, once: true, pollInterval: 30_000 })
+  const worker = await work(database, { tasks: { Count: () => {} }, once: true, pollInterval: 600_000 })
   await worker.finished
   await until(async () => {
     const rows = await database.sql`
@@ -101,7 +101,7 @@ test('shares the work with another one, and both end', async () => {
   await fill(database, 'Count', 200)
   await fill(database, 'Count', 40, { queue: 'one' })
   let done = 0
-  const options = { tasks: { Count: () => void done++ }, once: true, pollInterval: 30_000 }
+  const options = { tasks: { Count: () => void done++ }, once: true, pollInterval: 600_000 }
   const workers = await Promise.all([work(database, options), work(database, options)])
   await Promise.all(workers.map(worker => worker.finished))
   assert.is(done, 240)

@@ -42,7 +42,7 @@ test('is a line when it goes and a line when it is back, and nobody is taken for
         select from kretes.workers where beat_at > ${back!.at}::timestamptz + interval '18 s'`
       return beating.length === 3
     },
-    { timeoutMs: 60_000, intervalMs: 200 }
+    { intervalMs: 200 }
   )
   const after = await database.sql`select id from kretes.workers order by id`
   assert.equal([...after], [...before])

@@ -160,7 +160,7 @@ test('works without named statements, and in a schema of another name', async ()
   const database = await createDatabase()
   await using background = createBackground({ connection: database.url, schema: 'other' })
   let done = 0
-  await work(database, { tasks: { Count: () => void done++ }, prepare: false, schema: 'other', pollInterval: 30_000 })
+  await work(database, { tasks: { Count: () => void done++ }, prepare: false, schema: 'other', pollInterval: 600_000 })
   for (let n = 0; n < 5; n++) await background.schedule({ task: 'Count', queue: Queue.for('one') })
   await until(() => done === 5)
   const rest = async () => (await database.sql`select count(*)::int from other.jobs`)[0]?.count

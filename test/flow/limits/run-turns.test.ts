@@ -23,7 +23,7 @@ for (const [where, limit, most] of [
     for (let key = 1; key <= 20; key++) await background.scheduleMany({ task: Sync, payloads: payloads(5, key) })
     await work(database, { tasks: { Sync }, concurrency: 4 })
     const small = (): string[] => record.begun.filter(job => !job.startsWith('Sync large'))
-    await until(() => small().length === 100, { timeoutMs: 60_000 })
+    await until(() => small().length === 100)
     const large = record.begun.length - 100
     assert.ok(large < 1_000, `${large} of the 2,000 had begun before the last of the others`)
     await haveEnded(record, 2_100)
@@ -112,7 +112,7 @@ function sharing(held?: Record) {
 /** Waits for the jobs of the task `Few`. Fails if less than half of the 2,000 others are left by then. */
 async function hasFew(record: Record, count: number): Promise<void> {
   const few = (): number => record.begun.filter(job => job.startsWith('Few')).length
-  await until(() => few() === count, { timeoutMs: 60_000, what: `${count} jobs of Few` })
+  await until(() => few() === count, { what: `${count} jobs of Few` })
   const many = record.begun.length - count
   assert.ok(many < 1_000, `${many} of the 2,000 had begun before the others`)
 }

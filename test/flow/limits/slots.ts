@@ -91,7 +91,6 @@ async function turns(): Promise<void> {
 /** Waits until so many jobs have ended. */
 export async function haveEnded(record: Record, count: number): Promise<void> {
   await until(() => record.ended >= count, {
-    timeoutMs: 30_000,
     what: `${count} ended jobs, of which there are ${record.ended}`
   })
 }
@@ -105,7 +104,7 @@ export async function areRunning(record: Record, count: number): Promise<void> {
 
 /** Waits until no job is left and no slot is in use. */
 export async function isAllDone({ sql }: TestDatabase): Promise<void> {
-  await until(async () => (await sql`select from graphile_worker._private_jobs`).length === 0, { timeoutMs: 30_000 })
+  await until(async () => (await sql`select from graphile_worker._private_jobs`).length === 0)
   await noSlots({ sql })
 }
 

@@ -66,7 +66,7 @@ export function startsOf(children: readonly Child[]): readonly Start[] {
 
 /** Waits until so many jobs have begun. */
 export async function haveBegun(read: () => readonly Start[], count: number): Promise<void> {
-  await until(() => read().length >= count, { timeoutMs: 60_000, what: `${count} jobs that have begun` })
+  await until(() => read().length >= count, { what: `${count} jobs that have begun` })
 }
 
 /** Fails if more jobs have begun within any period of a rate than it allows. */
