@@ -31,16 +31,22 @@ export async function createProgram(files: Record<string, string>, env: Record<s
   await mkdir(bins, { recursive: true })
   await symlink(repository, join(directory, 'node_modules/kretes'), 'dir')
   for (const name of ['kretes', 'ks']) await symlink(bin, join(bins, name))
-  const launch = (command: string, args: readonly string[], own: Record<string, string> = {}): Child =>
-    start(command, args, { cwd: directory, env: { NO_COLOR: undefined, FORCE_COLOR: undefined, ...env, ...own } })
+  const launch = (command: string, args: readonly string[], own: Record<string, string> = {}): Child => {
+    const given = { NO_COLOR: undefined, FORCE_COLOR: undefined, ...env, ...own }
+    const child = start(command, args, { cwd: directory, env: given })
+    const exit = child.exit.then(calmed)
+    exit.catch(() => {})
+    // The other properties are getters.
+    return Object.create(child, { exit: { value: exit } })
+  }
   const startIn = (args: readonly string[], own?: Record<string, string>): Child =>
     launch(process.execPath, [join(bins, 'kretes'), ...args], own)
   const path = `${bins}:${process.env.PATH}`
   return {
     directory,
     start: startIn,
-    run: (args, own) => startIn(args, own).exit.then(calmed),
-    shell: (line, own) => launch('sh', ['-c', line], { PATH: path, ...own }).exit.then(calmed)
+    run: (args, own) => startIn(args, own).exit,
+    shell: (line, own) => launch('sh', ['-c', line], { PATH: path, ...own }).exit
   }
 }
 

@@ -41,7 +41,7 @@ export async function createTerminalProgram(): Promise<TerminalProgram> {
 
 /** What is to be seen, without the notice that the database takes its time, as it may on a busy machine. */
 export function linesOf(terminal: TestTerminal): string[] {
-  return terminal.lines.filter(line => !line.startsWith('Waiting for the database '))
+  return terminal.lines.filter(line => !line.includes('Waiting for the database '))
 }
 
 /** What `status --watch` has drawn so far, one time after the other. */

@@ -238,9 +238,10 @@ keys("wait for somebody's open transaction, and with a lock_timeout only those o
   const failure = await sql.begin(async transaction => {
     await background.with(transaction).schedule({ task: 'Held', key: 'held 7' })
     const calls = Array.from({ length: 40 }, (_, n) => patient.schedule({ task: 'Held', key: `held ${n}` }))
+    const settling = Promise.allSettled(calls)
     // Those without a key do not even wait.
     await patient.schedule({ task: 'Held' })
-    const settled = await Promise.allSettled(calls)
+    const settled = await settling
     assert.equal(
       settled.flatMap(({ status }, n) => (status === 'rejected' ? [n] : [])),
       [7]

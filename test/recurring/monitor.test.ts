@@ -91,10 +91,10 @@ test('are missed by doctor() if no worker knows their task, or they are late', a
   const { background, database } = await prepare()
   await background.recurring.set('report', { task: 'Report', every: '1h' })
   assert.equal((await background.doctor()).findings, [])
-  await database.sql`update kretes.recurring set next_at = now() - interval '5 minutes'`
+  await database.sql`update kretes.recurring set next_at = now() - interval '5 hours'`
   const [late] = (await background.doctor()).findings
   assert.is(late?.code, 'recurring-late')
-  assert.is(late?.message, 'The recurring job "report" has been due for 5 minutes, and no worker is running')
+  assert.is(late?.message, 'The recurring job "report" has been due for 5 hours, and no worker is running')
   await background.recurring.pause('report')
   const worker = await work(database, { tasks: { Note: () => {} } })
   await worker.ready
