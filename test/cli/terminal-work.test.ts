@@ -17,7 +17,10 @@ test('it shows its screen in the width that there is, and a line in colour for w
   const terminal = open(['bg'], { columns: 50 })
   await terminal.see(/Ready for jobs \(Ctrl-C to stop\)/)
   const lines = linesOf(terminal)
-  assert.ok(lines.some(line => /^ {2}kretes \d\S+$/.test(line)), lines.join('\n'))
+  assert.ok(
+    lines.some(line => /^ {2}kretes \d\S+$/.test(line)),
+    lines.join('\n')
+  )
   assert.equal(lines.slice(lines.indexOf('  tasks        Escape, Fail, Greet, SendEmail,')), [
     '  tasks        Escape, Fail, Greet, SendEmail,',
     '               Wait',

@@ -53,7 +53,7 @@ const odd: Record<string, string> = {
   intervalstyle: 'sql_standard',
   search_path: 'nowhere',
   default_transaction_isolation: 'serializable',
-  idle_session_timeout: '4s',
+  idle_session_timeout: '1min',
   lock_timeout: '2s',
   enable_seqscan: 'off',
   standard_conforming_strings: 'off'
