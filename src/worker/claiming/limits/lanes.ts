@@ -54,7 +54,7 @@ export interface LaneClaim {
 export interface Lanes {
   /** Whether there probably are jobs in lanes. */
   readonly areExpected: boolean
-  /** Whether there are lanes that the worker has found and not tried. */
+  /** Whether there are lanes that the worker has found and not tried, or it is time to look for others. */
   readonly areWaiting: boolean
   /** Call with what a claim of other jobs has found. */
   learn(rest: ClaimRest): void
@@ -199,7 +199,9 @@ export function createLanes(options: LanesOptions): Lanes {
       return found.hasLanes || found.hasUnfiled || turns.count > 0
     },
     get areWaiting() {
-      return turns.count > 0
+      // A look that was due during a fetch has not woken the engine.
+      const isLookDue = found.hasLanes && !isOwed && performance.now() >= nextLookMs
+      return turns.count > 0 || isLookDue
     },
     learn(rest) {
       if (rest.hasLanes && !found.hasLanes) lookWithin(0)
