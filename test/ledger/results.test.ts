@@ -155,7 +155,9 @@ test('throws when its time is up, and says what the job is at', async () => {
   const unknown = await background.schedule({ task: 'Unknown' })
   const runs = await background.schedule({ task: Wait, payload: { gate: 'slow' } })
   await until(
-    async () => (await sql`select from kretes.jobs where id = ${runs.id} and progress is not null`).length > 0
+    async () =>
+      (await sql`select from kretes.jobs where id = ${runs.id} and progress is not null and state = 'running'`).length >
+      0
   )
   const states: [typeof later, string][] = [
     [later, 'it is not due yet'],
