@@ -1,6 +1,6 @@
 import type { Sql } from 'postgres'
+import { checkDefaults } from './check/defaults.ts'
 import { refuseUnknown } from './check/options.ts'
-import { checkDefaults } from './check/values.ts'
 import { BACKGROUND_OPTIONS, type BackgroundClient, type BackgroundOptions, DEFAULTS } from './client.ts'
 import { createPool, type Pool, poolOf } from './database/connections/pool.ts'
 import { withoutConflicts, withSchema } from './database/connections/repeat.ts'

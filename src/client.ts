@@ -95,7 +95,7 @@ export interface TransactionScheduler extends Scheduler {
 export interface BackgroundClient extends Scheduler, JobAdmin, Pausing, Monitoring, AsyncDisposable {
   /** Jobs that recur at fixed times or intervals. */
   readonly recurring: RecurringJobs
-  /** The limits of tasks. */
+  /** The limits of tasks and queues. */
   readonly limits: LimitControl
   /**
    * Cancels one job, or many.

@@ -8,7 +8,7 @@ export interface Job {
   readonly id: string
   /** The name of the task that runs it. */
   readonly task: string
-  /** The queue whose jobs run one after another, or `null` for a job that runs in parallel. */
+  /** The name of the job's queue, or `null` without one. */
   readonly queue: string | null
   /** Jobs of a lower number run first. */
   readonly priority: number
@@ -97,7 +97,7 @@ export interface ResultOptions {
 /** Options that a call, a task and a Background can set. The call wins over the task, and the task over the Background. */
 export interface JobDefaults {
   /**
-   * The queue. Its jobs run one after another; `null` for none.
+   * The queue. Its jobs run one after another, or as many at a time as its `concurrency`; `null` for none.
    *
    * @default none: the job runs in parallel
    */

@@ -1,6 +1,6 @@
 import { type Backoff, compileBackoff } from './backoff.ts'
+import { checkDefaults } from './check/defaults.ts'
 import { type Names, refuseUnknown } from './check/options.ts'
-import { checkDefaults } from './check/values.ts'
 import { checkDeclarations, TASK_RECURRENCE, type TaskRecurrence } from './cron/declaration.ts'
 import { type Duration, toTimeLimit } from './duration.ts'
 import type { Job, JobDefaults } from './job.ts'

@@ -95,8 +95,8 @@ function describePauses(pauses: readonly Pause[], now: Date): string[] {
   return more > 0 ? [...shown, `and ${counted(more, 'more pause')}`] : shown
 }
 
-function describePause({ kind, name, since, by, reason }: Pause, now: Date): string {
-  const what = kind === 'all' ? 'everything' : `${kind} ${name}`
+function describePause({ kind, name, key, since, by, reason }: Pause, now: Date): string {
+  const what = kind === 'all' ? 'everything' : `${kind} ${name}${key === null ? '' : `, key ${key}`}`
   return oneLine(`paused: ${what}, ${relativeTime(since, now)} by ${by}${reason === null ? '' : `: ${reason}`}`)
 }
 
@@ -183,7 +183,11 @@ const queueColumns: readonly Column<QueueStatus>[] = [
 ]
 
 const limitColumns: readonly Column<LimitState>[] = [
-  { title: 'limit', cell: ({ name, perKey }) => `${name}${perKey ? ' per key' : ''}`, least: LEAST_NAME },
+  {
+    title: 'limit',
+    cell: ({ kind, name, perKey }) => `${kind === 'queue' ? 'queue ' : ''}${name}${perKey ? ' per key' : ''}`,
+    least: LEAST_NAME
+  },
   { title: 'slots', align: 'right', cell: ({ concurrency }) => (concurrency === null ? '' : number(concurrency)) },
   { title: 'in use', align: 'right', cell: ({ used }) => number(used) },
   { title: 'rate', align: 'right', cell: ({ rate }) => rate ?? '' },

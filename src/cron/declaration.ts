@@ -1,5 +1,5 @@
+import { checkDefaults } from '../check/defaults.ts'
 import { type Names, refuseUnknown } from '../check/options.ts'
-import { checkDefaults } from '../check/values.ts'
 import type { JobDefaults } from '../job.ts'
 import { describe } from '../text/describe.ts'
 import { RECURRENCE, type Recurrence, readRecurrence } from './recurrence.ts'

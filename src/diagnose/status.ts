@@ -130,7 +130,7 @@ export interface Status {
   readonly recurring: RecurringStatus
   /** What is paused, the oldest pause first. */
   readonly pauses: readonly Pause[]
-  /** The limits of tasks, shared ones first. */
+  /** The limits of tasks and queues, in the order of `limits.list`. */
   readonly limits: readonly LimitState[]
   /** The workers on the register, the oldest first. A lost worker stays until another one removes it. */
   readonly workers: readonly WorkerStatus[]

@@ -1,6 +1,7 @@
 import { resumeCommand } from '../flow/pauses.ts'
+import { LIMITED } from '../rules/lanes.ts'
 import type { Choice } from '../sql/flow/choice.ts'
-import { listPauses, type PauseRow } from '../sql/flow/pauses.ts'
+import { listPausesOf, type PauseRow } from '../sql/flow/pauses.ts'
 import { versionOf } from '../sql/flow/versions.ts'
 import type { WorkerRow } from '../sql/ledger/status.ts'
 import { countBefore, countBeforeInQueue, type LiveJobRow } from '../sql/ledger/why.ts'
@@ -20,10 +21,10 @@ export async function reasonsWhileDue(
   const alive = workers.filter(({ isAlive }) => isAlive)
   const knowing = alive.filter(worker => takes(worker, row))
   const reasons = [
-    ...whilePaused(row, await listPauses(access)),
+    ...(await listPausesOf(access, row.id)).map(toReason),
     ...withoutWorker(row, workers, alive),
     ...whileQueueIsHeld(row, workers),
-    ...(row.queue === null ? [] : await behindInQueue(access, row)),
+    ...(row.queue === null || isLimited(row) ? [] : await behindInQueue(access, row)),
     ...(await whileLimited(access, row))
   ]
   if (knowing.length === 0) return reasons
@@ -51,16 +52,22 @@ export const IN_ADVANCE: readonly ReasonCode[] = [
   'queue-not-taken'
 ]
 
-function* whilePaused({ task, queue }: LiveJobRow, pauses: readonly PauseRow[]): Iterable<Reason> {
-  for (const pause of pauses) {
-    const { kind, name, since, by, reason } = pause
-    if (kind !== 'all' && name !== (kind === 'task' ? task : queue)) continue
-    const at = toDate(since)
-    const what = kind === 'all' ? 'Everything is' : `Its ${kind} ${name} is`
-    const why = reason === null ? '' : `: ${reason}`
-    const message = `${what} paused since ${at.toISOString()}, by ${by}${why}. Resume it: ${resumeCommand(pause)}`
-    yield { code: 'paused', message, at }
+function toReason(pause: PauseRow): Reason {
+  const { kind, name, key, since, by, reason } = pause
+  const at = toDate(since)
+  const its = key === null ? `Its ${kind} ${name}` : `Its key ${key} of the ${kind} ${name}`
+  const what = kind === 'all' ? 'Everything is' : `${its} is`
+  const why = reason === null ? '' : `: ${reason}`
+  return {
+    code: 'paused',
+    message: `${what} paused since ${at.toISOString()}, by ${by}${why}. Resume it: ${resumeCommand(pause)}`,
+    at
   }
+}
+
+/** Several jobs of its queue run at the same time. */
+function isLimited({ flags }: LiveJobRow): boolean {
+  return flags !== null && LIMITED in flags
 }
 
 function takes(worker: WorkerRow, row: LiveJobRow): boolean {

@@ -10,9 +10,10 @@ export async function whileLimited(
 ): Promise<Reason[]> {
   const limited = await readLimitsOf(access, id)
   if (!limited) return []
-  const { key, before } = limited
+  const { key, queue, before } = limited
   const count = before === 0 ? 'no job' : counted(before, 'job')
-  const place = `${count} of ${key === null ? 'its task' : 'its key'} ${before > 1 ? 'come' : 'comes'} before it`
+  const kind = queue === null ? (key === null ? 'task' : 'key') : 'queue'
+  const place = `${count} of its ${kind} ${before > 1 ? 'come' : 'comes'} before it`
   return limited.limits.flatMap(limit => {
     const label = labelOf(limit, task, key)
     const reasons = [...whileHeld(limit, label), ...whileTooManyBegin(limit, label), ...whileTooManyRun(limit, label)]
@@ -22,7 +23,9 @@ export async function whileLimited(
 
 function labelOf({ name, isKeyed }: LimitOfJob, task: string, key: string | null): string {
   const [kind, ...rest] = name.split(' ')
-  const limit = kind === 'limit' ? `the limit ${rest.join(' ')}` : `the limit of ${task}`
+  const shown = rest.join(' ')
+  const limit =
+    kind === 'limit' ? `the limit ${shown}` : `the limit of ${kind === 'queue' ? `its queue ${shown}` : task}`
   return isKeyed ? `${limit} for the key ${key === '' ? "''" : key}` : limit
 }
 

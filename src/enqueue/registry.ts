@@ -1,5 +1,6 @@
 import process from 'node:process'
 import type { Logger } from '../logger.ts'
+import type { Queue } from '../queue.ts'
 import { schedulingTimings } from '../rules/timings.ts'
 import { type Definition, findDefinitions } from '../sql/jobs/definitions.ts'
 import type { Access } from '../sql/statement.ts'
@@ -71,12 +72,16 @@ export function createRegistry(logger: Logger | undefined): Registry {
   }
 }
 
-function toDefaults({ queue, priority, maxAttempts, version, limits }: Definition): Registered {
+function toDefaults({ queue, queueConcurrency, priority, maxAttempts, version, limits }: Definition): Registered {
   return {
-    ...(queue !== undefined && { queue: queue === null ? null : { name: queue } }),
+    ...(queue !== undefined && { queue: queue === null ? null : toQueue(queue, queueConcurrency) }),
     ...(priority !== undefined && { priority }),
     ...(maxAttempts !== undefined && { maxAttempts }),
     ...(version !== undefined && { version }),
     ...(limits !== undefined && { isLimited: true })
   }
+}
+
+function toQueue(name: string, concurrency: number | undefined): Queue {
+  return concurrency === undefined ? { name } : { name, concurrency }
 }

@@ -1,6 +1,7 @@
+import { checkDefaults } from '../check/defaults.ts'
 import { type Names, refuseUnknown } from '../check/options.ts'
 import { toTimes } from '../check/times.ts'
-import { checkDefaults, checkKey } from '../check/values.ts'
+import { checkKey } from '../check/values.ts'
 import type { JobDefaults, KeyMode } from '../job.ts'
 import { isPerKey, laneOf } from '../limit/lane.ts'
 import type { TaskVersion } from '../limit/version.ts'
@@ -63,6 +64,7 @@ export function toRequest(
     task,
     queue: limit && !isPerKey(limit) ? laneOf(task, limit) : (queue?.name ?? null),
     isLimited: limit !== undefined,
+    slots: queue?.concurrency ?? null,
     runAt: times.runAt,
     delayMs: times.delayMs ?? 0,
     priority: options.priority ?? own.priority ?? defaults.priority ?? null,

@@ -4,6 +4,7 @@ import { checkWholeNumber } from '../check/values.ts'
 import { BackgroundError } from '../errors.ts'
 import type { Limit } from '../limit/limit.ts'
 import { toRate } from '../limit/rate.ts'
+import { Queue } from '../queue.ts'
 import type { Rate } from '../rules/rates.ts'
 import { type LimitSetting, type LimitStateRow, listLimits, setLimit } from '../sql/flow/limits.ts'
 import type { Access } from '../sql/statement.ts'
@@ -11,12 +12,14 @@ import { toDate } from '../sql/times.ts'
 import { type AnyTask, nameOfTask } from '../task.ts'
 import { didYouMean, nearMatches } from '../text/suggest.ts'
 
-/** Which limit: exactly one of `task` and `limit`. */
+/** Which limit: exactly one of `task`, `limit` and `queue`. */
 export interface LimitTarget {
   /** A task with a limit of its own, or its name. */
   task?: AnyTask | string
   /** A limit that tasks share, or its name. */
   limit?: Pick<Limit, 'name'> | string
+  /** A queue with a concurrency, or its name. */
+  queue?: Queue | string
   /**
    * Whether the limit for each key is meant, or the one for all jobs, if the task has both.
    *
@@ -38,7 +41,7 @@ export interface LimitSettings extends LimitTarget {
    */
   concurrency?: number
   /**
-   * How many jobs begin within a period from now on, as in `'100/min'`.
+   * How many jobs begin within a period from now on, as in `'100/min'`. Queues have no rate.
    *
    * @default no change
    */
@@ -47,9 +50,9 @@ export interface LimitSettings extends LimitTarget {
 
 /** A limit, and how much of it is in use. */
 export interface LimitState {
-  /** Whether the limit belongs to a task, or tasks share it. */
-  readonly kind: 'task' | 'shared'
-  /** The name of the task or of the limit. */
+  /** Whether the limit belongs to a task or a queue, or tasks share it. */
+  readonly kind: 'task' | 'shared' | 'queue'
+  /** The name of the task, the limit or the queue. */
   readonly name: string
   /** Whether each key has the limit for itself. */
   readonly perKey: boolean
@@ -77,17 +80,17 @@ export interface LimitState {
   readonly oldestMs: number | null
 }
 
-/** Lists and changes the limits of tasks while workers run. */
+/** Lists and changes the limits of tasks and queues while workers run. */
 export interface LimitControl {
   /**
    * Sets a limit. It holds for all workers at once, and over restarts and deployments, until `reset`. Jobs that run go on:
    * with a lower limit, no new ones begin until enough of them are over. Jobs that a worker has fetched may still begin for
    * half a second (its `localQueueTtl`). Workers hear of a new rate within a second.
    *
-   * @throws {TypeError} if not exactly one of `task` and `limit` is given, neither `concurrency` nor `rate`, or an option
-   * has the wrong type
+   * @throws {TypeError} if not exactly one of `task`, `limit` and `queue` is given, neither `concurrency` nor `rate`, a `rate`
+   * for a queue, or an option has the wrong type
    * @throws {RangeError} if `concurrency` or `rate` is out of range
-   * @throws {BackgroundError} `NO_LIMIT` if no worker has registered such a limit, or `perKey` must say which one;
+   * @throws {BackgroundError} `NO_LIMIT` if there is no such limit yet, or the task has two and `perKey` does not say which one;
    * `NO_DATABASE` if there is no database, `MIGRATION` if its schema is missing or out of date
    * @example
    * ```ts
@@ -101,7 +104,7 @@ export interface LimitControl {
   /**
    * Takes back what was set, and ends all holds: what the code declares holds again.
    *
-   * @throws {TypeError} if not exactly one of `task` and `limit` is given
+   * @throws {TypeError} if not exactly one of `task`, `limit` and `queue` is given
    * @throws {BackgroundError} as for `set`
    * @example
    * ```ts
@@ -112,7 +115,8 @@ export interface LimitControl {
    */
   reset(target: LimitTarget): Promise<LimitState>
   /**
-   * Lists the limits of the tasks that workers have registered. The view `kretes.limits` shows the same.
+   * Lists the limits of the queues with a concurrency that are in use, then those that tasks share, then those of tasks. Tasks
+   * must be registered by a worker. The view `kretes.limits` shows the same.
    *
    * @throws {BackgroundError} as for `set`, but `NO_LIMIT`
    * @example
@@ -126,7 +130,7 @@ export interface LimitControl {
 }
 
 /** The names of the {@linkcode LimitTarget}, for checks. */
-export const LIMIT_TARGET: Names<LimitTarget> = { task: true, limit: true, perKey: true }
+export const LIMIT_TARGET: Names<LimitTarget> = { task: true, limit: true, queue: true, perKey: true }
 
 /** The names of the {@linkcode LimitChange}, for checks. */
 export const LIMIT_CHANGE: Names<LimitChange> = { ...LIMIT_TARGET, concurrency: true, rate: true }
@@ -159,6 +163,7 @@ export function createLimitControl(
         throw new TypeError(`Cannot ${doing}: give concurrency or rate, or both`)
       }
       if (concurrency !== undefined) checkWholeNumber(concurrency, [1, 1_000_000], doing, 'concurrency')
+      if (rate !== undefined && options.queue !== undefined) throw new TypeError(`Cannot ${doing}: a queue has no rate`)
       const parts = rate === undefined ? undefined : toRate(rate, doing, 'rate')
       return await change(options, { concurrency, rate: parts }, doing)
     },
@@ -171,10 +176,12 @@ export function createLimitControl(
   }
 }
 
-function toNames({ task, limit, perKey }: LimitTarget, doing: string): { label: string; names: readonly string[] } {
-  if ((task === undefined) === (limit === undefined)) {
-    throw new TypeError(`Cannot ${doing}: give one of task and limit, not ${task === undefined ? 'none' : 'both'}`)
-  }
+function toNames(
+  { task, limit, queue, perKey }: LimitTarget,
+  doing: string
+): { label: string; names: readonly string[] } {
+  const given = [task, limit, queue].filter(value => value !== undefined).length
+  if (given !== 1) throw new TypeError(`Cannot ${doing}: give one of task, limit and queue, not ${given} of them`)
   if (perKey !== undefined && typeof perKey !== 'boolean') {
     throw new TypeError(`Cannot ${doing}: perKey is neither true nor false`)
   }
@@ -184,7 +191,12 @@ function toNames({ task, limit, perKey }: LimitTarget, doing: string): { label: 
     const kinds = perKey === undefined ? ['task', 'key'] : [perKey ? 'key' : 'task']
     return { label: `the task ${name}`, names: kinds.map(kind => `${kind} ${name}`) }
   }
-  const name = typeof limit === 'object' && limit !== null ? limit.name : limit
+  if (queue !== undefined) {
+    const { name } = Queue.for(toName(queue))
+    if (perKey !== undefined) throw new TypeError(`Cannot ${doing}: perKey is only for the limits of a task`)
+    return { label: `the queue ${name}`, names: [`queue ${name}`] }
+  }
+  const name = toName(limit!)
   checkText(name, doing, 'limit')
   if (perKey !== undefined) throw new TypeError(`Cannot ${doing}: perKey is only for the limits of a task`)
   return { label: name, names: [`limit ${name}`] }
@@ -192,18 +204,28 @@ function toNames({ task, limit, perKey }: LimitTarget, doing: string): { label: 
 
 function reasonFor(found: readonly string[], target: LimitTarget, limits: readonly LimitStateRow[]): string {
   if (found.length > 1) return 'it has two, one for each key and one for all jobs. Say which one with perKey'
-  if (limits.length === 0) return 'no worker has registered any limit yet'
-  const isTask = target.task !== undefined
-  const known = [...new Set(limits.filter(({ kind }) => (kind === 'task') === isTask).map(({ name }) => name))]
-  const name = String(
-    isTask ? nameOfTask(target.task, '') : typeof target.limit === 'object' ? target.limit.name : target.limit
-  )
-  return `no worker has registered such a limit${didYouMean(nearMatches(name, known))}`
+  const { task, limit, queue } = target
+  const [kind, name]: [LimitState['kind'], string] =
+    task !== undefined
+      ? ['task', nameOfTask(task, '')]
+      : queue !== undefined
+        ? ['queue', toName(queue)]
+        : ['shared', toName(limit!)]
+  const known = [...new Set(limits.filter(one => one.kind === kind).map(one => one.name))]
+  const suggestion = didYouMean(nearMatches(name, known))
+  if (kind === 'queue') return `no worker has registered it, or run a job of it, with a concurrency${suggestion}`
+  return limits.length === 0
+    ? 'no worker has registered any limit yet'
+    : `no worker has registered such a limit${suggestion}`
+}
+
+function toName(named: { readonly name: string } | string): string {
+  return typeof named === 'object' && named !== null ? named.name : named
 }
 
 /** The name of a limit in the database. */
 function nameIn({ kind, name, perKey }: LimitStateRow): string {
-  return `${kind === 'shared' ? 'limit' : perKey ? 'key' : 'task'} ${name}`
+  return `${kind === 'shared' ? 'limit' : kind === 'queue' ? 'queue' : perKey ? 'key' : 'task'} ${name}`
 }
 
 /** Reads a row of the view. */

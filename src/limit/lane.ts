@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { checkText } from '../check/text.ts'
+import type { Queue } from '../queue.ts'
 import { LANE, MOST_LETTERS } from '../rules/lanes.ts'
 import type { RateParts } from '../rules/rates.ts'
 import { describe } from '../text/describe.ts'
@@ -27,9 +28,28 @@ export function limitsOf(task: string, given: Limits<never> | undefined): readon
   }))
 }
 
+/** The limit of a queue by its name in the database, if the queue has a concurrency. */
+export function limitsOfQueue(queue: Queue | null | undefined): readonly NamedLimit[] {
+  const { name, concurrency } = queue ?? {}
+  return concurrency === undefined ? [] : [{ name: `queue ${name}`, concurrency, rate: null, isKeyed: false }]
+}
+
 /** Whether one of the limits has keys, so that the lane of a job depends on its payload. */
 export function isPerKey(given: Limits<never>): boolean {
   return toList(given).some(({ per }) => per)
+}
+
+/**
+ * How many turns a key has in each round of the keys that wait.
+ *
+ * @throws {RangeError} if the limit's `weight` returns no whole number from 1 to 100
+ */
+export function weightOf(given: Limits<never> | undefined, key: string): number {
+  const weigh = toList(given).find(limit => limit.weight)?.weight
+  if (!weigh) return 1
+  const weight: unknown = weigh(key)
+  if (Number.isInteger(weight) && (weight as number) >= 1 && (weight as number) <= 100) return weight as number
+  throw new RangeError(`the limit's weight returns ${describe(weight)}, not a whole number from 1 to 100`)
 }
 
 /**
@@ -46,7 +66,23 @@ export function laneOf(
 ): string {
   const per = toList(given).find(limit => limit.per)?.per as ((payload: unknown) => unknown) | undefined
   const key = per && readKey(per, payload, doing)
-  return key === undefined ? `${LANE}${task}` : `${LANE}${task} ${shorten(key)}`
+  return key === undefined ? `${LANE}${task}` : `${LANE}${task} ${key}`
+}
+
+/**
+ * Writes a key as lanes have it. A number and its text are the same key.
+ *
+ * @param doing completes "Cannot …" in errors
+ * @param what names the key in errors
+ * @throws {TypeError} if it is no key
+ */
+export function toKey(key: unknown, doing: string, what: string): string {
+  if (key !== null && !['string', 'number', 'bigint', 'boolean'].includes(typeof key)) {
+    const found = key === undefined ? 'nothing' : `a value of type ${typeof key}`
+    throw new TypeError(`Cannot ${doing}: ${what} ${found}. A key is a text, a number, true, false or null`)
+  }
+  checkText(String(key), doing, 'the key')
+  return shorten(String(key))
 }
 
 /** A name of a queue has 128 characters at most. A long key is cut, and its digest tells it from others. */
@@ -73,13 +109,7 @@ function readKey(per: (payload: unknown) => unknown, payload: string, doing: str
       { cause }
     )
   }
-  if (key !== null && !['string', 'number', 'bigint', 'boolean'].includes(typeof key)) {
-    throw new TypeError(
-      `Cannot ${doing}: the limit's per returns ${key === undefined ? 'nothing' : `a value of type ${typeof key}`}. A key is a text, a number, true, false or null`
-    )
-  }
-  checkText(String(key), doing, "the key of the limit's per")
-  return String(key)
+  return toKey(key, doing, "the limit's per returns")
 }
 
 function toList(given: Limits<never> | undefined): readonly AnyLimit<never>[] {

@@ -34,6 +34,13 @@ export interface LimitNumbers<Input extends object = object> {
    * @default none: all jobs share the limit
    */
   per?: (payload: Input) => LimitKey
+  /**
+   * Returns how many turns a key has in each round of the keys that wait: a whole number from 1 to 100. The key is a text, as in
+   * the view `kretes.jobs`. Only with `per`. Workers call it often, so it must be fast.
+   *
+   * @default 1 for each key
+   */
+  weight?: (key: string) => number
 }
 
 /** A limit that several tasks share. Make it with {@linkcode Limit.for}. */
@@ -142,7 +149,7 @@ function checkLimit(limit: unknown, names: Readonly<Record<string, true>>, doing
   }
   refuseUnknown(limit, names, doing, 'option of a limit')
   if ('name' in names && 'name' in limit) checkName(limit.name, doing, "the limit's name")
-  const { concurrency, rate, per } = limit as LimitOptions
+  const { concurrency, rate, per, weight } = limit as LimitOptions
   if (concurrency === undefined && rate === undefined) {
     throw new TypeError(`Cannot ${doing}: the limit has neither a concurrency nor a rate`)
   }
@@ -151,7 +158,12 @@ function checkLimit(limit: unknown, names: Readonly<Record<string, true>>, doing
   if (per !== undefined && typeof per !== 'function') {
     throw new TypeError(`Cannot ${doing}: the limit's per is ${describe(per)}, not a function`)
   }
+  if (weight === undefined) return
+  if (typeof weight !== 'function') {
+    throw new TypeError(`Cannot ${doing}: the limit's weight is ${describe(weight)}, not a function`)
+  }
+  if (per === undefined) throw new TypeError(`Cannot ${doing}: the limit has a weight, but no keys (per)`)
 }
 
-const OPTIONS: Names<LimitOptions> = { concurrency: true, rate: true, per: true }
+const OPTIONS: Names<LimitOptions> = { concurrency: true, rate: true, per: true, weight: true }
 const LIMIT: Names<Limit> = { ...OPTIONS, name: true }

@@ -1,6 +1,6 @@
+import { checkDefaults } from '../check/defaults.ts'
 import { type Names, refuseUnknown } from '../check/options.ts'
 import { toTimes } from '../check/times.ts'
-import { checkDefaults } from '../check/values.ts'
 import { BackgroundError } from '../errors.ts'
 import type { Job } from '../job.ts'
 import type { RescheduleOptions } from '../schedule.ts'

@@ -1,6 +1,7 @@
 import { BackgroundError } from '../errors.ts'
 import { REDACTED } from '../redact/text.ts'
 import type { Run } from '../run.ts'
+import { readQueueConcurrency } from '../sql/flow/limits.ts'
 import { addJob } from '../sql/jobs/add.ts'
 import type { Target } from '../sql/jobs/waiting.ts'
 import { type ChosenJob, forgetPast, makeDue, reopenJobs } from '../sql/ledger/actions.ts'
@@ -61,6 +62,7 @@ export async function scheduleAgain(access: Access, { id, run }: GoneJob): Promi
   const job = await addJob(access, {
     task,
     queue,
+    slots: queue === null ? null : await readQueueConcurrency(access, queue),
     payload: JSON.stringify(payload),
     runAt: null,
     delayMs: 0,

@@ -51,11 +51,24 @@ export function readDefinition(
   if (request.isLimited) refuseQueue(recurring.overlap, doing)
   const encoding = toPayload(given, settings, request.task)
   return async registered => {
-    const { task, queue: given, isLimited, priority, maxAttempts, version } = registered ? toJob(registered) : request
+    const {
+      task,
+      queue: given,
+      slots = null,
+      isLimited,
+      priority,
+      maxAttempts,
+      version
+    } = registered ? toJob(registered) : request
     if (registered?.isLimited) refuseQueue(recurring.overlap, doing)
+    if (slots !== null && recurring.overlap === 'queue') {
+      throw new TypeError(
+        `Cannot ${doing}: its queue has a concurrency, so overlap cannot be "queue". Give a queue without one, or no queue`
+      )
+    }
     // Workers put the jobs into their lanes.
     const queue = isLimited ? null : given
-    return { name, task, queue, priority, maxAttempts, version, payload: await encoding, ...recurring }
+    return { name, task, queue, slots, priority, maxAttempts, version, payload: await encoding, ...recurring }
   }
 }
 

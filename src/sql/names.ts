@@ -1,4 +1,4 @@
-import { LIMITED } from '../rules/lanes.ts'
+import { LANE, LIMITED } from '../rules/lanes.ts'
 import type { Fragment } from './statement.ts'
 
 /** The flag of a cancelled job. Its value is the time of the cancellation. */
@@ -14,9 +14,14 @@ export function isCancelled(flags: string): Fragment {
   return { sql: `coalesce(jsonb_typeof(${flags} -> '${CANCELLED}') = 'string', false)` }
 }
 
-/** Whether a job is in no lane: its queue, if it has one, is a queue of the user's. */
+/** Whether a job is in no lane. */
 export function isUnlimited(job: string): Fragment {
   return { sql: `(${job}.flags -> '${LIMITED}') is null` }
+}
+
+/** Whether a queue is one of the user's, and not the lane of a task. */
+export function isUsers(queue: string): Fragment {
+  return { sql: `left(${queue}.queue_name, ${LANE.length}) <> '${LANE}'` }
 }
 
 /** The flag of a job that has failed for good with attempts left. Its value is the number of attempts made. */

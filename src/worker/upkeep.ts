@@ -6,6 +6,7 @@ import { connect } from '../database/open.ts'
 import { dropPartitions, makeRoom, tidyLedger } from '../ledger/prune.ts'
 import type { Logger } from '../logger.ts'
 import { upkeepTimings } from '../rules/timings.ts'
+import { sampleLimits } from '../sql/flow/history.ts'
 import { forgetStarts } from '../sql/flow/rates.ts'
 import type { Partition } from '../sql/ledger/upkeep.ts'
 import type { Connections } from '../sql/statement.ts'
@@ -62,6 +63,7 @@ export function startUpkeep({ settings, connections, url, schema, logger }: Upke
     try {
       const limit = AbortSignal.any([stopping.signal, AbortSignal.timeout(upkeepTimings.foldingMs)])
       await forgetStarts(connections.execute, schema)
+      if (settings) await sampleLimits(connections.execute, schema)
       const tidied = settings && (await tidyLedger(connections, schema, settings, limit))
       if (tidied?.isBehind && !isStopped) {
         logger.warn('Folding the counters of runs did not finish in time; the next round continues', {

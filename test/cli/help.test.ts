@@ -100,10 +100,10 @@ Commands:
   kretes background delete [...jobs]           Remove jobs that are not running, by id, key or filter
   kretes background run-now [...jobs]          Make scheduled jobs due now, by id, key or filter
   kretes background cron [command]             List, set and pause recurring jobs
-  kretes background pause                      Pause a task, a queue or everything: jobs wait until resume
+  kretes background pause                      Pause a task, a queue, a limit or everything: jobs wait until resume
   kretes background resume                     End a pause: workers take its jobs at once
   kretes background pauses                     List what is paused, by whom and why
-  kretes background limits [command]           List and set the limits of tasks
+  kretes background limits [command]           List and set the limits of tasks and queues
   kretes background status                     Show tasks, queues and workers
   kretes background why <job>                  Show why a job is not running, by id or key, or about a recurring job, by name
   kretes background doctor                     Look for problems and show their remedies; exits with 1 if there are any

@@ -32,7 +32,7 @@ test('name every column of the views and of the workers', async () => {
     select table_name as relation, column_name as name
     from information_schema.columns
     where table_schema = 'kretes'
-      and table_name in ('jobs', 'runs', 'tasks', 'queues', 'rates', 'schedules', 'pauses', 'limits', 'workers')`
+      and table_name in ('jobs', 'runs', 'tasks', 'queues', 'rates', 'schedules', 'pauses', 'limits', 'limit_history', 'workers')`
   const rows = new Map([...guide.matchAll(/^\| `kretes\.(\w+)` \| (.*) \|$/gm)].map(([, name, text]) => [name, text]))
   // A queue has the figures of a task.
   const queues = `${rows.get('queues')} ${rows.get('tasks')}`

@@ -20,7 +20,14 @@ test('tell what is paused, since when, by whom and why, the oldest pause first',
   const [{ now: before } = {}] = await sql`select clock_timestamp() as now`
   const first = await background.pause({ queue: Queue.for('email'), reason: 'The mail server is down', by: 'Ada' })
   const { since, ...rest } = first
-  assert.equal(rest, { kind: 'queue', name: 'email', by: 'Ada', reason: 'The mail server is down', isKnown: false })
+  assert.equal(rest, {
+    kind: 'queue',
+    name: 'email',
+    key: null,
+    by: 'Ada',
+    reason: 'The mail server is down',
+    isKnown: false
+  })
   assert.ok(since >= before && since.getTime() <= Date.now() + 60_000)
   const SendEmail = defineTask({ name: 'SendEmail', run: () => {} })
   const [{ user } = {}] = await sql`select session_user as user`
@@ -120,8 +127,8 @@ const TARGETS: readonly [unknown, typeof TypeError | typeof RangeError, RegExp][
   [undefined, TypeError, /: the options are .+, not an object$/],
   [null, TypeError, /: the options are null, not an object$/],
   ['email', TypeError, /, not an object$/],
-  [{}, TypeError, /: give one of task, queue and all, not 0 of them$/],
-  [{ task: 'A', queue: 'b' }, TypeError, /: give one of task, queue and all, not 2 of them$/],
+  [{}, TypeError, /: give one of task, queue, limit and all, not 0 of them$/],
+  [{ task: 'A', queue: 'b' }, TypeError, /: give one of task, queue, limit and all, not 2 of them$/],
   [{ task: 'A', queue: 'b', all: true }, TypeError, /, not 3 of them$/],
   [{ all: false }, TypeError, /: all is false, not true$/],
   [{ all: 1 }, TypeError, /: all is 1, not true$|: all is of type number, not true$|: all is a number, not true$/],

@@ -5,6 +5,7 @@ import {
   Limit,
   type LimitOptions,
   type LimitState,
+  Queue,
   type Rate,
   RateLimited,
   Snooze,
@@ -167,6 +168,7 @@ export async function control(): Promise<void> {
   await Background.limits.set({ limit: stripe, rate: '5' })
   // @ts-expect-error a reset says nothing of the rate
   await Background.limits.reset({ limit: stripe, rate: '5/s' })
-  // @ts-expect-error there is no such option
-  await Background.limits.reset({ queue: 'one' })
+  await Background.limits.reset({ queue: Queue.for('crm', { concurrency: 3 }) })
+  // @ts-expect-error a queue has a name
+  await Background.limits.reset({ queue: 1 })
 }

@@ -5,7 +5,7 @@ const SendEmail: Task<{ to: string }> = async () => {}
 
 export async function accepted(): Promise<void> {
   const pause: Pause = await Background.pause({ task: SendEmail, reason: 'Too much mail', by: 'Ada' })
-  pause.kind satisfies 'all' | 'task' | 'queue'
+  pause.kind satisfies 'all' | 'task' | 'queue' | 'limit'
   pause.name satisfies string | null
   await Background.pause({ queue: Queue.for('email') })
   await Background.pause({ all: true })

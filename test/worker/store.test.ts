@@ -105,6 +105,7 @@ function createStore(given: Pick<JobStoreOptions, 'execute'> & Partial<JobStoreO
     file: async () => {},
     insist: work => work(),
     limitsOf: () => [],
+    weightOf: () => 1,
     onReady() {},
     onFreed() {}
   })

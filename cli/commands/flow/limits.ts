@@ -25,6 +25,7 @@ const list = defineCommand({
 const targetOptions = {
   task: text('--task <name>', 'The task with the limit'),
   limit: text('--limit <name>', 'The limit that tasks share'),
+  queue: text('--queue <name>', 'The queue with a concurrency'),
   perKey: flag('--per-key', 'The limit for each key, if the task has two'),
   json: flag('--json', 'Print the limit as JSON'),
   databaseUrl
@@ -78,24 +79,28 @@ const reset = defineCommand({
 /** `kretes background limits`: the commands for limits. */
 export const limits: Group = {
   name: 'limits',
-  summary: 'List and set the limits of tasks',
+  summary: 'List and set the limits of tasks and queues',
   commands: [defineCommand({ ...list, usage: '' }), list, set, reset]
 }
 
 function readTarget(
-  { task, limit, perKey }: { task: string | undefined; limit: string | undefined; perKey: boolean },
+  { task, limit, queue, perKey }: Record<'task' | 'limit' | 'queue', string | undefined> & { readonly perKey: boolean },
   verb: string
 ): LimitTarget {
-  if ((task === undefined) === (limit === undefined)) {
-    const wrong = task === undefined ? 'say which' : 'give only one'
-    throw new UsageError(`Cannot ${verb}: ${wrong}: --task <name> or --limit <name>`)
+  const targets: readonly LimitTarget[] = Object.entries({ task, limit, queue }).flatMap(([kind, name]) =>
+    name === undefined ? [] : [{ [kind]: name }]
+  )
+  if (targets.length !== 1) {
+    const wrong = targets.length === 0 ? 'say which' : 'give only one'
+    throw new UsageError(`Cannot ${verb}: ${wrong}: --task <name>, --limit <name> or --queue <name>`)
   }
   if (perKey && task === undefined) throw new UsageError(`Cannot ${verb}: --per-key is only for the limits of a task`)
-  return task === undefined ? { limit } : { task, ...(perKey && { perKey }) }
+  return { ...targets[0]!, ...(perKey && { perKey }) }
 }
 
 function labelOf({ kind, name, perKey }: LimitState): string {
-  return oneLine(`the limit ${kind === 'task' ? 'of ' : ''}${name}${perKey ? ' for each key' : ''}`)
+  const of = { task: 'of ', queue: 'of the queue ', shared: '' }[kind]
+  return oneLine(`the limit ${of}${name}${perKey ? ' for each key' : ''}`)
 }
 
 /** What a limit lets through: `5 at a time, 20/s`. */
@@ -111,7 +116,7 @@ const COLUMNS: readonly Column<LimitState>[] = [
   { title: 'LIMIT', least: 10, cell: ({ name }) => name },
   {
     title: 'OF',
-    cell: ({ kind, perKey }) => `${kind === 'task' ? 'task' : 'several tasks'}${perKey ? ', per key' : ''}`
+    cell: ({ kind, perKey }) => `${kind === 'shared' ? 'several tasks' : kind}${perKey ? ', per key' : ''}`
   },
   { title: 'SLOTS', align: 'right', cell: ({ concurrency }) => (concurrency === null ? '' : String(concurrency)) },
   { title: 'IN USE', align: 'right', cell: ({ used }) => String(used) },

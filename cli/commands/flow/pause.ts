@@ -1,4 +1,4 @@
-import { nameOf } from '../../../src/flow/pauses.ts'
+import { nameOf, type Pause } from '../../../src/flow/pauses.ts'
 import { defineCommand } from '../../command.ts'
 import { withBackground } from '../../database.ts'
 import { databaseUrl, flag, text } from '../../input/options.ts'
@@ -7,10 +7,10 @@ import { pauseFields } from '../../output/pauses.ts'
 import { oneLine } from '../../terminal/sanitize.ts'
 import { readTarget, targetOptions, whoAmI } from './target.ts'
 
-/** `kretes background pause`: pauses a task, a queue or everything. */
+/** `kretes background pause`: pauses a task, a queue, a limit, a key or everything. */
 export const pause = defineCommand({
   usage: 'pause',
-  summary: 'Pause a task, a queue or everything: jobs wait until resume',
+  summary: 'Pause a task, a queue, a limit or everything: jobs wait until resume',
   options: {
     ...targetOptions,
     reason: text('--reason <text>', 'Why, for those who wonder later'),
@@ -20,6 +20,7 @@ export const pause = defineCommand({
   },
   examples: program => [
     `  $ ${program} pause --queue email --reason "The mail server is down"`,
+    `  $ ${program} pause --task SyncOrders --key shop-7`,
     `  $ ${program} pause --all`
   ],
 
@@ -33,10 +34,15 @@ export const pause = defineCommand({
     if (json) output.json(paused)
     else output.line(`Paused ${oneLine(nameOf(paused))}\n${pauseFields(paused, output)}`)
     if (!paused.isKnown) {
-      output.notice(
-        `There has never been ${paused.kind === 'task' ? 'a worker or a job of this task' : 'a job of this queue'}. Is the name right?`
-      )
+      output.notice(`There has never been ${UNKNOWN[paused.kind]}. Is the name right?`)
     }
     return 0
   }
 })
+
+const UNKNOWN: Readonly<Record<Pause['kind'], string>> = {
+  all: 'anything',
+  task: 'a worker or a job of this task',
+  queue: 'a job of this queue',
+  limit: 'a worker with this limit'
+}

@@ -23,6 +23,7 @@ export const pauses = defineCommand({
 const COLUMNS: readonly Column<Pause>[] = [
   { title: 'PAUSED', cell: ({ kind }) => (kind === 'all' ? 'everything' : kind) },
   { title: 'NAME', least: 10, cell: ({ name }) => name ?? '' },
+  { title: 'KEY', cell: ({ key }) => key ?? '' },
   { title: 'SINCE', cell: ({ since }) => plainTime(since) },
   { title: 'BY', least: 8, cell: ({ by }) => by },
   { title: 'REASON', least: 12, cell: ({ reason }) => reason ?? '' }

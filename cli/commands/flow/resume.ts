@@ -1,4 +1,4 @@
-import { nameOf } from '../../../src/flow/pauses.ts'
+import { nameOf, type Pause, type PauseTarget } from '../../../src/flow/pauses.ts'
 import { counted } from '../../../src/text/amounts.ts'
 import { defineCommand } from '../../command.ts'
 import { withBackground } from '../../database.ts'
@@ -8,7 +8,7 @@ import { pauseFields } from '../../output/pauses.ts'
 import { oneLine } from '../../terminal/sanitize.ts'
 import { readTarget, targetOptions } from './target.ts'
 
-/** `kretes background resume`: ends the pause of a task, a queue or everything. */
+/** `kretes background resume`: ends a pause. */
 export const resume = defineCommand({
   usage: 'resume',
   summary: 'End a pause: workers take its jobs at once',
@@ -34,7 +34,7 @@ export const resume = defineCommand({
   }
 })
 
-function describe({ task, queue }: { task?: unknown; queue?: unknown }): string {
-  if (task !== undefined) return nameOf({ kind: 'task', name: String(task) })
-  return queue === undefined ? 'everything' : nameOf({ kind: 'queue', name: String(queue) })
+function describe({ key, ...target }: PauseTarget): string {
+  const [kind, name] = Object.entries(target)[0]!
+  return nameOf({ kind: kind as Pause['kind'], name: String(name), key: key === undefined ? null : String(key) })
 }

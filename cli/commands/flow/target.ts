@@ -7,19 +7,31 @@ import { UsageError } from '../../input/usage-error.ts'
 export const targetOptions = {
   task: text('--task <name>', 'The task'),
   queue: text('--queue <name>', 'The queue'),
+  limit: text('--limit <name>', 'The limit that tasks share'),
+  key: text('--key <key>', 'Only one key of the task or the limit'),
   all: flag('--all', 'Everything')
 }
 
 /** Reads what to pause or resume. */
 export function readTarget(
-  { task, queue, all }: { task: string | undefined; queue: string | undefined; all: boolean },
+  {
+    task,
+    queue,
+    limit,
+    key,
+    all
+  }: Record<'task' | 'queue' | 'limit' | 'key', string | undefined> & { readonly all: boolean },
   verb: string
 ): PauseTarget {
-  const targets = [...(task === undefined ? [] : [{ task }]), ...(queue === undefined ? [] : [{ queue }])]
-  const given: readonly PauseTarget[] = all ? [...targets, { all }] : targets
-  if (given.length === 1) return given[0]!
-  const wrong = given.length === 0 ? 'say what' : 'give only one'
-  throw new UsageError(`Cannot ${verb}: ${wrong}: --task <name>, --queue <name> or --all`)
+  const targets: PauseTarget[] = Object.entries({ task, queue, limit }).flatMap(([kind, name]) =>
+    name === undefined ? [] : [{ [kind]: name }]
+  )
+  if (all) targets.push({ all })
+  if (targets.length !== 1) {
+    const wrong = targets.length === 0 ? 'say what' : 'give only one'
+    throw new UsageError(`Cannot ${verb}: ${wrong}: --task <name>, --queue <name>, --limit <name> or --all`)
+  }
+  return { ...targets[0]!, ...(key !== undefined && { key }) }
 }
 
 /** The person at this machine, for those who wonder later. */

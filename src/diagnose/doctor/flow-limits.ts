@@ -1,4 +1,4 @@
-import { listLimits, readLeases } from '../../sql/flow/limits.ts'
+import { type LimitStateRow, listLimits, readLeases } from '../../sql/flow/limits.ts'
 import { readWorkers } from '../../sql/ledger/status.ts'
 import type { Access } from '../../sql/statement.ts'
 import { counted, lengthOf } from '../../text/amounts.ts'
@@ -11,7 +11,7 @@ export async function examineLimits(access: Access, { limitWaitMs }: Limits): Pr
   const alive = new Set(workers.flatMap(({ id, isAlive }) => (isAlive ? [id] : [])))
   const findings = limits.flatMap(({ kind, name, perKey, concurrency, rate, waiting, oldestMs }) => {
     if (oldestMs === null || oldestMs < limitWaitMs) return []
-    const [label, target] = kind === 'task' ? [`of ${name}`, `--task ${name}`] : [name, `--limit ${name}`]
+    const [label, target] = namesOf(kind, name)
     const each = perKey ? ' for each key' : ''
     const sizes = [concurrency === null ? [] : `${concurrency} at a time`, rate ?? []].flat().join(', ')
     const options = [concurrency === null ? [] : '--concurrency <number>', rate === null ? [] : '--rate <rate>'].flat()
@@ -32,4 +32,10 @@ export async function examineLimits(access: Access, { limitWaitMs }: Limits): Pr
     ...findings,
     warning('lost-slots', message, 'Running workers free them within seconds. Start one: kretes background')
   ]
+}
+
+/** How messages name a limit, and how commands do. */
+function namesOf(kind: LimitStateRow['kind'], name: string): readonly [label: string, options: string] {
+  if (kind === 'task') return [`of ${name}`, `--task ${name}`]
+  return kind === 'queue' ? [`of the queue ${name}`, `--queue ${name}`] : [name, `--limit ${name}`]
 }

@@ -1,8 +1,9 @@
 import { registerChoices } from '../flow/choice.ts'
 import { createLanes } from '../flow/claim-lanes.ts'
+import { createHistory } from '../flow/history.ts'
 import { indexLanes } from '../flow/lane-index.ts'
 import { createLimits } from '../flow/limits.ts'
-import { createPauses } from '../flow/pauses.ts'
+import { addPausesOfKeys, createPauses } from '../flow/pauses.ts'
 import { createRates } from '../flow/rates.ts'
 import { createDefinitions } from '../jobs/definitions.ts'
 import { splitCounters } from '../ledger/counters.ts'
@@ -101,6 +102,17 @@ export const migrations: readonly Migration[] = [
     name: 'add rates',
     async apply(execute, own, engine) {
       await createRates(execute, own)
+      await createLanes(execute, own, engine)
+    }
+  },
+  {
+    id: 16,
+    name: 'pause limits and keys, limit queues, and keep what is in use of limits',
+    async apply(execute, own, engine) {
+      await addPausesOfKeys(execute, own)
+      await execute(statement`
+        alter table ${identifier(own)}.recurring add column if not exists queue_slots integer`)
+      await createHistory(execute, own)
       await createLanes(execute, own, engine)
     }
   }

@@ -78,6 +78,8 @@ const OURS = textArray([
   'jobs',
   'leases',
   'ledger',
+  'limit_history',
+  'limit_minutes',
   'limits',
   'migrations',
   'paused',

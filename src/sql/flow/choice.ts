@@ -1,4 +1,4 @@
-import { isUnlimited, ownSchema } from '../names.ts'
+import { isUsers, ownSchema } from '../names.ts'
 import {
   type Access,
   type Execute,
@@ -8,7 +8,7 @@ import {
   statement,
   textArray
 } from '../statement.ts'
-import { isRunnable, pausedQueues } from './pauses.ts'
+import { isRunnable, pausedLanes, pausedQueues } from './pauses.ts'
 import { isFitting, VERSIONED } from './versions.ts'
 
 /** Which jobs a worker may take. */
@@ -101,6 +101,15 @@ export function isChosenQueue({ kind }: QueueChoice, id: string): string {
     : `${id} <> all((select ids from listed)::int[])`
 }
 
+/** Whether the worker takes jobs of a lane now: of a task's lane whose key is not paused, or of a queue that it takes. */
+export function isChosenLane(schema: string, choice: QueueChoice, id: string): Fragment {
+  const ofTask = `exists (
+          select from ${identifier(schema).sql}._private_job_queues queue where queue.id = ${id} and not ${isUsers('queue').sql}
+        )`
+  const isChosen = choice.kind === 'none' ? ofTask : isChosenQueue(choice, id)
+  return { sql: `${isChosen} and ${id} <> all(array(${pausedLanes(schema).sql}))` }
+}
+
 /** Jobs of a task that wait although live workers run the task. */
 export interface NotTaken {
   readonly task: string
@@ -131,7 +140,7 @@ export async function findNotTaken({ execute, schema }: Access, workers: readonl
       select task.identifier as task, count(*) as count, min(job.id)::text as first
       from ${engine}._private_jobs job
       join ${engine}._private_tasks task on task.id = job.task_id
-      left join ${engine}._private_job_queues queue on queue.id = job.job_queue_id and ${isUnlimited('job')}
+      left join ${engine}._private_job_queues queue on queue.id = job.job_queue_id and ${isUsers('queue')}
       where job.is_available and job.run_at <= now() and exists (${running}) and not exists (${running}
         and ${isFitting('job', { sql: "coalesce(worker.task_versions, '{}')" }, 'task.identifier')}
         and case worker.queues ->> 'kind'

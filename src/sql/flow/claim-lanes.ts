@@ -1,9 +1,10 @@
-import { LANE } from '../../rules/lanes.ts'
-import { type Execute, identifier } from '../statement.ts'
+import { LANE, SLOTS } from '../../rules/lanes.ts'
+import { isUsers } from '../names.ts'
+import { type Execute, identifier, statement } from '../statement.ts'
 import { BYTES, MOST_BYTES } from '../worker/claim/size.ts'
 import { IS_LANED } from './lane-index.ts'
 import { CONCURRENCY } from './limits.ts'
-import { isRunnable } from './pauses.ts'
+import { isRunnable, pausedLanes, pausedQueues } from './pauses.ts'
 import { areCounted, RATE_COUNT, RATE_PERIOD } from './rates.ts'
 import { isFitting } from './versions.ts'
 
@@ -29,15 +30,17 @@ const WANTED_FOR = '3 seconds'
 export async function createLanes(execute: Execute, own: string, schema: string): Promise<void> {
   const [engine, tables] = [identifier(schema).sql, identifier(own).sql]
   const fits = isFitting('job', { sql: 'known.versions' }).text
+  // Its parameters stay, and its columns may change.
+  await execute(statement`drop function if exists ${identifier(own)}.claim_lanes`)
   await execute({
     text: `
-create or replace function ${tables}.claim_lanes(
+create function ${tables}.claim_lanes(
   me text, lanes int[], runs int[], tasks text[], task_versions jsonb, most_slots int, most_jobs int, first_number bigint,
   begin_within interval
 ) returns table (
   id bigint, job_queue_id int, task_id int, payload json, priority int2, run_at timestamptz, attempts int2, max_attempts int2,
   key text, created_at timestamptz, locked_at timestamptz, flags jsonb, last_error text, task_name text, slots int, spare int,
-  is_longer bool, number bigint, ready_ms float8, lane_key text
+  is_longer bool, number bigint, ready_ms float8, lane_key text, queue_name text
 ) language plpgsql set jit = off as $function$
 #variable_conflict use_column
 declare
@@ -45,13 +48,15 @@ declare
   lane record;
   chosen record;
   free record;
+  slots_flag text;
   granted int;
   most int;
   ready_in float8;
   room bigint := ${MOST_BYTES};
 begin
   select array_agg(task.id) as ids, jsonb_object_agg(task.id, task.identifier) as names,
-    jsonb_object_agg(task.id, task_versions -> task.identifier) as versions
+    jsonb_object_agg(task.id, task_versions -> task.identifier) as versions,
+    array(${pausedLanes(schema).sql}) as paused_lanes
   into known
   from ${engine}._private_tasks task
   where task.identifier = any(tasks) and ${isRunnable(schema, 'task.identifier').sql};
@@ -64,21 +69,48 @@ begin
     join ${engine}._private_job_queues queue on queue.id = given.id
     join ${tables}.definitions on definitions.name = split_part(queue.queue_name, ' ', 2),
     json_array_elements_text(definitions.definition -> 'limits') limit_name
+    where not ${IS_USERS}
   ) and (not is_keyed or name like 'limit %')
   order by name
   for update;
 
   for lane in
     select queue.id, given.run, given.place,
-      substr(queue.queue_name, ${LANE.length + 2} + length(split_part(queue.queue_name, ' ', 2))) as key,
-      (select coalesce(array_agg(limit_name), '{}') from json_array_elements_text(definitions.definition -> 'limits') limit_name) as limits
+      case when ${IS_USERS} then queue.queue_name end as queue_name,
+      case when ${IS_USERS} then '' else substr(queue.queue_name, ${LANE.length + 2} + length(split_part(queue.queue_name, ' ', 2))) end as key,
+      case when ${IS_USERS} then array['queue ' || queue.queue_name] else (
+        select coalesce(array_agg(limit_name), '{}') from json_array_elements_text(definitions.definition -> 'limits') limit_name
+      ) end as limits
     from unnest(lanes, runs) with ordinality given (id, run, place)
     join ${engine}._private_job_queues queue on queue.id = given.id
-    left join ${tables}.definitions on definitions.name = split_part(queue.queue_name, ' ', 2)
+    left join ${tables}.definitions on definitions.name = split_part(queue.queue_name, ' ', 2) and not ${IS_USERS}
+    where queue.id <> all(known.paused_lanes)
+      and not (${IS_USERS} and queue.queue_name in (${pausedQueues(schema).sql}))
     order by given.place
     for update of queue skip locked
   loop
     exit when most_slots <= 0 or most_jobs <= 0 or room <= 0;
+    slots_flag := null;
+    if lane.queue_name is not null then
+      -- The next job of a queue says how many of them run at the same time.
+      select flag into slots_flag
+      from (
+        select job.flags
+        from ${engine}._private_jobs job
+        where job.job_queue_id = lane.id and ${IS_LANED.sql} and job.task_id = any(known.ids) and job.run_at <= now() and ${fits}
+        order by job.priority, job.run_at, job.id
+        limit 1
+      ) job, jsonb_object_keys(job.flags) flag
+      where flag ~ '^${SLOTS}[1-9][0-9]{0,6}$';
+      continue when slots_flag is null;
+      -- Without a lock, which registrations of limits take in another order: claims of the same queue wait for its row.
+      perform from ${tables}.declared_limits limits
+      where limits.name = lane.limits[1] and limits.concurrency = ${SLOTS_OF_QUEUE};
+      if not found then
+        insert into ${tables}.declared_limits (name, concurrency, is_keyed) values (lane.limits[1], ${SLOTS_OF_QUEUE}, false)
+        on conflict on constraint declared_limits_pkey do update set concurrency = excluded.concurrency;
+      end if;
+    end if;
     -- A task that has no limits any more may still have jobs in lanes.
     select
       least(most_jobs, coalesce(min(least(share.slots, share.begins)), most_jobs)) as slots,
@@ -93,7 +125,7 @@ begin
     from (
       select
         limits.name like 'limit %' as is_shared,
-        limits.is_keyed,
+        limits.is_keyed or limits.name like 'queue %' as is_keyed,
         ${RATE_COUNT.sql} is not null as is_rated,
         ${CONCURRENCY.sql} - held.used as slots,
         case when holds.until is not null then 0 else ${RATE_COUNT.sql} - starts.count end as begins,
@@ -147,7 +179,7 @@ begin
       if free.are_all_used or free.ready_ms is not null then
         return query select null::bigint, lane.id, null::int, null::json, null::int2, null::timestamptz, null::int2, null::int2,
           null::text, null::timestamptz, null::timestamptz, null::jsonb, null::text, null::text, 0, 0, false, null::bigint,
-          free.ready_ms, lane.key;
+          free.ready_ms, lane.key, lane.queue_name;
       end if;
       continue;
     end if;
@@ -162,6 +194,7 @@ begin
           select job.id, job.payload
           from ${engine}._private_jobs job
           where job.job_queue_id = lane.id and ${IS_LANED.sql} and job.task_id = any(known.ids) and job.run_at <= now() and ${fits}
+            and (slots_flag is null or job.flags ? slots_flag)
           order by job.priority, job.run_at, job.id
           limit most
           for update skip locked
@@ -214,7 +247,8 @@ begin
       returning
         job.id, job.job_queue_id, job.task_id, job.payload, job.priority, job.run_at, job.attempts, job.max_attempts, job.key,
         job.created_at, job.locked_at, job.flags, job.last_error, known.names ->> job.task_id::text, granted, (free.slots - granted)::int,
-        chosen.count >= most, case when free.is_rated then first_number + lane.place end, ready_in, lane.key;
+        chosen.count >= most, case when free.is_rated then first_number + lane.place end, ready_in, lane.key,
+        lane.queue_name;
     most_slots := most_slots - granted;
     most_jobs := most_jobs - chosen.count;
     room := room - chosen.bytes;
@@ -223,6 +257,12 @@ end $function$`,
     values: []
   })
 }
+
+/** Whether a queue is one of the user's, with a concurrency. */
+const IS_USERS = `(${isUsers('queue').sql})`
+
+/** The number of the flag of a job. */
+const SLOTS_OF_QUEUE = `substr(slots_flag, ${SLOTS.length + 1})::int`
 
 /** When the first of the counted jobs has begun, or may have. A row of a worker has the latest time for that. */
 const FIRST = "min(case when starts.worker = '' then starts.at else starts.at - begin_within end)"

@@ -31,10 +31,9 @@ export async function indexLanes(execute: Execute, schema: string): Promise<void
 export function limitKey(engine: string): Fragment {
   return {
     sql: `case when (job.flags -> '${LIMITED}') is not null then (
-        select case when length(queue_name) > ${LANE.length} + length(task.identifier) then
-          substr(queue_name, ${LANE.length + 2} + length(task.identifier))
-        end
-        from ${identifier(engine).sql}._private_job_queues where id = job.job_queue_id
+        select substr(queue_name, ${LANE.length + 2} + length(task.identifier))
+        from ${identifier(engine).sql}._private_job_queues
+        where id = job.job_queue_id and starts_with(queue_name, '${LANE}' || task.identifier || ' ')
       ) end`
   }
 }

@@ -1,10 +1,9 @@
 import { ownSchema } from '../names.ts'
 import { type Execute, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import type { ClaimedJob } from '../worker/claim.ts'
-import type { Choice } from './choice.ts'
+import { type Choice, choosing, isChosenLane, valuesOf } from './choice.ts'
 import { IS_LANED } from './lane-index.ts'
 import { CONCURRENCY } from './limits.ts'
-import { isRunnable } from './pauses.ts'
 
 /**
  * A job of a lane. A row without an id is of a lane that has left nothing: all slots of a limit for all its keys are in use, and
@@ -52,7 +51,7 @@ export function claimLanes(schema: string, request: LanesRequest): Statement {
   const slow = lanes.map(lane => most.get(lane) ?? run)
   return {
     ...statement`
-    select *, null::text as queue_name, null::json as rest
+    select *, null::json as rest
     from ${identifier(ownSchema(schema))}.claim_lanes(
       ${worker}::text, ${textArray(lanes)}::text::int[], ${textArray(slow)}::text::int[], ${textArray(choice.tasks)}::text::text[],
       ${JSON.stringify(choice.versions)}::text::jsonb, ${slots}::text::int, ${jobs}::text::int,
@@ -120,14 +119,9 @@ export async function releaseOtherLanes(
  */
 export function findLanes(schema: string, choice: Choice, { after, most }: { after: number; most: number }): Statement {
   const jobs: Fragment = { sql: `${identifier(schema).sql}._private_jobs job` }
-  const { kind } = choice.queues
   return {
     ...statement`
-    with recursive known as materialized (
-      select array_agg(id) as ids
-      from ${identifier(schema)}._private_tasks task
-      where identifier = any(${textArray(choice.tasks)}::text::text[]) and ${isRunnable(schema, 'task.identifier')}
-    ), lane (id) as (
+    with recursive ${choosing(schema, choice.queues, valuesOf(choice))}, lane (id) as (
       (select job_queue_id from ${jobs} where ${IS_LANED} and job_queue_id > ${after}::text::int order by job_queue_id limit 1)
       union all
       select (select job_queue_id from ${jobs} where ${IS_LANED} and job_queue_id > lane.id order by job_queue_id limit 1)
@@ -135,11 +129,11 @@ export function findLanes(schema: string, choice: Choice, { after, most }: { aft
     )
     select lane.id
     from lane
-    where lane.id is not null and ${{ sql: kind === 'only' ? 'false' : 'true' }} and exists (
+    where lane.id is not null and ${isChosenLane(schema, choice.queues, 'lane.id')} and exists (
       select from ${jobs}
       where job.job_queue_id = lane.id and ${IS_LANED} and job.run_at <= now() and job.task_id = any((select ids from known)::int[])
     )
     limit ${most}::text::int`,
-    name: `kretes_find_lanes_${kind}`
+    name: `kretes_find_lanes_${choice.queues.kind}`
   }
 }

@@ -1,6 +1,6 @@
 import { LIMITED } from '../../rules/lanes.ts'
 import type { Rate } from '../../rules/rates.ts'
-import { ownSchema } from '../names.ts'
+import { isUsers, ownSchema } from '../names.ts'
 import { type Access, identifier, statement } from '../statement.ts'
 import { IS_LANED, limitKey } from './lane-index.ts'
 import { CONCURRENCY, RATE_TEXT } from './limits.ts'
@@ -29,8 +29,10 @@ export interface LimitOfJob {
 
 /** What the limits of a job leave. */
 export interface LimitedJob {
+  /** The name of its queue, if the limit is that of a queue. */
+  readonly queue: string | null
   readonly key: string | null
-  /** How many due jobs of the same task and key come before it. */
+  /** How many due jobs of the same task and key, or of the same queue, come before it. */
   readonly before: number
   readonly limits: readonly LimitOfJob[]
 }
@@ -40,13 +42,16 @@ export async function readLimitsOf({ execute, schema }: Access, id: string): Pro
   const [engine, own] = [identifier(schema), identifier(ownSchema(schema))]
   const [row] = await execute<{ limited: string }>(statement`
     with limited as materialized (
-      select job.*, task.identifier as task, ${limitKey(schema)} as limit_key
+      select job.*, task.identifier as task, ${limitKey(schema)} as limit_key, (
+        select queue_name from ${engine}._private_job_queues queue where queue.id = job.job_queue_id and ${isUsers('queue')}
+      ) as queue
       from ${engine}._private_jobs job
       join ${engine}._private_tasks task on task.id = job.task_id
       where job.id = ${id}::text::bigint and (job.flags -> '${{ sql: LIMITED }}') is not null
     )
     select json_build_object(
       'key', limit_key,
+      'queue', queue,
       'before', (
         select count(*) from ${engine}._private_jobs job
         where job.job_queue_id = limited.job_queue_id and ${IS_LANED} and job.run_at <= now()
@@ -79,7 +84,10 @@ export async function readLimitsOf({ execute, schema }: Access, id: string): Pro
           ) held
         ) held
         where limits.name in (
-          select json_array_elements_text(definition -> 'limits') from ${own}.definitions where definitions.name = limited.task
+          select json_array_elements_text(definition -> 'limits') from ${own}.definitions
+          where definitions.name = limited.task and queue is null
+          union all
+          select 'queue ' || queue
         )
       ), '[]')
     )::text as limited

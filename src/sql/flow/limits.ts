@@ -1,5 +1,5 @@
 import type { Rate, RateParts } from '../../rules/rates.ts'
-import { ownSchema } from '../names.ts'
+import { isUsers, ownSchema } from '../names.ts'
 import { type Access, type Execute, type Fragment, identifier, statement, textArray } from '../statement.ts'
 import { dueSince } from '../times.ts'
 import { notifyWorkers } from '../worker/notify.ts'
@@ -71,7 +71,7 @@ export const RATE_TEXT: Fragment = rateText(RATE_COUNT.sql, 'coalesce(limits.set
 
 /** A row of the view `limits`, as JSON. */
 export interface LimitStateRow {
-  readonly kind: 'task' | 'shared'
+  readonly kind: 'task' | 'shared' | 'queue'
   readonly name: string
   readonly perKey: boolean
   readonly concurrency: number | null
@@ -96,16 +96,25 @@ export async function createLimitsView(execute: Execute, own: string, engine: st
     with of_tasks as (
       select definitions.name as task, limit_name as name
       from ${tables}.definitions, json_array_elements_text(definition -> 'limits') limit_name
+    ), due as materialized (
+      select task_id, job_queue_id, count(*) as jobs, min(${{ sql: dueSince('run_at', 'created_at') }}) as oldest
+      from ${identifier(engine)}._private_jobs job
+      where ${IS_LANED} and run_at <= now()
+      group by task_id, job_queue_id
     ), waiting as (
-      select of_tasks.name, sum(jobs) as jobs, min(oldest) as oldest
+      select name, sum(jobs) as jobs, min(oldest) as oldest
       from (
-        select task_id, count(*) as jobs, min(${{ sql: dueSince('run_at', 'created_at') }}) as oldest from ${identifier(engine)}._private_jobs job
-        where ${IS_LANED} and run_at <= now()
-        group by task_id
-      ) job
-      join ${identifier(engine)}._private_tasks task on task.id = job.task_id
-      join of_tasks on of_tasks.task = task.identifier
-      group by of_tasks.name
+        select of_tasks.name, jobs, oldest
+        from due
+        join ${identifier(engine)}._private_tasks task on task.id = due.task_id
+        join of_tasks on of_tasks.task = task.identifier
+        union all
+        select 'queue ' || queue.queue_name, jobs, oldest
+        from due
+        join ${identifier(engine)}._private_job_queues queue on queue.id = due.job_queue_id
+        where ${isUsers('queue')}
+      ) due
+      group by name
     ), held as (
       select limit_name as name, sum(slots) as used, count(distinct part) as keys from ${tables}.leases where slots > 0 group by limit_name
     ), begun as (
@@ -117,7 +126,7 @@ export async function createLimitsView(execute: Execute, own: string, engine: st
       select limit_name as name, max(until) as until from ${tables}.holds where until > now() group by limit_name
     )
     select
-      case split_part(limits.name, ' ', 1) when 'limit' then 'shared' else 'task' end as kind,
+      case split_part(limits.name, ' ', 1) when 'limit' then 'shared' when 'queue' then 'queue' else 'task' end as kind,
       substr(limits.name, strpos(limits.name, ' ') + 1) as name,
       is_keyed as per_key,
       ${CONCURRENCY} as concurrency,
@@ -136,7 +145,13 @@ export async function createLimitsView(execute: Execute, own: string, engine: st
     left join held using (name)
     left join begun using (name)
     left join holds using (name)
-    where limits.name in (select of_tasks.name from of_tasks)`)
+    where limits.name in (select of_tasks.name from of_tasks) or (
+      limits.name like 'queue %' and (
+        set_at is not null or jobs > 0 or used > 0 or limits.name in (
+          select 'queue ' || (definition ->> 'queue') from ${tables}.definitions where definition ->> 'queueConcurrency' is not null
+        )
+      )
+    )`)
 }
 
 function rateText(count: string, ms: string): Fragment {
@@ -155,7 +170,7 @@ function rateText(count: string, ms: string): Fragment {
   }
 }
 
-/** Lists the limits: shared ones first. */
+/** Lists the limits: those of queues first, then shared ones. */
 export async function listLimits({ execute, schema }: Access): Promise<readonly LimitStateRow[]> {
   const [row] = await execute<{ limits: string }>(statement`
     select coalesce(json_agg(${AS_JSON} order by kind, name, per_key), '[]')::text as limits
@@ -185,9 +200,9 @@ export async function setLimit(
   const [row] = await execute<{ names: string }>(statement`
     with found as materialized (
       select name from ${identifier(ownSchema(schema))}.declared_limits
-      where name = any(${textArray(names)}::text::text[]) and name in (
+      where name = any(${textArray(names)}::text::text[]) and (name like 'queue %' or name in (
         select json_array_elements_text(definition -> 'limits') from ${identifier(ownSchema(schema))}.definitions
-      )
+      ))
     ), changed as (
       update ${identifier(ownSchema(schema))}.declared_limits limits
       set
@@ -207,6 +222,13 @@ export async function setLimit(
     await execute(statement`select pg_notify(${LIMITS_CHANNEL}::text, '')`)
   }
   return found
+}
+
+/** How many jobs of a queue run at the same time, as the last job or worker has said; `null` if they run one after another. */
+export async function readQueueConcurrency({ execute, schema }: Access, queue: string): Promise<number | null> {
+  const [row] = await execute<{ concurrency: number }>(statement`
+    select concurrency from ${identifier(ownSchema(schema))}.declared_limits where name = ${`queue ${queue}`}::text`)
+  return row?.concurrency ?? null
 }
 
 /** Counts the slots that each worker has, of the limit of which it has the most. */

@@ -1,5 +1,5 @@
 import type { Job } from '../../job.ts'
-import { LIMITED } from '../../rules/lanes.ts'
+import { LIMITED, SLOTS } from '../../rules/lanes.ts'
 import { versionFlags } from '../flow/versions.ts'
 import { type OccurrenceOf, occurrenceFlags } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
@@ -25,8 +25,10 @@ export interface NewJob {
   readonly keyMode: EngineKeyMode
   /** The version of the task, if it has one. Workers with a lower version do not take the job. */
   readonly version: number | null
-  /** Whether the job has limits. Its queue is a lane then. */
+  /** Whether the job's task has limits. Its queue is a lane then. */
   readonly isLimited?: boolean
+  /** How many jobs of its queue run at the same time, if they do not run one after another. */
+  readonly slots?: number | null
   /** The occurrence of a recurring job that it belongs to. Only a job of the mode `unsafe_dedupe` can have one. */
   readonly of?: OccurrenceOf
 }
@@ -214,13 +216,14 @@ function addJobOnce(access: Access, job: NewJob): Statement {
     ) job`
 }
 
-function limitFlags(isLimited = false): readonly string[] {
+function limitFlags({ isLimited = false, slots = null }: Pick<NewJob, 'isLimited' | 'slots'>): readonly string[] {
+  if (slots !== null) return [LIMITED, `${SLOTS}${slots}`]
   return isLimited ? [LIMITED] : []
 }
 
 /** The engine's flags for a job, as an array literal. Most jobs have none. */
-export function flagsOf({ version, isLimited, of }: Pick<NewJob, 'version' | 'isLimited' | 'of'>): string | null {
-  const flags = [...versionFlags(version), ...limitFlags(isLimited), ...occurrenceFlags(of)]
+export function flagsOf(job: Pick<NewJob, 'version' | 'isLimited' | 'slots' | 'of'>): string | null {
+  const flags = [...versionFlags(job.version), ...limitFlags(job), ...occurrenceFlags(job.of)]
   return flags.length === 0 ? null : textArray(flags)
 }
 
@@ -254,7 +257,8 @@ function toJson(jobs: readonly NewJob[]): string {
 
 /** The payload is JSON text already and is not encoded again. */
 function toSpec(job: NewJob): string {
-  const { payload, task, queue, runAt, delayMs, maxAttempts, key, priority, keyMode, version, isLimited } = job
+  const { payload, task, queue, runAt, delayMs, maxAttempts, key, priority, keyMode, version } = job
+  const flags = [...versionFlags(version), ...limitFlags(job)]
   const rest = {
     task,
     queue: queue ?? undefined,
@@ -264,7 +268,7 @@ function toSpec(job: NewJob): string {
     key: key ?? undefined,
     priority: priority ?? undefined,
     mode: keyMode,
-    flags: version === null && !isLimited ? undefined : [...versionFlags(version), ...limitFlags(isLimited)]
+    flags: flags.length === 0 ? undefined : flags
   }
   return `{"payload":${payload},${JSON.stringify(rest).slice(1)}`
 }

@@ -6,6 +6,8 @@ export interface Definition {
   readonly name: string
   /** `null` means no queue. Without this property, the task does not set a queue. */
   readonly queue?: string | null
+  /** How many jobs of the queue run at the same time, if they do not run one after another. */
+  readonly queueConcurrency?: number
   readonly priority?: number
   readonly maxAttempts?: number
   readonly version?: number

@@ -1,5 +1,5 @@
 import type { JobState } from '../../rules/states.ts'
-import { isUnlimited } from '../names.ts'
+import { isUsers } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement } from '../statement.ts'
 import { inState } from './state.ts'
 
@@ -24,7 +24,7 @@ export function toConditions(access: Access, { states, task, queue, search }: Jo
   }
   if (queue !== null) {
     conditions.push(
-      statement`job.job_queue_id = (select id from ${engine}._private_job_queues where queue_name = ${queue}::text) and ${isUnlimited('job')}`
+      statement`job.job_queue_id = (select id from ${engine}._private_job_queues queue where queue_name = ${queue}::text and ${isUsers('queue')})`
     )
   }
   if (search !== null) conditions.push(matching(engine, search))

@@ -152,7 +152,7 @@ export async function findLackingPrivileges(execute: Execute, schema: string): P
       where (nspname, relname) in (
         (${schema}::text, '_private_jobs'), (${schema}::text, '_private_job_queues'),
         (${own}::text, 'workers'), (${own}::text, 'ledger'), (${own}::text, 'counters'), (${own}::text, 'queue_counters'),
-        (${own}::text, 'paused'), (${own}::text, 'declared_limits'), (${own}::text, 'leases'), (${own}::text, 'starts'), (${own}::text, 'holds'),
+        (${own}::text, 'paused'), (${own}::text, 'declared_limits'), (${own}::text, 'leases'), (${own}::text, 'starts'), (${own}::text, 'holds'), (${own}::text, 'limit_minutes'),
         (${own}::text, 'recurring'), (${own}::text, 'recurring_versions')
       )
       union all

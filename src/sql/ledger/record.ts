@@ -1,5 +1,5 @@
 import { FAILURE_STATES } from '../../rules/states.ts'
-import { isUnlimited, occurrenceColumns, ownSchema } from '../names.ts'
+import { isUsers, occurrenceColumns, ownSchema } from '../names.ts'
 import { type Fragment, identifier } from '../statement.ts'
 import { dueSince } from '../times.ts'
 import { BUCKETS_PER_DOUBLING } from './schema.ts'
@@ -49,8 +49,8 @@ export function recording(
           run_state = any('{${FAILURE_STATES.map(state => `"${state}"`).join(',')}}') as is_failure,
           run_state as state,
           (select identifier from ${engine}._private_tasks task where task.id = task_id) as task,
-          case when job_queue_id is not null and ${isUnlimited('ended').sql} then (
-            select queue_name from ${engine}._private_job_queues queue where queue.id = job_queue_id
+          case when job_queue_id is not null then (
+            select queue_name from ${engine}._private_job_queues queue where queue.id = job_queue_id and ${isUsers('queue').sql}
           ) end as queue,
           key,
           worker,

@@ -1,8 +1,7 @@
-import { LANE } from '../../rules/lanes.ts'
 import type { Retention } from '../../rules/retention.ts'
 import { peerTimings } from '../../rules/timings.ts'
 import type { QueueChoice } from '../flow/choice.ts'
-import { isUnlimited, ownSchema } from '../names.ts'
+import { isUsers, ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { dueSince } from '../times.ts'
 import { lockClass } from '../worker/heartbeat.ts'
@@ -56,13 +55,18 @@ export async function readLive({ execute, schema }: Access, maxQueues: number): 
       order by 1
     ), names as materialized (
       select count(*) as count, greatest(1, count(*) / ${MANY_QUEUES}::text::int) as step
-      from ${engine}._private_job_queues
-      where left(queue_name, ${{ sql: String(LANE.length) }}) <> ${LANE}::text
+      from ${engine}._private_job_queues queue
+      where ${isUsers('queue')}
     ), ranked as materialized (
-      select job_queue_id as id, count(*) filter (where is_available and run_at <= now()) as ready, count(*) as jobs
-      from ${engine}._private_jobs
-      where job_queue_id is not null and id % (select step from names) = 0 and ${isUnlimited('_private_jobs')}
-      group by 1
+      select id, ready, jobs
+      from (
+        select job_queue_id as id, count(*) filter (where is_available and run_at <= now()) as ready, count(*) as jobs
+        from ${engine}._private_jobs
+        where job_queue_id is not null and id % (select step from names) = 0
+        group by 1
+      ) counted
+      join ${engine}._private_job_queues queue using (id)
+      where ${isUsers('queue')}
     ), by_queue as (
       ${countedBy(schema, 'job_queue_id')}
       where job.job_queue_id in (select id from ranked order by ready desc, jobs desc limit ${maxQueues}::text::int)

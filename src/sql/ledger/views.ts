@@ -1,7 +1,8 @@
+import { createHistoryView } from '../flow/history.ts'
 import { limitKey } from '../flow/lane-index.ts'
 import { createLimitsView } from '../flow/limits.ts'
 import { createPausesView } from '../flow/pauses.ts'
-import { ATTEMPTS, isUnlimited, occurrenceColumns } from '../names.ts'
+import { ATTEMPTS, isUsers, occurrenceColumns } from '../names.ts'
 import { IS_THERE } from '../recurring/schema.ts'
 import { type Execute, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { dueSince } from '../times.ts'
@@ -25,6 +26,7 @@ export async function createViews(execute: Execute, own: string, engine: string)
   await createSchedules(execute, own)
   await createPausesView(execute, own)
   await createLimitsView(execute, own, engine)
+  await createHistoryView(execute, own)
   for (const view of VIEWS) {
     await execute(statement`
       comment on view ${identifier(own)}.${identifier(view)} is ${{ sql: `'${MARK}${NEWEST_VIEWS}'` }}`)
@@ -83,7 +85,7 @@ async function createJobs(execute: Execute, own: string, engine: string): Promis
       ${limitKey(engine)} as limit_key
     from ${identifier(engine)}._private_jobs job
     join ${identifier(engine)}._private_tasks task on task.id = job.task_id
-    left join ${identifier(engine)}._private_job_queues queue on queue.id = job.job_queue_id and ${isUnlimited('job')}
+    left join ${identifier(engine)}._private_job_queues queue on queue.id = job.job_queue_id and ${isUsers('queue')}
     left join ${identifier(own)}.workers worker on worker.id = job.locked_by
     left join ${identifier(own)}.progress progress on progress.job_id = job.id and job.locked_at is not null`)
 }
@@ -279,10 +281,10 @@ const COLUMNS: Fragment = {
  * Raise this number whenever a view changes. The comments of the views in the database contain it, and a test checks
  * it.
  */
-export const NEWEST_VIEWS = 8
+export const NEWEST_VIEWS = 9
 
 /** The views, in an order in which they can be dropped. */
-const VIEWS = ['limits', 'pauses', 'schedules', 'queues', 'tasks', 'rates', 'runs', 'jobs']
+const VIEWS = ['limit_history', 'limits', 'pauses', 'schedules', 'queues', 'tasks', 'rates', 'runs', 'jobs']
 const HOUR_AGO = "now() - interval '1 hour'"
 const MARK = 'kretes, views of version '
 

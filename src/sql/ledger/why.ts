@@ -2,7 +2,7 @@ import type { Choice } from '../flow/choice.ts'
 import { isRunnable, pausedQueues } from '../flow/pauses.ts'
 import { isFitting } from '../flow/versions.ts'
 import { castOf, type Target, toColumn } from '../jobs/waiting.ts'
-import { isCancelled, isUnlimited, ownSchema } from '../names.ts'
+import { isCancelled, isUnlimited, isUsers, ownSchema } from '../names.ts'
 import { type Access, type Fragment, identifier, type Statement, statement, textArray } from '../statement.ts'
 import { JOB_STATE } from './state.ts'
 import { ATTEMPTS_MADE } from './views.ts'
@@ -64,7 +64,7 @@ export async function findLiveJob({ execute, schema }: Access, target: Target): 
     )::text as job
     from ${engine}._private_jobs job
     join ${engine}._private_tasks task on task.id = job.task_id
-    left join ${engine}._private_job_queues queue on queue.id = job.job_queue_id and ${isUnlimited('job')}
+    left join ${engine}._private_job_queues queue on queue.id = job.job_queue_id and ${isUsers('queue')}
     left join ${ownIn(schema)}.workers worker on worker.id = job.locked_by
     left join ${ownIn(schema)}.workers holder on holder.id = queue.locked_by
     left join lateral (

@@ -97,7 +97,7 @@ export function given(definitions: readonly Planned[]): Statement {
       select
         item ->> 'name' as name, item ->> 'task' as task, item ->> 'cron' as cron, (item ->> 'everyMs')::bigint as every_ms,
         item ->> 'timeZone' as time_zone, ${toTime('startMs')} as start_at, ${toTime('endMs')} as end_at,
-        (item ->> 'payload')::json as payload, item ->> 'queue' as queue, (item ->> 'priority')::int2 as priority,
+        (item ->> 'payload')::json as payload, item ->> 'queue' as queue, (item ->> 'slots')::int as queue_slots, (item ->> 'priority')::int2 as priority,
         (item ->> 'maxAttempts')::int2 as max_attempts, (item ->> 'version')::int as task_version, (item ->> 'mostMissed')::int as most_missed,
         item ->> 'overlap' as overlap, (item ->> 'jitterMs')::bigint as jitter_ms, ${toTime('nextMs')} as next_at,
         item as code
@@ -113,6 +113,7 @@ const COLUMNS = [
   'end_at',
   'payload',
   'queue',
+  'queue_slots',
   'priority',
   'max_attempts',
   'task_version',

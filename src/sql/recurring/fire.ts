@@ -1,4 +1,5 @@
 import type { Job } from '../../job.ts'
+import { LIMITED, SLOTS } from '../../rules/lanes.ts'
 import { VERSION, VERSIONED } from '../flow/versions.ts'
 import { ADDED, type AddedRow, toJob } from '../jobs/added.ts'
 import { OCCURRENCE } from '../names.ts'
@@ -115,7 +116,7 @@ export async function fire(execute: Execute, schema: string, firings: readonly F
       )
     ), entry as materialized (
       select
-        recurring.name, task, payload, queue, priority, max_attempts, task_version, overlap, jitter_ms,
+        recurring.name, task, payload, queue, queue_slots, priority, max_attempts, task_version, overlap, jitter_ms,
         "nextMs" as next_ms, occurrences, "leftOut" as left_out,
         recurring.overlap = 'skip' and json_array_length(occurrences) > 0 and ${isGoing(schema, 'recurring.last_job')} as is_going
       from firing cross join lateral (
@@ -162,7 +163,7 @@ export async function runEntry(access: Access, name: string): Promise<Job | unde
       for update
     ), planned as materialized (
       select
-        name, task, payload, queue, priority, max_attempts, task_version, overlap, 0 as jitter_ms, ${toFlag('floor(at)::text')} as flag, 1 as place
+        name, task, payload, queue, queue_slots, priority, max_attempts, task_version, overlap, 0 as jitter_ms, ${toFlag('floor(at)::text')} as flag, 1 as place
       from entry
     ), added as materialized (
       select job.* from ${addingPlanned(schema)} job
@@ -195,7 +196,7 @@ function addingPlanned(schema: string): Statement {
         select (
           task, payload, ${QUEUE},
           statement_timestamp() + random() * jitter_ms * interval '1 millisecond' + (place - 1) * interval '1 microsecond',
-          max_attempts, null, priority, case when task_version is null then array[flag] else array[flag, ${{ sql: `'${VERSIONED}', '${VERSION}'` }} || task_version] end
+          max_attempts, null, priority, ${FLAGS}
         )::${identifier(schema)}.job_spec
         from planned order by name, place
       ))`
@@ -203,6 +204,13 @@ function addingPlanned(schema: string): Statement {
 
 /** Jobs that are to run one after another have a queue of their own, unless they have one anyway. */
 const QUEUE: Fragment = { sql: "coalesce(queue, case when overlap = 'queue' then 'recurring:' || name end)" }
+
+/** Most recurring jobs have only the first of these. */
+const FLAGS: Fragment = {
+  sql: `array[flag]
+            || case when task_version is not null then array['${VERSIONED}', '${VERSION}' || task_version] end
+            || case when queue_slots is not null then array['${LIMITED}', '${SLOTS}' || queue_slots] end`
+}
 
 function toFlag(at: string): Fragment {
   return { sql: `'${OCCURRENCE}' || ${at} || ' ' || name` }

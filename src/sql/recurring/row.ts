@@ -14,6 +14,8 @@ export interface EntryDefinition {
   /** JSON text. */
   readonly payload: string
   readonly queue: string | null
+  /** How many jobs of the queue run at the same time, if they do not run one after another. */
+  readonly slots: number | null
   readonly priority: number | null
   readonly maxAttempts: number | null
   /** The version of the task that has set it, if the task has one. */
@@ -91,6 +93,7 @@ export const ROW: Fragment = {
       'endMs', ${milliseconds('recurring.end_at').sql},
       'payload', recurring.payload,
       'queue', recurring.queue,
+      'slots', recurring.queue_slots,
       'priority', recurring.priority,
       'maxAttempts', recurring.max_attempts,
       'version', recurring.task_version,

@@ -1,5 +1,5 @@
 import { LIMITED } from '../../rules/lanes.ts'
-import { type Choice, choosing, IS_CHOSEN, isChosenQueue, valuesOf } from '../flow/choice.ts'
+import { type Choice, choosing, IS_CHOSEN, isChosenLane, isChosenQueue, valuesOf } from '../flow/choice.ts'
 import { IS_LANED } from '../flow/lane-index.ts'
 import { untilNext } from '../recurring/fire.ts'
 import { table as recurringTable } from '../recurring/row.ts'
@@ -74,10 +74,9 @@ export async function nextDueTimes(
       select job.run_at
       from (
         select run_at from ${jobs}
-        where ${IS_LANED} and ${isSoon}
+        where ${IS_LANED} and ${isSoon} and ${isChosenLane(schema, choice.queues, 'job.job_queue_id')}
         order by run_at limit ${{ sql: MOST }}
       ) job
-      where ${{ sql: choice.queues.kind === 'only' ? 'false' : 'true' }}
     )
     select distinct ceil(extract(epoch from due.run_at - clock_timestamp()) * 1000)::int as ms, next.occurrence
     from (select (${untilNext(schema)})::text as occurrence) next left join due on true
@@ -110,7 +109,8 @@ export async function hasDueJobs(
       where job.is_available and job.run_at <= now() and ${IS_CHOSEN}
         and case
           when job.job_queue_id is null then ${{ sql: choice.queues.kind === 'only' ? 'false' : 'true' }}
-          when (job.flags -> '${{ sql: LIMITED }}') is not null then ${{ sql: choice.queues.kind === 'only' ? 'false' : 'true' }}
+          when (job.flags -> '${{ sql: LIMITED }}') is not null then
+            ${isChosenLane(schema, choice.queues, 'job.job_queue_id')}
           else (queue.locked_by is null or queue.locked_by = ${worker}::text) and ${{ sql: ofQueue }}
         end
     ) or exists (

@@ -22,6 +22,7 @@ import { createIdleCheck } from './idle.ts'
 import { createFiling } from './limits/filing.ts'
 import { createLanes } from './limits/lanes.ts'
 import { createStarts } from './limits/starts.ts'
+import { createWeights } from './limits/weights.ts'
 import type { ClaimRunner } from './run-claims.ts'
 import { createSequences } from './sequences.ts'
 import { createSettlement } from './settle.ts'
@@ -126,6 +127,7 @@ export function createClaiming(claiming: ClaimingOptions): Claiming {
     file: createFiling({ execute: claiming.execute, schema, tasks: claiming.tasks, choice, logger }),
     insist,
     limitsOf: task => limitsOf(task, optionsOf(claiming.tasks.get(task)).limit),
+    weightOf: createWeights(claiming.tasks, logger),
     onReady: policy.ready,
     onFreed: policy.freed
   })

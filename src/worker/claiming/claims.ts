@@ -77,7 +77,9 @@ export function createClaims(): Claims {
         if (claim.queueId === null) return true
         let sequence = sequences.get(claim.queueId)
         if (!sequence) {
-          const lane = row.slots === undefined ? undefined : laneOf(claim.queueId, row.task_name, row.lane_key ?? '')
+          // The jobs of a queue may be of several tasks, and do not have the limits of these.
+          const task = row.queue_name === null ? row.task_name : ''
+          const lane = row.slots === undefined ? undefined : laneOf(claim.queueId, task, row.lane_key ?? '')
           if (lane) lane.slots += row.slots!
           const counted = row.number ? { number: Number(row.number), open: 0, beginByMs, startsMs: [] } : undefined
           sequence = { followers: lane?.waiting ?? [], lane, counted, firsts: row.slots ?? 1 }

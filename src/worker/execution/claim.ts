@@ -46,7 +46,7 @@ export interface Claim {
 /** A lane whose jobs a worker holds. */
 export interface Lane {
   readonly id: number
-  /** The name of the task of its jobs, and their key; without keys, that is empty. */
+  /** The name of the task of its jobs, empty for those of a queue; and their key, empty without keys. */
   readonly task: string
   readonly key: string
   /** How many of its jobs the worker may run at the same time, by the database. */

@@ -39,7 +39,9 @@ export function decide(run: ActiveRun, plan: Plan, result: Result, logger: Logge
   if (interruption?.kind === 'cancel') return { kind: 'cancelled', error }
   if (!isSnooze(error)) return judge(run, plan, error, logger)
   try {
-    const holds = isRateLimited(error) ? limitToHold(error, plan.limits, run.job.task) : undefined
+    // A job of a queue does not have the limits of its task.
+    const limits = run.job.queue === null ? plan.limits : []
+    const holds = isRateLimited(error) ? limitToHold(error, limits, run.job.task) : undefined
     return { kind: 'snoozed', ...readSnooze(error), holds, error }
   } catch (cause) {
     return judge(run, plan, new RangeError(readThrown(cause, MOST_CHARACTERS).message, { cause: error }), logger)

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import process from 'node:process'
-import { limitsOf } from '../../limit/lane.ts'
+import { limitsOf, limitsOfQueue } from '../../limit/lane.ts'
 import type { Retention } from '../../rules/retention.ts'
 import type { Choice } from '../../sql/flow/choice.ts'
 import { registerLimits } from '../../sql/flow/limits.ts'
@@ -81,7 +81,10 @@ export function createMembership(membershipOptions: MembershipOptions): Membersh
     await registerLimits(
       ownConnections.execute,
       schema,
-      [...tasks].flatMap(([name, task]) => limitsOf(name, optionsOf(task).limit))
+      [...tasks].flatMap(([name, task]) => {
+        const { limit, queue } = optionsOf(task)
+        return [...limitsOf(name, limit), ...limitsOfQueue(queue)]
+      })
     )
     await registerWorker(ownConnections.execute, schema, {
       id: engine.id,
@@ -162,5 +165,13 @@ function toRetention(ledger: LedgerSettings | undefined): Retention | null {
 function toDefinition([name, task]: [string, AnyTask]): Definition {
   const { queue, priority, maxAttempts, version, limit } = optionsOf(task)
   const limits = limit && limitsOf(name, limit).map(({ name }) => name)
-  return { name, queue: queue === null ? null : queue?.name, priority, maxAttempts, version, limits }
+  return {
+    name,
+    queue: queue === null ? null : queue?.name,
+    queueConcurrency: queue?.concurrency,
+    priority,
+    maxAttempts,
+    version,
+    limits
+  }
 }

@@ -161,7 +161,7 @@ test('obey no characters of a name', async () => {
 
 for (const [args, code, message] of [
   [['set', '--limit', 'stripe'], 2, 'Cannot set a limit: say to what: --concurrency <number> or --rate <rate>'],
-  [['set', '--rate', '5/s'], 2, 'Cannot set a limit: say which: --task <name> or --limit <name>'],
+  [['set', '--rate', '5/s'], 2, 'Cannot set a limit: say which: --task <name>, --limit <name> or --queue <name>'],
   [['set', '--limit', 'stripe', '--rate', '5'], 2, `rate is "5", not a rate such as '100/min' or '10/30s'`],
   [['set', '--limit', 'stripe', '--rate', '5/month'], 2, 'rate is "5/month", not a rate such as'],
   [['set', '--limit', 'stripe', '--rate', '0/s'], 2, 'rate is for 0 jobs, not for 1 to 1,000,000'],
@@ -170,12 +170,12 @@ for (const [args, code, message] of [
   [['set', '--limit', 'stripe', '--rate', '5/s', '--concurrency', '0'], 2, 'Cannot read --concurrency'],
   [['set', '--limit', 'stripe', '--rate', 'x\u001b[31m', '--concurrency', '1'], 2, 'not a rate such as'],
   [['reset', '--limit', 'stripe', '--rate', '5/s'], 2, 'Cannot run'],
-  [['set', '--concurrency', '1'], 2, 'Cannot set a limit: say which: --task <name> or --limit <name>'],
-  [['reset'], 2, 'Cannot reset a limit: say which: --task <name> or --limit <name>'],
+  [['set', '--concurrency', '1'], 2, 'Cannot set a limit: say which: --task <name>, --limit <name> or --queue <name>'],
+  [['reset'], 2, 'Cannot reset a limit: say which: --task <name>, --limit <name> or --queue <name>'],
   [
     ['set', '--task', 'Both', '--limit', 'stripe', '--concurrency', '1'],
     2,
-    'Cannot set a limit: give only one: --task <name> or --limit <name>'
+    'Cannot set a limit: give only one: --task <name>, --limit <name> or --queue <name>'
   ],
   [['reset', '--limit', 'stripe', '--per-key'], 2, 'Cannot reset a limit: --per-key is only for the limits of a task'],
   [['set', '--limit', 'stripe', '--concurrency', '0'], 2, 'Cannot read --concurrency'],

@@ -29,7 +29,7 @@ test('pause a task, a queue or everything, and say since when, by whom and why',
   const list = await run(['bg', 'pauses'])
   assert.equal([list.code, list.stderr], [0, ''])
   const [title, ...rows] = list.stdout.trimEnd().split('\n')
-  assert.match(title!, /^PAUSED +NAME +SINCE +BY +REASON$/)
+  assert.match(title!, /^PAUSED +NAME +KEY +SINCE +BY +REASON$/)
   assert.match(rows[0]!, /^queue +email +20.+ The mail server is down$/)
   assert.match(rows[1]!, /^task +Greet +20.+ Ada$/)
   assert.match(rows[2]!, /^everything +20.+$/)
@@ -47,6 +47,25 @@ test('pause a task, a queue or everything, and say since when, by whom and why',
   assert.is((await run(['bg', 'resume', '--all'])).stderr, '')
   const none = await run(['bg', 'pauses'])
   assert.equal([none.code, none.stdout, none.stderr], [0, '', 'Nothing is paused\n'])
+})
+
+test('pause and resume one key of a task or of a limit', async () => {
+  for (const [kind, name] of [
+    ['task', 'Greet'],
+    ['limit', 'smtp']
+  ] as const) {
+    const target = [`--${kind}`, name, '--key', 'shop 7']
+    const paused = await run(['bg', 'pause', ...target, '--json'])
+    assert.is(paused.code, 0, paused.stderr)
+    const { key, ...rest } = JSON.parse(paused.stdout)
+    assert.equal([rest.kind, rest.name, key], [kind, name, 'shop 7'])
+    assert.match((await run(['bg', 'pauses'])).stdout, new RegExp(`^${kind} +${name} +shop 7 +20`, 'm'))
+    const ended = await run(['bg', 'resume', ...target])
+    assert.match(ended.stdout, new RegExp(`^Resumed the key shop 7 of the ${kind} ${name}\n`))
+  }
+  const alone = await run(['bg', 'pause', '--queue', 'email', '--key', 'x'])
+  assert.equal([alone.code, alone.stdout], [2, ''])
+  assert.match(alone.stderr, /^Cannot pause: key is only for a task or a limit\n/)
 })
 
 test('warn of a name that has never been, and resume nothing without an error', async () => {
@@ -116,8 +135,8 @@ test('are seen by a worker that starts, by why and by the doctor', async () => {
   assert.match((await run(['bg', '--once'])).stdout, `✓ Greet ${id} `)
 })
 
-const NONE = 'say what: --task <name>, --queue <name> or --all'
-const SEVERAL = 'give only one: --task <name>, --queue <name> or --all'
+const NONE = 'say what: --task <name>, --queue <name>, --limit <name> or --all'
+const SEVERAL = 'give only one: --task <name>, --queue <name>, --limit <name> or --all'
 for (const [args, message] of [
   [['pause'], `Cannot pause: ${NONE}`],
   [['resume'], `Cannot resume: ${NONE}`],

@@ -37,6 +37,7 @@ function start(engine: { isHungry: boolean; wakes: number }): { lanes: Lanes; du
     file: async () => {},
     insist: work => work(),
     limitsOf: () => [],
+    weightOf: () => 1,
     onReady() {},
     onFreed() {}
   })

@@ -102,8 +102,8 @@ test('change one of two limits of a task if perKey says which', async () => {
 
 const TARGETS: readonly [given: unknown, type: typeof TypeError | typeof BackgroundError, message: RegExp][] = [
   [undefined, TypeError, /, not an object$/],
-  [{}, TypeError, /: give one of task and limit, not none$/],
-  [{ task: 'Both', limit: 'stripe' }, TypeError, /: give one of task and limit, not both$/],
+  [{}, TypeError, /: give one of task, limit and queue, not 0 of them$/],
+  [{ task: 'Both', limit: 'stripe' }, TypeError, /: give one of task, limit and queue, not 2 of them$/],
   [{ task: 1 }, TypeError, /: task is .+, neither a task nor a name$/],
   [{ limit: 1 }, TypeError, /: limit is .+, not a string$/],
   [{ limit: null }, TypeError, /: limit is null, not a string$/],

@@ -1,5 +1,5 @@
 import { claimingTimings } from '../../../src/rules/timings.ts'
-import { createTurns, type Outcome, type Turns, type Vain } from '../../../src/worker/claiming/limits/turns.ts'
+import { createTurns, type Turn, type Turns, type Vain } from '../../../src/worker/claiming/limits/turns.ts'
 import { assert, suite } from '../../helpers/suite.ts'
 import { until } from '../../helpers/until.ts'
 import { virtualTime } from '../../helpers/virtual-time.ts'
@@ -10,7 +10,7 @@ test.after.each(() => {
   claimingTimings.longestRestMs = original
 })
 
-const FULL: Outcome = { spare: 0, isLonger: false, readyMs: null }
+const FULL: Turn = { spare: 0, isLonger: false, readyMs: null, weight: 1 }
 const blocked = (id: number): Vain => ({ id, isStalled: false, readyMs: null })
 const rested = (id: number, readyMs: number): Vain => ({ id, isStalled: false, readyMs })
 const stalled = (id: number): Vain => ({ id, isStalled: true, readyMs: null })
@@ -27,6 +27,28 @@ test('go round: a lane that has more jobs and free slots comes again after the o
   turns.got(1, { ...FULL, spare: 1, isLonger: true })
   turns.putBack([2])
   assert.equal(turns.take(9), [2, 3, 1])
+})
+
+test('give a lane as many in a row as it has weight, and then it goes behind the others', () => {
+  const turns = start(1, 2)
+  const order: number[] = []
+  for (let turn = 0; turn < 8; turn++) {
+    const [lane] = turns.take(1)
+    order.push(lane!)
+    turns.got(lane!, { ...FULL, isLonger: true, weight: lane === 1 ? 3 : 1 })
+    turns.freed([lane!])
+  }
+  assert.equal(order, [1, 1, 1, 2, 1, 1, 1, 2])
+})
+
+test('are over for a lane that left nothing, whatever its weight', () => {
+  const turns = start(1, 2)
+  turns.got(turns.take(1)[0]!, { ...FULL, spare: 1, isLonger: true, weight: 3 })
+  assert.equal(turns.take(1), [1])
+  turns.gotNothing([blocked(1)], true)
+  turns.freed([1])
+  turns.found([1], false)
+  assert.equal(turns.take(9), [2, 1])
 })
 
 test('leave out a lane that is full, until a slot of it is free', () => {
@@ -96,7 +118,7 @@ test('let a lane rest however much news there is, and however many slots of it a
   using time = virtualTime()
   const turns = start(1, 2)
   turns.take(2)
-  turns.got(1, { spare: 3, isLonger: true, readyMs: 1_000 })
+  turns.got(1, { spare: 3, isLonger: true, readyMs: 1_000, weight: 1 })
   turns.gotNothing([rested(2, 1_000)], false)
   time.pass(1)
   turns.news()
@@ -112,9 +134,9 @@ test('put lanes that have rested in front if they had got nothing, and last if t
   using time = virtualTime()
   const turns = start(1, 2, 3, 4, 5)
   turns.take(4)
-  turns.got(1, { spare: 0, isLonger: true, readyMs: 100 })
+  turns.got(1, { spare: 0, isLonger: true, readyMs: 100, weight: 1 })
   turns.gotNothing([rested(2, 100), rested(3, 50)], false)
-  turns.got(4, { spare: 0, isLonger: true, readyMs: 50 })
+  turns.got(4, { spare: 0, isLonger: true, readyMs: 50, weight: 1 })
   time.pass(100)
   assert.equal(turns.take(9), [2, 3, 5, 1, 4])
 })
@@ -162,8 +184,8 @@ test('name each lane once, also one that is found, freed and rested', () => {
   using time = virtualTime()
   const turns = start(1)
   turns.take(1)
-  turns.got(1, { spare: 1, isLonger: true, readyMs: null })
-  turns.got(turns.take(1)[0]!, { spare: 1, isLonger: true, readyMs: 20 })
+  turns.got(1, { spare: 1, isLonger: true, readyMs: null, weight: 1 })
+  turns.got(turns.take(1)[0]!, { spare: 1, isLonger: true, readyMs: 20, weight: 1 })
   turns.freed([1])
   turns.found([1], true)
   time.pass(20)

@@ -30,6 +30,8 @@ export interface LanesOptions {
   insist(work: () => Promise<unknown>): Promise<unknown>
   /** Returns the limits of a task. */
   limitsOf(task: string): readonly NamedLimit[]
+  /** Returns how many turns the key of a task has in each round. The jobs of a queue have no task. */
+  weightOf(task: string | null, key: string): number
   /** Called when jobs of a lane may begin now. */
   onReady(): void
   /** Called when slots are free that this worker has held. */
@@ -174,7 +176,7 @@ export function createLanes(options: LanesOptions): Lanes {
     const others: Vain[] = []
     for (const id of batch.slice(0, tried)) {
       const lane = lanes.get(id)
-      if (lane) turns.got(id, lane)
+      if (lane) turns.got(id, { ...lane, weight: options.weightOf(lane.task, lane.key) })
       else others.push({ id, isStalled: idle.has(id), readyMs: idle.get(id) ?? null })
     }
     turns.gotNothing(others, lanes.size === 0)

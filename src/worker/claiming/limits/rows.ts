@@ -19,8 +19,9 @@ export function readLanes(rows: readonly LaneJob[]): {
       continue
     }
     found.push(row)
-    const { slots, spare, is_longer: isLonger, ready_ms: readyMs } = row
-    if (!lanes.has(id)) lanes.set(id, { slots, spare, isLonger, readyMs })
+    const { slots, spare, is_longer: isLonger, ready_ms: readyMs, lane_key: key } = row
+    const task = row.queue_name === null ? row.task_name : null
+    if (!lanes.has(id)) lanes.set(id, { slots, spare, isLonger, readyMs, task, key })
   }
   return { found, lanes, idle }
 }
@@ -32,4 +33,7 @@ function isJob(row: LaneJob): row is LaneJob & ClaimedJob {
 /** What a claim has got from a lane. */
 interface Got extends Outcome {
   readonly slots: number
+  /** The task and the key of a task's lane; `null` for the lane of a queue. */
+  readonly task: string | null
+  readonly key: string
 }

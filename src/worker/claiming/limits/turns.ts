@@ -10,6 +10,11 @@ export interface Outcome {
   readonly readyMs: number | null
 }
 
+/** What a claim has got from a lane, and how many turns the lane has in each round. */
+export interface Turn extends Outcome {
+  readonly weight: number
+}
+
 /** A lane that was tried in vain. */
 export interface Vain {
   readonly id: number
@@ -37,7 +42,7 @@ export interface Turns {
   /** Puts lanes that were not tried in front again. */
   putBack(lanes: readonly number[]): void
   /** Call with lanes that were tried, and got a slot. */
-  got(lane: number, outcome: Outcome): void
+  got(lane: number, turn: Turn): void
   /** Call with lanes that were tried, and got nothing. */
   gotNothing(lanes: readonly Vain[], isVain: boolean): void
   /**
@@ -71,6 +76,8 @@ export function createTurns(pollIntervalMs: number, holds: (lane: number) => boo
   const blocked = new Map<number, Pause>()
   const resting = new Map<number, Rest>()
   let nextRestMs = Number.POSITIVE_INFINITY
+  /** How many more turns lanes have in front of the ring before they go to its end. */
+  const turnsLeft = new Map<number, number>()
   let stalled: number[] = []
   let stall: Pause | undefined
   let newsMs = Number.NEGATIVE_INFINITY
@@ -94,6 +101,18 @@ export function createTurns(pollIntervalMs: number, holds: (lane: number) => boo
     if (resting.has(lane)) return true
     const pause = (holds(lane) ? full.get(lane) : undefined) ?? blocked.get(lane)
     return pause !== undefined && isPausing(pause)
+  }
+
+  /** Puts a lane that has had a turn into the ring again. */
+  function enter(lane: number): void {
+    if (turnsLeft.has(lane)) ring.unshift(lane)
+    else ring.push(lane)
+  }
+
+  function countTurn(lane: number, weight: number): void {
+    const left = (turnsLeft.get(lane) ?? weight) - 1
+    if (left > 0) turnsLeft.set(lane, left)
+    else turnsLeft.delete(lane)
   }
 
   function endStall(): void {
@@ -132,8 +151,9 @@ export function createTurns(pollIntervalMs: number, holds: (lane: number) => boo
     putBack(lanes) {
       ring = [...lanes, ...ring]
     },
-    got(lane, { spare, isLonger, readyMs }) {
+    got(lane, { spare, isLonger, readyMs, weight }) {
       blocked.delete(lane)
+      countTurn(lane, isLonger ? weight : 1)
       if (readyMs !== null) {
         full.delete(lane)
         longer.delete(lane)
@@ -144,11 +164,12 @@ export function createTurns(pollIntervalMs: number, holds: (lane: number) => boo
       else full.set(lane, whileHeld())
       if (isLonger) longer.add(lane)
       else longer.delete(lane)
-      if (isLonger && spare > 0) ring.push(lane)
+      if (isLonger && spare > 0) enter(lane)
     },
     gotNothing(lanes, isVain) {
       for (const { id, isStalled, readyMs } of lanes) {
         if (full.has(id)) full.set(id, whileHeld())
+        turnsLeft.delete(id)
         if (readyMs !== null) rest(id, readyMs, false)
         else if (isStalled) stalled.push(id)
         else blocked.set(id, longerPause(blocked.get(id)))
@@ -178,7 +199,7 @@ export function createTurns(pollIntervalMs: number, holds: (lane: number) => boo
       for (const lane of lanes) {
         full.delete(lane)
         blocked.delete(lane)
-        if (longer.has(lane) && !known.has(lane) && !resting.has(lane)) ring.push(lane)
+        if (longer.has(lane) && !known.has(lane) && !resting.has(lane)) enter(lane)
       }
       stall = undefined
       endStall()
